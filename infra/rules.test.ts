@@ -1,0 +1,96 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { findViolations } from './rules.ts'
+
+const houses: string[] = []
+afterEach(() => houses.splice(0).forEach((house) => rmSync(house, { recursive: true })))
+
+/** A house in order, plus the files of one planted fault. */
+function buildHouse(files: Record<string, string>): string {
+  const house = mkdtempSync(join(tmpdir(), 'house-'))
+  houses.push(house)
+  const manifest = (name: string, dependencies = {}) =>
+    JSON.stringify({ name: `@repo/${name}`, dependencies })
+  const all = {
+    'apps/one/package.json': manifest('one'),
+    'apps/one/src/server.ts': 'export {}',
+    'apps/two/package.json': manifest('two'),
+    'packages/leaf/package.json': manifest('leaf'),
+    'packages/other/package.json': manifest('other'),
+    'infra/package.json': manifest('infra'),
+    ...files,
+  }
+  for (const [file, text] of Object.entries(all)) {
+    mkdirSync(join(house, dirname(file)), { recursive: true })
+    writeFileSync(join(house, file), text)
+  }
+  return house
+}
+
+test('a house in order has no violations', () => {
+  expect(findViolations(buildHouse({ 'packages/leaf/test/a.test.ts': "import '@repo/testing'" }))).toEqual([])
+})
+
+test.each([
+  [
+    'a package that imports a package',
+    { 'packages/leaf/src/a.ts': "import { b } from '@repo/other'" },
+    'leaves',
+  ],
+  ['a dynamic import of a package', { 'packages/leaf/src/a.ts': "await import('@repo/other')" }, 'leaves'],
+  [
+    'an import over many lines',
+    { 'packages/leaf/src/a.ts': "import {\n  b,\n} from '@repo/other'" },
+    'leaves',
+  ],
+  [
+    'an app that depends on an app',
+    { 'apps/one/package.json': '{"name":"@repo/one","devDependencies":{"@repo/two":"workspace:*"}}' },
+    'apps import no app',
+  ],
+  [
+    'a relative import out of a member',
+    { 'apps/one/src/a.ts': "import '../../two/src/b.ts'" },
+    'reaches into another member',
+  ],
+  [
+    'an app whose code imports the testing package',
+    { 'apps/one/src/a.ts': "import '@repo/testing'" },
+    'only tests',
+  ],
+  [
+    'a domain file that imports Fastify',
+    { 'apps/one/src/domain/a.ts': "import type { X } from 'fastify'" },
+    'no Fastify',
+  ],
+  [
+    'a domain file that reads the process',
+    { 'apps/one/src/domain/a.ts': 'export const a = process.env.A' },
+    'no process',
+  ],
+  ['a file whose name says nothing', { 'apps/one/src/utils.ts': '' }, 'says nothing'],
+  ['a folder whose name says nothing', { 'packages/leaf/src/helpers/a.ts': '' }, 'says nothing'],
+  [
+    'a version outside the catalog',
+    { 'packages/leaf/package.json': '{"name":"@repo/leaf","devDependencies":{"pg":"^8.0.0"}}' },
+    'catalog:',
+  ],
+  [
+    'a dependency that nothing imports',
+    { 'packages/leaf/package.json': '{"name":"@repo/leaf","dependencies":{"pg":"catalog:"}}' },
+    'no file imports',
+  ],
+])('%s is found', (_, files, words) => {
+  const violations = findViolations(buildHouse(files))
+  expect(violations).toHaveLength(1)
+  expect(violations[0]!.problem).toContain(words)
+})
+
+test('a comment imports nothing and reads no process', () => {
+  const text = "// import { b } from '@repo/other'\n/* process.env */\nexport {}"
+  expect(
+    findViolations(buildHouse({ 'apps/one/src/domain/a.ts': text, 'packages/leaf/src/a.ts': text })),
+  ).toEqual([])
+})

@@ -1,0 +1,164 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** One broken rule: where, and what to do instead. */
+export type Violation = { file: string; problem: string }
+
+type Manifest = { dependencies?: Record<string, string>; devDependencies?: Record<string, string> }
+type Member = { folder: string; name: string; kind: 'app' | 'package' | 'infra'; manifest: Manifest }
+type Source = { file: string; member: Member; text: string; imports: string[]; isTest: boolean }
+
+const saysNothing = new Set([
+  'utils',
+  'util',
+  'helpers',
+  'common',
+  'shared',
+  'lib',
+  'core',
+  'misc',
+  'types',
+  'constants',
+])
+const skipped = new Set(['node_modules', 'dist', 'generated', '.turbo', 'bench', 'browser'])
+
+/**
+ * The structure of the house, checked: what may import what, and what a file may be called.
+ * Each rule is a sentence of docs/architecture.md.
+ *
+ * @returns every violation, in the order of the files; empty when the house is in order
+ */
+export function findViolations(root: string): Violation[] {
+  const members = listMembers(root)
+  return members.flatMap((member) => {
+    const sources = listSources(root, member)
+    return [
+      ...sources.flatMap((source) => [
+        ...nameProblems(source),
+        ...importProblems(source),
+        ...domainProblems(source),
+      ]),
+      ...manifestProblems(root, member, sources),
+    ]
+  })
+}
+
+function* nameProblems({ file }: Source): Generator<Violation> {
+  for (const part of file.split(sep).map((part) => basename(part, '.ts'))) {
+    if (saysNothing.has(part))
+      yield { file, problem: `"${part}" says nothing about what is inside: name it after its content` }
+  }
+}
+
+function* importProblems({ file, member, imports, isTest }: Source): Generator<Violation> {
+  for (const specifier of imports) {
+    if (specifier.startsWith('.')) {
+      const target = resolve('/', dirname(file), specifier).slice(1)
+      const own = target.startsWith(member.folder + sep)
+      if (!own)
+        yield { file, problem: `"${specifier}" reaches into another member: import it by its package name` }
+    } else if (specifier.startsWith('@repo/')) {
+      const target = specifier.split('/').slice(0, 2).join('/')
+      const mayTest = isTest && target === '@repo/testing'
+      if (member.kind === 'package' && target !== member.name && !mayTest) {
+        yield {
+          file,
+          problem: `packages are leaves, and this imports ${target}: state the shape it needs structurally`,
+        }
+      }
+      if (target === '@repo/testing' && member.kind === 'app' && !isTest) {
+        yield { file, problem: 'only tests import @repo/testing' }
+      }
+    }
+  }
+}
+
+function* domainProblems({ file, imports, text }: Source): Generator<Violation> {
+  if (!file.split(sep).includes('domain')) return
+  if (
+    imports.some((name) => name === 'fastify' || (name.startsWith('@fastify/') && name !== '@fastify/error'))
+  ) {
+    yield { file, problem: 'domain/ imports no Fastify: HTTP words belong in routes/' }
+  }
+  if (
+    imports.some((name) => /^(node:)?process$/.test(name)) ||
+    /\bprocess\.(?!nextTick)\w/.test(withoutComments(text))
+  ) {
+    yield { file, problem: 'domain/ knows no process: pass the value in' }
+  }
+}
+
+function* manifestProblems(root: string, member: Member, sources: Source[]): Generator<Violation> {
+  const file = join(member.folder, 'package.json')
+  const { dependencies = {}, devDependencies = {} } = member.manifest
+  for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+    const expected = name.startsWith('@repo/') ? 'workspace:*' : 'catalog:'
+    if (version !== expected) yield { file, problem: `${name} says "${version}" where "${expected}" belongs` }
+    if (member.kind === 'app' && existsMember(root, 'apps', name)) {
+      yield { file, problem: `apps import no app, and this depends on ${name}` }
+    }
+  }
+  for (const name of Object.keys(dependencies)) {
+    const isUsed = sources.some(({ imports }) =>
+      imports.some((used) => used === name || used.startsWith(`${name}/`)),
+    )
+    if (!isUsed) yield { file, problem: `${name} is a dependency that no file imports` }
+  }
+}
+
+function existsMember(root: string, kind: string, name: string): boolean {
+  return listFolders(join(root, kind)).some((folder) => `@repo/${folder}` === name)
+}
+
+function listMembers(root: string): Member[] {
+  const of = (parent: string, kind: Member['kind']) =>
+    listFolders(join(root, parent)).map((folder) => readMember(root, join(parent, folder), kind))
+  return [...of('apps', 'app'), ...of('packages', 'package'), readMember(root, 'infra', 'infra')]
+}
+
+function readMember(root: string, folder: string, kind: Member['kind']): Member {
+  const manifest = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as Manifest & {
+    name: string
+  }
+  return { folder, name: manifest.name, kind, manifest }
+}
+
+function listFolders(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map((entry) => entry.name)
+    .sort()
+}
+
+function listSources(root: string, member: Member): Source[] {
+  const walk = (folder: string): string[] =>
+    readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+      if (skipped.has(entry.name)) return []
+      const path = join(folder, entry.name)
+      return entry.isDirectory() ? walk(path) : /\.ts$/.test(entry.name) ? [path] : []
+    })
+  return walk(member.folder).map((file) => {
+    const text = readFileSync(join(root, file), 'utf8')
+    const isTest = /\.test\.ts$/.test(file) || relative(member.folder, file).split(sep).includes('test')
+    return { file, member, text, imports: listImports(text), isTest }
+  })
+}
+
+// A regular expression is enough here: oxfmt gives every import the same shape, and tsc refuses what is no import.
+function listImports(text: string): string[] {
+  const pattern =
+    /(?:^|\n)\s*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/g
+  return [...withoutComments(text).matchAll(pattern)].map((match) => (match[1] ?? match[2])!)
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '')
+}
+
+if (import.meta.main) {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const violations = findViolations(root)
+  for (const { file, problem } of violations) console.error(`${file}: ${problem}`)
+  if (violations.length > 0) process.exitCode = 1
+}

@@ -1,0 +1,40 @@
+import autocannon from 'autocannon'
+import type { RunningServer } from './run-server.ts'
+
+/** What one route of one server cost in one round. */
+export type Measurement = {
+  name: string
+  route: 'read' | 'write' | 'anonymous'
+  cpuUs: number
+  perSecond: number
+  round?: number
+}
+
+const connections = 32
+
+/** Signs in once, then drives each route with that one cookie. Every answer has to be the right one. */
+export async function measure(server: RunningServer, requests: number): Promise<Measurement[]> {
+  const signedIn = await fetch(`${server.url}/sign-in`, { method: 'POST' })
+  const cookie = signedIn.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ')
+  return [
+    await drive(server, 'read', requests, { path: '/read', method: 'GET', headers: { cookie } }),
+    await drive(server, 'write', requests, { path: '/write', method: 'POST', headers: { cookie } }),
+    await drive(server, 'anonymous', requests, { path: '/read', method: 'GET' }),
+  ]
+}
+
+async function drive(
+  server: RunningServer,
+  route: Measurement['route'],
+  amount: number,
+  request: { path: string; method: 'GET' | 'POST'; headers?: Record<string, string> },
+): Promise<Measurement> {
+  const before = await server.readCpuUs()
+  const result = await autocannon({ url: server.url, connections, amount, requests: [request] })
+  const cpuUs = ((await server.readCpuUs()) - before) / amount
+  const isAnswered = route === 'anonymous' ? result['4xx'] + result['2xx'] === amount : result['2xx'] === amount
+  if (!isAnswered) {
+    throw new Error(`${server.variant.name}, ${route}: ${result['2xx']} of ${amount} answers were 2xx`)
+  }
+  return { name: server.variant.name, route, cpuUs, perSecond: amount / result.duration }
+}

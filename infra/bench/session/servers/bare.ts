@@ -1,0 +1,9 @@
+import Fastify from 'fastify'
+import { tenValues } from '../ten-values.ts'
+
+// The floor: the same answers without any session.
+const app = Fastify()
+app.post('/sign-in', () => ({ user: 'ada' }))
+app.get('/read', () => ({ user: 'ada', value: tenValues.value3 }))
+app.post('/write', () => ({ user: 'ada' }))
+await app.listen({ port: Number(process.env.PORT) })

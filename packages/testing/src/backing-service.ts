@@ -1,0 +1,97 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { pollUntil } from './poll-until.ts'
+import type { TetheredProcess } from './spawn-tethered.ts'
+
+/** A real server on loopback, and what may happen to one. */
+export interface BackingService extends AsyncDisposable {
+  readonly url: string
+  /** Of the process that serves now: another one after `restart()`. */
+  readonly pid: number
+  /** Ends it in good order. Its data stays, for `restart()`. */
+  stop(): Promise<void>
+  /** `kill -9`. */
+  kill(): Promise<void>
+  /** It keeps its connections and answers nothing (SIGSTOP), until `thaw()`. */
+  freeze(): Promise<void>
+  thaw(): Promise<void>
+  /** The same port and the same data again; resolves once it answers. */
+  restart(): Promise<void>
+}
+
+interface Recipe {
+  url: string
+  /** Starts the server process; called again for each restart. */
+  launch(): TetheredProcess | Promise<TetheredProcess>
+  /** Resolves once the server answers, rejects while it does not. */
+  check(): Promise<void>
+  /** Removes what was temporary, once the server has ended. */
+  cleanUp(): Promise<void>
+}
+
+/** Runs one server process as a backing service. */
+export async function runBackingService({ url, launch, check, cleanUp }: Recipe): Promise<BackingService> {
+  let server = await launchAndWait()
+
+  async function launchAndWait(): Promise<TetheredProcess> {
+    const launched = await launch()
+    const isUp = async (): Promise<boolean> => {
+      if (launched.isRunning) await check()
+      return true
+    }
+    try {
+      await pollUntil(`${url} answers`, isUp, { deadlineMs: 30_000 })
+      if (!launched.isRunning) throw new Error(`The server of ${url} ended at once`)
+      return launched
+    } catch (cause) {
+      await launched.stop()
+      throw new Error(`${(cause as Error).message}. Its last words:\n${launched.output()}`, { cause })
+    }
+  }
+
+  async function signalAll(signal: NodeJS.Signals): Promise<void> {
+    // The parent first, so that it cannot start another child in between.
+    server.kill(signal)
+    for (const pid of await childrenOf(server.pid)) process.kill(pid, signal)
+  }
+
+  async function kill(): Promise<void> {
+    server.kill('SIGKILL')
+    await server.exited
+  }
+
+  return {
+    url,
+    get pid() {
+      return server.pid
+    },
+    async stop() {
+      if (server.isRunning) await signalAll('SIGCONT')
+      await server.stop()
+    },
+    kill,
+    freeze: () => signalAll('SIGSTOP'),
+    thaw: () => signalAll('SIGCONT'),
+    async restart() {
+      await this.stop()
+      server = await launchAndWait()
+    },
+    async [Symbol.asyncDispose]() {
+      await this.stop()
+      await cleanUp()
+    },
+  }
+}
+
+/** Postgres has a process for each connection, which goes on answering when only the first one is frozen. */
+async function childrenOf(pid: number): Promise<number[]> {
+  if (process.platform !== 'linux') return []
+  const children: number[] = []
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    // "pid (program name, which may hold spaces and brackets) state ppid ..."
+    const stat = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '')
+    const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]
+    if (Number(parent) === pid) children.push(Number(name))
+  }
+  return children
+}

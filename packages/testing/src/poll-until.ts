@@ -1,0 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * Asks again and again until `isTrue` answers true. An answer that throws counts as "not yet".
+ *
+ * @throws after `deadlineMs`, naming `claim` and the last error seen.
+ */
+export async function pollUntil(
+  claim: string,
+  isTrue: () => boolean | Promise<boolean>,
+  { deadlineMs = 10_000, everyMs = 20 } = {},
+): Promise<void> {
+  const giveUpAt = performance.now() + deadlineMs
+  let cause: unknown
+  for (;;) {
+    try {
+      if (await isTrue()) return
+      cause = undefined
+    } catch (error) {
+      cause = error
+    }
+    if (performance.now() > giveUpAt) {
+      throw new Error(`Not so within ${deadlineMs} ms: ${claim}`, { cause })
+    }
+    await sleep(everyMs)
+  }
+}

@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process'
+import type { Duplex } from 'node:stream'
+import { createInterface } from 'node:readline'
+import { pollUntil } from './poll-until.ts'
+
+/** One operating-system process that cannot outlive us. */
+export interface TetheredProcess extends AsyncDisposable {
+  readonly pid: number
+  /** How it ended; never rejects. */
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  readonly isRunning: boolean
+  /** The last lines it wrote, for error messages. */
+  output(): string
+  /** Sends a signal; nothing when it has ended. */
+  kill(signal: NodeJS.Signals): void
+  /** Asks it to end with its `stopSignal` (a frozen one is thawed for it), and after `deadlineMs` makes it. */
+  stop(deadlineMs?: number): Promise<void>
+}
+
+export interface TetherOptions {
+  env: Record<string, string | undefined>
+  cwd?: string | undefined
+  /** What asks this program to end in good order. */
+  stopSignal?: NodeJS.Signals
+  /** A temporary folder that is removed if we die before we could remove it ourselves. */
+  removeIfWeDie?: string | undefined
+  /** Sees each line as it is written. */
+  onLine?: ((line: string) => void) | undefined
+}
+
+const REMEMBERED_LINES = 200
+
+// Waits for one line before it becomes the program: we send it once the watcher stands. If we die earlier,
+// it reads the end of the pipe instead and nothing was started.
+const START = `read -r go <&3 || exit 1; exec 3<&-; exec "$@"`
+
+// A line on stdin means that the program has ended, the end of stdin that we have, in whatever way: then the
+// program is asked to end, woken in case it is frozen, and after ten seconds killed.
+const WATCH = `
+  read -r ended && exit
+  kill -s "$2" "$1" && kill -s CONT "$1"
+  tries=0
+  while kill -s 0 "$1" && [ $tries -lt 50 ]; do tries=$((tries + 1)); sleep 0.2; done
+  kill -s KILL "$1"
+  [ -z "$3" ] || rm -rf "$3"
+`
+
+/**
+ * Starts a program that ends when this process ends, even by `kill -9`. The kernel closes our pipes when we die,
+ * and a shell that does nothing but read one of them then stops the program. This works on every Unix (Linux's
+ * own PR_SET_PDEATHSIG asks for a native call), needs no code in the program, and leaves no moment uncovered.
+ *
+ * The program leads a session of its own, so Ctrl-C in our terminal reaches us alone and we decide the order.
+ */
+export function spawnTethered(command: string, args: string[], options: TetherOptions): TetheredProcess {
+  const { env, cwd, stopSignal = 'SIGTERM', removeIfWeDie = '', onLine } = options
+  const child = spawn('/bin/sh', ['-c', START, command, command, ...args], {
+    cwd,
+    env: env as NodeJS.ProcessEnv,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  })
+  if (child.pid === undefined) throw new Error(`Could not start ${command}: is ${cwd ?? 'its folder'} there?`)
+  const pid = child.pid
+  const watcher = spawn('/bin/sh', ['-c', WATCH, 'tether', `${pid}`, stopSignal.slice(3), removeIfWeDie], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  watcher.stdin.on('error', () => {})
+  const start = child.stdio[3] as Duplex
+  start.on('error', () => {})
+  start.end('\n')
+
+  const lines: string[] = []
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream! }).on('line', (line) => {
+      lines.push(line)
+      if (lines.length > REMEMBERED_LINES) lines.shift()
+      onLine?.(line)
+    })
+  }
+
+  let isRunning = true
+  const exited: TetheredProcess['exited'] = new Promise((resolve) => {
+    child.once('exit', () => {
+      isRunning = false
+      watcher.stdin.end('\n')
+    })
+    // 'close' comes after 'exit', once the last of the output has been read.
+    child.once('close', (code, signal) => resolve({ code, signal }))
+  })
+
+  function kill(signal: NodeJS.Signals): void {
+    if (isRunning) child.kill(signal)
+  }
+
+  async function stop(deadlineMs = 10_000): Promise<void> {
+    kill(stopSignal)
+    kill('SIGCONT')
+    await pollUntil(`${command} (pid ${pid}) has ended`, () => !isRunning, { deadlineMs }).catch(() => kill('SIGKILL'))
+    await exited
+  }
+
+  return {
+    pid,
+    exited,
+    get isRunning() {
+      return isRunning
+    },
+    output: () => lines.join('\n'),
+    kill,
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
+  }
+}

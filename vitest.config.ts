@@ -1,11 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
-/** The one configuration of every package's tests: `vitest run --config ../../vitest.config.ts --root .` */
+/** The one configuration of every member's tests: `vitest run --config ../../vitest.config.ts --root .` */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', '**/*.test.ts'],
+    include: ['**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', '**/generated/**'],
     globalSetup: [new URL('./packages/testing/src/vitest-setup.ts', import.meta.url).pathname],
+    // `pnpm test` runs two members at once, and many tests start processes of their own.
+    maxWorkers: '50%',
     testTimeout: 30_000,
     hookTimeout: 60_000,
     passWithNoTests: false,

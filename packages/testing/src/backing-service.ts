@@ -59,24 +59,26 @@ export async function runBackingService({ url, launch, check, cleanUp }: Recipe)
     await server.exited
   }
 
+  async function stop(): Promise<void> {
+    if (server.isRunning) await signalAll('SIGCONT')
+    await server.stop()
+  }
+
   return {
     url,
     get pid() {
       return server.pid
     },
-    async stop() {
-      if (server.isRunning) await signalAll('SIGCONT')
-      await server.stop()
-    },
+    stop,
     kill,
     freeze: () => signalAll('SIGSTOP'),
     thaw: () => signalAll('SIGCONT'),
     async restart() {
-      await this.stop()
+      await stop()
       server = await launchAndWait()
     },
     async [Symbol.asyncDispose]() {
-      await this.stop()
+      await stop()
       await cleanUp()
     },
   }

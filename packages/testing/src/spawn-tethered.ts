@@ -97,7 +97,9 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
   async function stop(deadlineMs = 10_000): Promise<void> {
     kill(stopSignal)
     kill('SIGCONT')
-    await pollUntil(`${command} (pid ${pid}) has ended`, () => !isRunning, { deadlineMs }).catch(() => kill('SIGKILL'))
+    await pollUntil(`${command} (pid ${pid}) has ended`, () => !isRunning, { deadlineMs }).catch(() =>
+      kill('SIGKILL'),
+    )
     await exited
   }
 

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { arch, platform, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import pg from 'pg'
+import { Client } from 'pg'
 import { runBackingService, type BackingService } from './backing-service.ts'
 import { freePort } from './free-port.ts'
 import { pollUntil } from './poll-until.ts'
@@ -58,7 +58,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
       })
     },
     async check() {
-      const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2000 })
+      const client = new Client({ connectionString: url, connectionTimeoutMillis: 2000 })
       client.on('error', () => {})
       try {
         await client.connect()
@@ -109,7 +109,9 @@ function binary(name: 'initdb' | 'postgres'): string {
   try {
     return join(dirname(embedded.resolve(platformPackage)), '..', 'native', 'bin', name)
   } catch (cause) {
-    throw new Error(`There is no ${platformPackage}: set DATABASE_URL to a Postgres that runs already`, { cause })
+    throw new Error(`There is no ${platformPackage}: set DATABASE_URL to a Postgres that runs already`, {
+      cause,
+    })
   }
 }
 

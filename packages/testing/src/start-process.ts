@@ -54,7 +54,9 @@ export async function startProcess(options: ProcessOptions): Promise<NodeProcess
     )
     if (!running.isRunning) {
       const { code, signal } = await running.exited
-      throw new Error(`${name} ended with ${signal ?? `code ${code}`} before it was ready:\n${running.output()}`)
+      throw new Error(
+        `${name} ended with ${signal ?? `code ${code}`} before it was ready:\n${running.output()}`,
+      )
     }
     if (failure) throw new Error(`${failure}. Its last output:\n${running.output()}`)
   }

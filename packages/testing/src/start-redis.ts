@@ -25,7 +25,18 @@ export async function startRedis(options: RedisOptions = {}): Promise<BackingSer
   if (!program) return undefined
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'nonstick-redis-')))
   const port = options.port ?? (await freePort())
-  const settings = ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', directory, '--save', '', '--appendonly', 'yes']
+  const settings = [
+    '--bind',
+    '127.0.0.1',
+    '--port',
+    `${port}`,
+    '--dir',
+    directory,
+    '--save',
+    '',
+    '--appendonly',
+    'yes',
+  ]
 
   return runBackingService({
     url: `redis://127.0.0.1:${port}`,

@@ -1,0 +1,51 @@
+import type { FleetRequest, FleetResponse } from './fleet.ts'
+
+/** One person's browser: it keeps cookies as browsers do, and says where its requests come from. */
+export interface Browser {
+  request(path: string, init?: FleetRequest): Promise<FleetResponse>
+  /** The cookies it holds, by name. */
+  readonly cookies: Map<string, string>
+}
+
+export function openBrowser(send: Browser['request'], origin: string): Browser {
+  const cookies = new Map<string, string>()
+
+  async function request(path: string, init: FleetRequest = {}): Promise<FleetResponse> {
+    const headers = new Headers(init.headers)
+    const cookie = Array.from(cookies, ([name, value]) => `${name}=${value}`).join('; ')
+    if (cookie && !headers.has('cookie')) headers.set('cookie', cookie)
+    if (!headers.has('sec-fetch-site')) headers.set('sec-fetch-site', 'same-origin')
+    const isWrite = !['GET', 'HEAD'].includes(init.method ?? 'GET')
+    if (isWrite && !headers.has('origin')) headers.set('origin', origin)
+    const response = await send(path, { ...init, headers: Object.fromEntries(headers) })
+    for (const line of response.headers.getSetCookie()) keep(line)
+    return response
+  }
+
+  function keep(line: string): void {
+    const [pair = '', ...rest] = line.split(';')
+    const name = pair.slice(0, pair.indexOf('=')).trim()
+    const attributes = new Map(
+      rest.map((part) => {
+        const [key = '', value = ''] = part.split('=')
+        return [key.trim().toLowerCase(), value.trim()]
+      }),
+    )
+    // Browsers drop a `__Host-` cookie that breaks its promise, in silence.
+    // https://www.rfc-editor.org/rfc/rfc6265bis#name-the-__host-prefix
+    const keepsPromise =
+      attributes.has('secure') && attributes.get('path') === '/' && !attributes.has('domain')
+    if (name.startsWith('__Host-') && !keepsPromise) return
+    if (isExpired(attributes)) cookies.delete(name)
+    else cookies.set(name, pair.slice(pair.indexOf('=') + 1).trim())
+  }
+
+  return { request, cookies }
+}
+
+function isExpired(attributes: Map<string, string>): boolean {
+  const maxAge = attributes.get('max-age')
+  if (maxAge !== undefined) return Number(maxAge) <= 0
+  const expires = attributes.get('expires')
+  return expires !== undefined && Date.parse(expires) <= Date.now()
+}

@@ -1,0 +1,151 @@
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Agent, fetch, type RequestInit, type Response } from 'undici'
+import { openBrowser, type Browser } from './browser.ts'
+import { environmentFor, readProcessType, type Environment } from './process-type.ts'
+import { startProcess, type NodeProcess } from './start-process.ts'
+
+export type FleetResponse = Response
+export interface FleetRequest extends Omit<RequestInit, 'headers'> {
+  headers?: Record<string, string>
+  /** Sent as JSON. */
+  json?: unknown
+  /** Sends the request to this process, from 1 on, instead of the next one. */
+  process?: number
+}
+
+export interface FleetOptions {
+  /** The process type, when the app declares several. Default: its first. */
+  process?: string
+  /** Default: 2. */
+  processes?: number
+  /** Over the defaults for tests. */
+  env?: Environment
+}
+
+/** Several processes of one process type, numbered from 1. */
+export interface Fleet extends AsyncDisposable {
+  /** What every process was given: a second fleet on the same stores gets `{ env: first.env }`. */
+  readonly env: Readonly<Environment>
+  /** Asks the next living process: successive requests reach successive processes. Redirects are not followed. */
+  request(path: string, init?: FleetRequest): Promise<FleetResponse>
+  browser(): Browser
+  process(n: number): NodeProcess
+  /** `kill -9`. */
+  kill(n: number): Promise<void>
+  /** SIGTERM, and how it ended. */
+  stop(n: number): Promise<Awaited<NodeProcess['exited']>>
+  /** Stops it when it runs and starts it again; resolves once it is ready. */
+  restart(n: number): Promise<void>
+}
+
+interface Member {
+  running: NodeProcess
+  agent: Agent
+  isMeantToRun: boolean
+}
+
+/**
+ * Starts real operating-system processes of an app, each on its own port, and waits until they are ready. What the
+ * process type `needs` is there: a database cloned from the migrated template, and a session store.
+ *
+ * Disposal stops them all, and throws when one had ended by itself or did not end in good order (exit code 0).
+ */
+export async function fleet(appFolder: string | URL, options: FleetOptions = {}): Promise<Fleet> {
+  const folder = resolve(appFolder instanceof URL ? fileURLToPath(appFolder) : appFolder)
+  const type = await readProcessType(folder, options.process)
+  await using starting = new AsyncDisposableStack()
+  const env = await environmentFor(type, options.env ?? {}, starting)
+  const members: Member[] = []
+  let turn = 0
+
+  async function start(n: number): Promise<void> {
+    const name = `${type.name}.${n}`
+    const running = await startProcess({
+      name,
+      cwd: folder,
+      entry: type.entry,
+      env: { PROCESS_NAME: name, ...env },
+    })
+    members[n - 1] = { running, agent: new Agent(), isMeantToRun: true }
+    await running.ready
+  }
+
+  function member(n: number): Member {
+    const found = members[n - 1]
+    if (!found) throw new RangeError(`${type.name} has processes 1 to ${members.length}, not ${n}`)
+    return found
+  }
+
+  function next(): Member {
+    const fromHere = members.map((_, i) => members[(turn + i) % members.length]!)
+    const found = fromHere.find(({ isMeantToRun }) => isMeantToRun)
+    if (!found) throw new Error(`No process of ${type.name} runs`)
+    turn = members.indexOf(found) + 1
+    return found
+  }
+
+  async function request(
+    path: string,
+    { json, process, ...init }: FleetRequest = {},
+  ): Promise<FleetResponse> {
+    const { running, agent } = process ? member(process) : next()
+    const asJson = {
+      body: JSON.stringify(json),
+      headers: { 'content-type': 'application/json', ...init.headers },
+    }
+    const content = json === undefined ? {} : asJson
+    return fetch(running.url + path, { redirect: 'manual', ...init, ...content, dispatcher: agent })
+  }
+
+  async function end(which: Member, signal: 'SIGKILL' | 'SIGTERM'): ReturnType<Fleet['stop']> {
+    which.isMeantToRun = false
+    if (signal === 'SIGTERM') await which.running.stop(30_000)
+    else which.running.kill(signal)
+    await which.agent.destroy()
+    return which.running.exited
+  }
+
+  /** Ends a process that nobody has ended yet, and tells what was wrong with how it ended. */
+  async function retire(which: Member): Promise<Error[]> {
+    if (!which.isMeantToRun) return []
+    const { running } = which
+    const how = running.isRunning ? 'did not end in good order, but' : 'had ended by itself'
+    const hadEnded = !running.isRunning
+    const { code, signal } = await end(which, 'SIGTERM')
+    if (!hadEnded && code === 0) return []
+    return [
+      new Error(`${running.name} ${how} with ${signal ?? `code ${code}`}. Last output:\n${running.output()}`),
+    ]
+  }
+
+  async function retireAll(): Promise<void> {
+    const [first, ...others] = (await Promise.all(members.map(retire))).flat()
+    if (first) throw others.length > 0 ? new AggregateError([first, ...others], first.message) : first
+  }
+
+  const starts = await Promise.allSettled(
+    Array.from({ length: options.processes ?? 2 }, (_, i) => start(i + 1)),
+  )
+  const failed = starts.find((outcome) => outcome.status === 'rejected')
+  if (failed) {
+    await Promise.all(members.map((which) => end(which, 'SIGKILL')))
+    throw failed.reason
+  }
+  starting.defer(retireAll)
+  const resources = starting.move()
+
+  return {
+    env,
+    request,
+    browser: () => openBrowser(request, env.PUBLIC_ORIGIN!),
+    process: (n) => member(n).running,
+    kill: async (n) => void (await end(member(n), 'SIGKILL')),
+    stop: (n) => end(member(n), 'SIGTERM'),
+    async restart(n) {
+      await end(member(n), 'SIGTERM')
+      await start(n)
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}

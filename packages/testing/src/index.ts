@@ -1,0 +1,8 @@
+export { openBrowser, type Browser } from './browser.ts'
+export { createDatabase, createEmptyDatabase, type TestDatabase } from './create-database.ts'
+export { fleet, type Fleet, type FleetOptions, type FleetRequest, type FleetResponse } from './fleet.ts'
+export { pollUntil } from './poll-until.ts'
+export { sessionStoreUrl } from './session-store-url.ts'
+export { startPostgres } from './start-postgres.ts'
+export { startProcess, type NodeProcess } from './start-process.ts'
+export { startRedis } from './start-redis.ts'

@@ -1,0 +1,87 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { fleet } from '../src/fleet.ts'
+
+const app = join(import.meta.dirname, 'fixture-app')
+
+interface Answer {
+  name: string
+  count: number
+  pid: number
+  headers: Record<string, string>
+}
+
+async function ask(response: Promise<{ json(): Promise<unknown> }>): Promise<Answer> {
+  return (await (await response).json()) as Answer
+}
+
+test('successive requests reach successive processes, which are real ones', async () => {
+  await using services = await fleet(app, { processes: 3 })
+  const answers = []
+  for (let i = 0; i < 6; i++) answers.push(await ask(services.request('/')))
+  const names = ['fixture.1', 'fixture.2', 'fixture.3']
+  expect(answers.map(({ name }) => name)).toEqual([...names, ...names])
+  expect(new Set(answers.map(({ pid }) => pid)).size).toBe(3)
+  expect(answers.map(({ pid }) => pid)).not.toContain(process.pid)
+})
+
+test('a request may name its process, and the turn stays where it was', async () => {
+  await using services = await fleet(app)
+  expect((await ask(services.request('/', { process: 2 }))).name).toBe('fixture.2')
+  expect((await ask(services.request('/'))).name).toBe('fixture.1')
+})
+
+test('a killed process gets no request until it is restarted, as a new process', async () => {
+  await using services = await fleet(app)
+  const before = await ask(services.request('/', { process: 2 }))
+  await services.kill(2)
+  expect(() => process.kill(before.pid, 0)).toThrow('ESRCH')
+  for (let i = 0; i < 3; i++) expect((await ask(services.request('/'))).name).toBe('fixture.1')
+  await services.restart(2)
+  const after = await ask(services.request('/', { process: 2 }))
+  expect(after.pid).not.toBe(before.pid)
+})
+
+test('a stopped process tells how it ended', async () => {
+  await using services = await fleet(app)
+  expect(await services.stop(1)).toEqual({ code: 0, signal: null })
+})
+
+test('an environment is whole: nothing of ours is passed on', async () => {
+  await using services = await fleet(app, { processes: 1, env: { NODE_OPTIONS: undefined } })
+  expect(services.env).toEqual(
+    expect.objectContaining({ NODE_ENV: 'test', PUBLIC_ORIGIN: 'http://localhost' }),
+  )
+  expect(services.env).not.toHaveProperty('PATH')
+})
+
+test('a process that cannot start fails the fleet, with its own last words', async () => {
+  await expect(fleet(app, { process: 'fixture-stubborn' })).rejects.toThrow(/code 9[^]*I was not meant/)
+})
+
+test('a process that ends by itself fails the test that disposes its fleet', async () => {
+  const services = await fleet(app)
+  await services.request('/crash', { process: 1 }).catch(() => {})
+  await services.process(1).exited
+  await expect(services[Symbol.asyncDispose]()).rejects.toThrow('fixture.1 had ended by itself with code 3')
+  expect(services.process(2).isRunning).toBe(false)
+})
+
+test('an unknown process type is refused, by name', async () => {
+  await expect(fleet(app, { process: 'nobody' })).rejects.toThrow(
+    'no process "nobody", but fixture, fixture-stubborn',
+  )
+})
+
+test('a browser keeps the cookies that a browser would keep, and sends them to every process', async () => {
+  await using services = await fleet(app)
+  const browser = services.browser()
+  browser.cookies.set('gone', 'soon')
+  await browser.request('/')
+  expect(browser.cookies).toEqual(new Map([['__Host-a', '1']]))
+  const second = await ask(browser.request('/', { method: 'POST', json: {} }))
+  expect(second).toMatchObject({
+    name: 'fixture.2',
+    headers: { cookie: '__Host-a=1', origin: 'http://localhost', 'sec-fetch-site': 'same-origin' },
+  })
+})

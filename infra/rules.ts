@@ -148,8 +148,8 @@ function listSources(root: string, member: Member): Source[] {
 // A regular expression is enough here: oxfmt gives every import the same shape, and tsc refuses what is no import.
 function listImports(text: string): string[] {
   const pattern =
-    /(?:^|\n)\s*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/g
-  return [...withoutComments(text).matchAll(pattern)].map((match) => (match[1] ?? match[2])!)
+    /^\s*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm
+  return [...withoutComments(text).matchAll(pattern)].map((match) => (match[1] ?? match[2] ?? match[3])!)
 }
 
 function withoutComments(text: string): string {

@@ -39,7 +39,8 @@ await using resources = new AsyncDisposableStack()
 const redis = resources.use(await startRedis())
 const memcached = resources.use(await startMemcached())
 const postgres = resources.use(await startPostgres())
-if (redis == null || memcached == null) throw new Error('redis-server and memcached are needed: install them first')
+if (redis == null || memcached == null)
+  throw new Error('redis-server and memcached are needed: install them first')
 
 const env = { REDIS_URL: redis.url, MEMCACHED_URL: memcached.url, POSTGRES_URL: postgres.url }
 const servers: RunningServer[] = []
@@ -57,17 +58,24 @@ for (let round = 0; round <= rounds; round++) {
 }
 
 const rows = variants.map(({ name }) => summarise(name))
-console.log(`${cpus()[0]!.model.trim()}, ${cpus().length} cores, Node ${process.version}, Linux; medians of ${rounds} rounds\n`)
-console.log('| variant | read, CPU µs | ratio to hand-written (spread) | read, requests/s | write, CPU µs | no session, CPU µs |')
+console.log(
+  `${cpus()[0]!.model.trim()}, ${cpus().length} cores, Node ${process.version}, Linux; medians of ${rounds} rounds\n`,
+)
+console.log(
+  '| variant | read, CPU µs | ratio to hand-written (spread) | read, requests/s | write, CPU µs | no session, CPU µs |',
+)
 console.log('|---|---|---|---|---|---|')
 for (const { name, read, readRatio, write, anonymous } of rows) {
   const ratio = `${readRatio.median.toFixed(2)} (${readRatio.min.toFixed(2)} to ${readRatio.max.toFixed(2)})`
-  console.log(`| ${name} | ${read.cpuUs} | ${ratio} | ${read.perSecond} | ${write.cpuUs} | ${anonymous.cpuUs} |`)
+  console.log(
+    `| ${name} | ${read.cpuUs} | ${ratio} | ${read.perSecond} | ${write.cpuUs} | ${anonymous.cpuUs} |`,
+  )
 }
 if (options.json) console.log(JSON.stringify({ rows }))
 
 function summarise(name: string) {
-  const of = (route: Measurement['route']) => measurements.filter((one) => one.name === name && one.route === route)
+  const of = (route: Measurement['route']) =>
+    measurements.filter((one) => one.name === name && one.route === route)
   const median = (route: Measurement['route']) => ({
     cpuUs: Math.round(medianOf(of(route).map(({ cpuUs }) => cpuUs))),
     perSecond: Math.round(medianOf(of(route).map(({ perSecond }) => perSecond))),
@@ -79,7 +87,8 @@ function summarise(name: string) {
 }
 
 function referenceCpuUs(round: number): number {
-  return measurements.find((one) => one.name === reference && one.route === 'read' && one.round === round)!.cpuUs
+  return measurements.find((one) => one.name === reference && one.route === 'read' && one.round === round)!
+    .cpuUs
 }
 
 function medianOf(values: number[]): number {

@@ -15,7 +15,10 @@ const connections = 32
 /** Signs in once, then drives each route with that one cookie. Every answer has to be the right one. */
 export async function measure(server: RunningServer, requests: number): Promise<Measurement[]> {
   const signedIn = await fetch(`${server.url}/sign-in`, { method: 'POST' })
-  const cookie = signedIn.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ')
+  const cookie = signedIn.headers
+    .getSetCookie()
+    .map((line) => line.split(';')[0])
+    .join('; ')
   return [
     await drive(server, 'read', requests, { path: '/read', method: 'GET', headers: { cookie } }),
     await drive(server, 'write', requests, { path: '/write', method: 'POST', headers: { cookie } }),
@@ -32,7 +35,8 @@ async function drive(
   const before = await server.readCpuUs()
   const result = await autocannon({ url: server.url, connections, amount, requests: [request] })
   const cpuUs = ((await server.readCpuUs()) - before) / amount
-  const isAnswered = route === 'anonymous' ? result['4xx'] + result['2xx'] === amount : result['2xx'] === amount
+  const isAnswered =
+    route === 'anonymous' ? result['4xx'] + result['2xx'] === amount : result['2xx'] === amount
   if (!isAnswered) {
     throw new Error(`${server.variant.name}, ${route}: ${result['2xx']} of ${amount} answers were 2xx`)
   }

@@ -45,7 +45,8 @@ export async function runServer(variant: Variant, env: Record<string, string>): 
 
 async function waitUntilItAnswers(url: string, child: ChildProcess, { name }: Variant): Promise<void> {
   for (const deadline = Date.now() + 15_000; Date.now() < deadline; await wait(20)) {
-    if (child.exitCode != null) throw new Error(`${name}: the server exited with ${child.exitCode} before it answered`)
+    if (child.exitCode != null)
+      throw new Error(`${name}: the server exited with ${child.exitCode} before it answered`)
     const answer = await fetch(`${url}/read`).catch(() => null)
     if (answer != null) return
   }

@@ -16,8 +16,16 @@ export const variants: Variant[] = [
   nonstick('Nonstick, Memcached', 'memcached'),
   { name: '@fastify/session defaults, ioredis', file: 'fastify-session.ts', env: {} },
   { name: '@fastify/session lean, ioredis', file: 'fastify-session.ts', env: { LEAN: '1' } },
-  { name: '@fastify/session defaults, connect-redis', file: 'fastify-session.ts', env: { CONNECT_REDIS: '1' } },
-  { name: '@fastify/session lean, connect-redis', file: 'fastify-session.ts', env: { CONNECT_REDIS: '1', LEAN: '1' } },
+  {
+    name: '@fastify/session defaults, connect-redis',
+    file: 'fastify-session.ts',
+    env: { CONNECT_REDIS: '1' },
+  },
+  {
+    name: '@fastify/session lean, connect-redis',
+    file: 'fastify-session.ts',
+    env: { CONNECT_REDIS: '1', LEAN: '1' },
+  },
   { name: 'Express 5, express-session, connect-redis', file: 'express-session.ts', env: {} },
 ]
 

@@ -17,8 +17,10 @@ const lean: Partial<FastifySessionOptions> = { rolling: false, saveUninitialized
 /** The least store one can write on ioredis. */
 function ioredisStore(redis: Redis): SessionStore {
   return {
-    get: (id, done) => void redis.get(`sess:${id}`).then((text) => done(null, text == null ? null : JSON.parse(text)), done),
-    set: (id, value, done) => void redis.set(`sess:${id}`, JSON.stringify(value), 'PX', maxAge).then(() => done(), done),
+    get: (id, done) =>
+      void redis.get(`sess:${id}`).then((text) => done(null, text == null ? null : JSON.parse(text)), done),
+    set: (id, value, done) =>
+      void redis.set(`sess:${id}`, JSON.stringify(value), 'PX', maxAge).then(() => done(), done),
     destroy: (id, done) => void redis.del(`sess:${id}`).then(() => done(), done),
   }
 }
@@ -33,7 +35,9 @@ await app.register(cookie)
 await app.register(session, {
   secret: 'a secret of at least thirty-two characters',
   cookie: { secure: false, maxAge },
-  store: process.env.CONNECT_REDIS ? await connectRedisStore() : ioredisStore(new Redis(process.env.REDIS_URL!)),
+  store: process.env.CONNECT_REDIS
+    ? await connectRedisStore()
+    : ioredisStore(new Redis(process.env.REDIS_URL!)),
   ...(process.env.LEAN ? lean : {}),
 })
 

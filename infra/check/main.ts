@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { parseArgs } from 'node:util'
+import { fileURLToPath } from 'node:url'
+
+const checks = {
+  format: 'every file reads as oxfmt writes it            mend: pnpm format --write',
+  lint: 'no mistake that oxlint knows                   mend: pnpm lint --fix',
+  types: 'TypeScript agrees with itself',
+  rules: 'the structure of the house (infra/rules.ts)',
+}
+
+const help = `pnpm check [name...] [--json]
+
+Everything that can be checked without running anything. Unchanged checks come from turbo's cache.
+
+${Object.entries(checks)
+  .map(([name, what]) => `  ${name.padEnd(8)} ${what}`)
+  .join('\n')}
+
+  --json   ends with one line of JSON
+`
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+})
+const unknown = positionals.filter((name) => !(name in checks))
+if (options.help || unknown.length > 0) {
+  if (unknown.length > 0) console.error(`There is no check named ${unknown.join(', ')}.\n`)
+  console.log(help)
+  process.exit(unknown.length > 0 ? 1 : 0)
+}
+
+const names = positionals.length > 0 ? positionals : Object.keys(checks)
+const results: Record<string, boolean> = {}
+for (const name of names) {
+  const { passed, output } = await runTask(name)
+  results[name] = passed
+  if (!passed) console.log(output)
+  console.log(`${passed ? 'ok    ' : 'FAILED'}  ${name}`)
+}
+if (options.json) console.log(JSON.stringify(results))
+if (Object.values(results).includes(false)) process.exitCode = 1
+
+async function runTask(name: string): Promise<{ passed: boolean; output: string }> {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const args = ['run', name, '--output-logs=errors-only', '--log-order=grouped', '--log-prefix=none']
+  const child = spawn('turbo', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text) => (output += text))
+  const [code] = await once(child, 'close')
+  return { passed: code === 0, output }
+}

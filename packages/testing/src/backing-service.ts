@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { pollUntil } from './poll-until.ts'
 import type { TetheredProcess } from './spawn-tethered.ts'
 
@@ -51,7 +51,13 @@ export async function runBackingService({ url, launch, check, cleanUp }: Recipe)
   async function signalAll(signal: NodeJS.Signals): Promise<void> {
     // The parent first, so that it cannot start another child in between.
     server.kill(signal)
-    for (const pid of await childrenOf(server.pid)) process.kill(pid, signal)
+    for (const pid of await childrenOf(server.pid)) {
+      try {
+        process.kill(pid, signal)
+      } catch {
+        // It has just ended by itself.
+      }
+    }
   }
 
   async function kill(): Promise<void> {
@@ -86,14 +92,6 @@ export async function runBackingService({ url, launch, check, cleanUp }: Recipe)
 
 /** Postgres has a process for each connection, which goes on answering when only the first one is frozen. */
 async function childrenOf(pid: number): Promise<number[]> {
-  if (process.platform !== 'linux') return []
-  const children: number[] = []
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    // "pid (program name, which may hold spaces and brackets) state ppid ..."
-    const stat = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '')
-    const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]
-    if (Number(parent) === pid) children.push(Number(name))
-  }
-  return children
+  const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return list.split(' ').filter(Boolean).map(Number)
 }

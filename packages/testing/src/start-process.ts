@@ -17,6 +17,8 @@ export interface ProcessOptions {
   nodeArgs?: string[]
   /** Sees each line as it is written. */
   onLine?: ((line: string) => void) | undefined
+  /** Opens descriptor 4 to it, and sees each line that it writes there. */
+  onReport?: ((line: string) => void) | undefined
 }
 
 /** One process of an app. */
@@ -32,13 +34,14 @@ const READY_DEADLINE_MS = 20_000
 
 /** Runs one process on the Node that runs us. Resolves when it is started, which is before it is `ready`. */
 export async function startProcess(options: ProcessOptions): Promise<NodeProcess> {
-  const { name, cwd, entry, nodeArgs = [], onLine } = options
+  const { name, cwd, entry, nodeArgs = [], onLine, onReport } = options
   const port = Number(options.env.PORT ?? (await freePort()))
   const url = `http://127.0.0.1:${port}`
   const running = spawnTethered(process.execPath, [...nodeArgs, resolve(cwd, entry)], {
     cwd,
     env: { HOST: '127.0.0.1', ...options.env, PORT: `${port}` },
     onLine,
+    onReport,
   })
   let ready: Promise<void> | undefined
 

@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { expect, onTestFinished, test } from 'vitest'
+import { isListening } from '../src/is-listening.ts'
+import { pollUntil } from '../src/poll-until.ts'
+import { startPostgres } from '../src/start-postgres.ts'
+
+async function query(url: string, text: string): Promise<unknown[]> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 1000 })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return (await client.query(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'nonstick-test-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+test('it answers, and leaves neither port nor file behind', async () => {
+  const postgres = await startPostgres()
+  const [settings] = await query(
+    postgres.url,
+    `SELECT current_setting('data_directory') AS folder, upper('é') AS upper`,
+  )
+  const { folder, upper } = settings as { folder: string; upper: string }
+  expect(upper).toBe('É')
+  await postgres[Symbol.asyncDispose]()
+  expect(await isListening(postgres.url)).toBe(false)
+  await expect(access(folder)).rejects.toThrow('ENOENT')
+})
+
+test('a killed one is back on its port with its data', async () => {
+  await using postgres = await startPostgres()
+  await query(postgres.url, 'CREATE TABLE kept (id int)')
+  await postgres.kill()
+  await expect(query(postgres.url, 'SELECT 1')).rejects.toThrow('ECONNREFUSED')
+  await postgres.restart()
+  expect(await query(postgres.url, 'SELECT * FROM kept')).toEqual([])
+})
+
+test('a frozen one answers nobody, on no connection, until it is thawed', async () => {
+  await using postgres = await startPostgres()
+  const client = new Client({ connectionString: postgres.url })
+  await client.connect()
+  await postgres.freeze()
+  let answered = false
+  const answer = client.query('SELECT 1').then(() => (answered = true))
+  await expect(query(postgres.url, 'SELECT 1')).rejects.toThrow(/timeout/)
+  expect(answered).toBe(false)
+  await postgres.thaw()
+  await answer
+  await client.end()
+})
+
+test('a folder that still names a server which is long gone is taken over', async () => {
+  const directory = await temporaryFolder()
+  const first = await startPostgres({ directory })
+  const pidFile = join(directory, 'data/postmaster.pid')
+  const words = await readFile(pidFile, 'utf8')
+  await first[Symbol.asyncDispose]()
+  // The number now belongs to another program: this one.
+  await writeFile(pidFile, words.replace(/^\d+/, `${process.pid}`))
+  await using second = await startPostgres({ directory })
+  expect(await query(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+})
+
+test('a folder that a living server uses is refused in one sentence', { timeout: 60_000 }, async () => {
+  const directory = await temporaryFolder()
+  await using first = await startPostgres({ directory })
+  await expect(startPostgres({ directory })).rejects.toThrow(
+    `Another Postgres (pid ${first.pid}) already runs on`,
+  )
+})
+
+test('kill -9 of its parent leaves no server, no port and no temporary folder, even if it was frozen', async () => {
+  const parent = spawn(process.execPath, [join(import.meta.dirname, 'fixture-parent.ts')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = await once(parent.stdout, 'data')
+  const { url, pid } = JSON.parse(String(line)) as { url: string; pid: number }
+  const [settings] = await query(url, `SELECT current_setting('data_directory') AS folder`)
+  process.kill(pid, 'SIGSTOP')
+  parent.kill('SIGKILL')
+  await pollUntil('the port is free', async () => !(await isListening(url)))
+  const { folder } = settings as { folder: string }
+  await pollUntil(
+    'the folder is gone',
+    () =>
+      access(folder).then(
+        () => false,
+        () => true,
+      ),
+    { deadlineMs: 20_000 },
+  )
+})

@@ -30,7 +30,10 @@ interface Recipe {
 
 /** Runs one server process as a backing service. */
 export async function runBackingService({ url, launch, check, cleanUp }: Recipe): Promise<BackingService> {
-  let server = await launchAndWait()
+  let server = await launchAndWait().catch(async (error: unknown) => {
+    await cleanUp()
+    throw error
+  })
 
   async function launchAndWait(): Promise<TetheredProcess> {
     const launched = await launch()

@@ -126,7 +126,7 @@ async function awaitPrevious(data: string): Promise<void> {
   const previous = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0]
   if (!previous) return
   const hasEnded = async (): Promise<boolean> => !(await commandLine(previous)).includes(data)
-  await pollUntil("the previous Postgres has ended", hasEnded, { deadlineMs: 5000 }).catch(() => {
+  await pollUntil('the previous Postgres has ended', hasEnded, { deadlineMs: 5000 }).catch(() => {
     throw new Error(`Another Postgres (pid ${previous}) already runs on ${data}`)
   })
   await rm(pidFile, { force: true })

@@ -1,0 +1,37 @@
+import { runBackingService, type BackingService } from './backing-service.ts'
+import { expectAnswer } from './expect-answer.ts'
+import { findProgram } from './find-program.ts'
+import { freePort } from './free-port.ts'
+import { spawnTethered } from './spawn-tethered.ts'
+
+export interface MemcachedOptions {
+  /** Default: a free one. */
+  port?: number
+  /** More of memcached's own arguments, as `['-m', '1']` for one megabyte. */
+  args?: string[]
+}
+
+/**
+ * A real memcached on loopback; undefined when this machine has none. It forgets everything when it ends: after
+ * `restart()` it is empty, which is what memcached is.
+ */
+export async function startMemcached(options: MemcachedOptions = {}): Promise<BackingService | undefined> {
+  const program = findProgram('memcached')
+  if (!program) return undefined
+  const port = options.port ?? (await freePort())
+  const user = process.getuid?.() === 0 ? ['-u', 'root'] : []
+
+  return runBackingService({
+    url: `memcached://127.0.0.1:${port}`,
+    launch: () =>
+      spawnTethered(
+        program,
+        ['-l', '127.0.0.1', '-p', `${port}`, '-U', '0', ...user, ...(options.args ?? [])],
+        {
+          env: { PATH: process.env.PATH },
+        },
+      ),
+    check: async () => void (await expectAnswer(port, 'version', /^VERSION/)),
+    async cleanUp() {},
+  })
+}

@@ -1,0 +1,101 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runBackingService, type BackingService } from './backing-service.ts'
+import { expectAnswer } from './expect-answer.ts'
+import { freePort } from './free-port.ts'
+import { pollUntil } from './poll-until.ts'
+import { spawnTethered } from './spawn-tethered.ts'
+import { findRedis, startRedis } from './start-redis.ts'
+
+export interface RedisSentinel extends AsyncDisposable {
+  /** `redis+sentinel://`, the sentinels, separated by commas, and the name of what they watch. */
+  readonly url: string
+  /** A master and a replica, in this order at the start. */
+  readonly servers: BackingService[]
+  readonly sentinels: BackingService[]
+  /** Whom the sentinels name as master now. One that is killed or frozen is replaced after a second. */
+  master(): Promise<BackingService>
+  /** Has the sentinels swap master and replica in good order; resolves once they name the other one. */
+  failover(): Promise<void>
+}
+
+const WATCHED = 'nonstick'
+
+/** A real Redis with a replica and three sentinels on loopback; undefined when this machine has no Redis. */
+export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
+  const program = findRedis()
+  if (!program) return undefined
+  await using starting = new AsyncDisposableStack()
+
+  const first = starting.use((await startRedis())!)
+  const second = starting.use((await startRedis({ args: ['--replicaof', '127.0.0.1', portOf(first)] }))!)
+  const servers = [first, second]
+  const sentinels = await Promise.all(
+    [1, 2, 3].map(async () => starting.use(await startSentinel(program, first))),
+  )
+  const anySentinel = Number(portOf(sentinels[0]!))
+
+  // All of these before anybody may expect a failover to work.
+  for (const sentinel of sentinels) {
+    const knowsAll = async (): Promise<boolean> => {
+      const replicas = `SENTINEL REPLICAS ${WATCHED}`
+      await expectAnswer(Number(portOf(sentinel)), replicas, /master-link-status\r\n\$2\r\nok/)
+      await expectAnswer(Number(portOf(sentinel)), `SENTINEL CKQUORUM ${WATCHED}`, /^\+OK 3 usable/)
+      return true
+    }
+    await pollUntil(`${sentinel.url} knows the others`, knowsAll, { deadlineMs: 30_000, everyMs: 100 })
+  }
+
+  async function master(): Promise<BackingService> {
+    const question = `SENTINEL GET-MASTER-ADDR-BY-NAME ${WATCHED}`
+    const [, port] = await expectAnswer(anySentinel, question, /\r\n127\.0\.0\.1\r\n\$\d+\r\n(\d+)\r\n/)
+    return servers.find((server) => portOf(server) === port)!
+  }
+
+  async function failover(): Promise<void> {
+    const before = await master()
+    await expectAnswer(anySentinel, `SENTINEL FAILOVER ${WATCHED}`, /^\+OK/)
+    await pollUntil('the sentinels name another master', async () => (await master()) !== before)
+  }
+
+  const resources = starting.move()
+  return {
+    url: `redis+sentinel://${sentinels.map((sentinel) => `127.0.0.1:${portOf(sentinel)}`).join(',')}/${WATCHED}`,
+    servers,
+    sentinels,
+    master,
+    failover,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}
+
+/** A sentinel keeps what it has learnt in its configuration, so its file is its data. */
+async function startSentinel(program: string, master: BackingService): Promise<BackingService> {
+  const directory = await mkdtemp(join(tmpdir(), 'nonstick-sentinel-'))
+  const file = join(directory, 'sentinel.conf')
+  const port = await freePort()
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir ${directory}`,
+    `sentinel monitor ${WATCHED} 127.0.0.1 ${portOf(master)} 2`,
+    `sentinel down-after-milliseconds ${WATCHED} 1000`,
+    `sentinel failover-timeout ${WATCHED} 5000`,
+  ]
+  await writeFile(file, `${lines.join('\n')}\n`)
+  return runBackingService({
+    url: `redis://127.0.0.1:${port}`,
+    launch: () =>
+      spawnTethered(program, [file, '--sentinel'], {
+        env: { PATH: process.env.PATH },
+        removeIfWeDie: directory,
+      }),
+    check: async () => void (await expectAnswer(port, 'PING', /^\+PONG/)),
+    cleanUp: () => rm(directory, { recursive: true, force: true }),
+  })
+}
+
+function portOf({ url }: BackingService): string {
+  return new URL(url).port
+}

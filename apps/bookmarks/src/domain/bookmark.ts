@@ -1,0 +1,76 @@
+/** What a bookmark is, whoever wrote it: a person through the API, or a browser through a file. */
+export interface BookmarkFields {
+  url: string
+  title: string
+  notes: string
+  tags: string[]
+}
+
+/** A bookmark as a file describes it: also where it stood and since when. */
+export interface FiledBookmark extends BookmarkFields {
+  /** Names on the way down to it, outermost first. */
+  folder: string[]
+  /** In whole seconds. */
+  createdAt: Date
+}
+
+/** Lengths in characters (Unicode code points). A person who passes one is told; what a file has beyond it is cut off. */
+export const limits = { url: 8192, title: 1000, notes: 20_000, tag: 100, tags: 100 }
+
+/** Folder paths stand in an index, which takes no entry above 2.7 kB. */
+const maxFolderBytes = 2000
+
+/**
+ * The address as it is stored and compared: what the URL standard makes of it, and nothing more. `HTTP://Example.com` and
+ * `http://example.com/` are one bookmark; with and without `www.` or a fragment they are two. Null when it is no http(s) URL.
+ */
+export function webUrl(text: string): string | null {
+  const url = URL.parse(text)
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return null
+  return url.href.length <= limits.url ? url.href : null
+}
+
+/** A text of one line: titles and folder names. */
+export function tidyLine(text: string, maxLength: number = limits.title): string {
+  return cut(
+    storable(text)
+      .replace(/\s*[\n\t]\s*/g, ' ')
+      .trim(),
+    maxLength,
+  )
+}
+
+/** Notes keep their line breaks and what stands at the beginning of a line. */
+export function tidyNotes(text: string): string {
+  return cut(storable(text).trim(), limits.notes)
+}
+
+/** Each tag once, in the order given. */
+export function tidyTags(tags: readonly string[]): string[] {
+  const tidy = tags.map((tag) => cut(storable(tag).replace(/\s+/g, ' ').trim(), limits.tag))
+  return [...new Set(tidy)].filter((tag) => tag !== '').slice(0, limits.tags)
+}
+
+/** The folder `name` inside `parent`; the parent itself when the name is empty or the path would become too long. */
+export function subfolder(parent: readonly string[], name: string): readonly string[] {
+  const tidy = tidyLine(name)
+  const path = [...parent, tidy]
+  // Postgres stores four bytes of length and up to three of padding with each name.
+  const bytes = path.reduce((sum, name) => sum + Buffer.byteLength(name) + 7, 0)
+  return tidy === '' || bytes > maxFolderBytes ? parent : path
+}
+
+/** A moment in whole seconds, the finest that a bookmark file can tell. */
+export function wholeSecond(time: number): Date {
+  return new Date(Math.floor(time / 1000) * 1000)
+}
+
+/** Postgres stores no NUL and no half of a surrogate pair, and one kind of line end is enough. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '').replace(/\r\n?/g, '\n').toWellFormed()
+}
+
+function cut(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text
+  return [...text.slice(0, 2 * maxLength)].slice(0, maxLength).join('').trimEnd()
+}

@@ -1,0 +1,158 @@
+import { createError } from '@fastify/error'
+import type { Database } from '@repo/database'
+import {
+  limits,
+  tidyLine,
+  tidyNotes,
+  tidyTags,
+  webUrl,
+  wholeSecond,
+  type BookmarkFields,
+  type FiledBookmark,
+} from './bookmark.ts'
+import { formatCursor, parseCursor } from './cursor.ts'
+
+/** A bookmark that somebody has. */
+export interface Bookmark extends FiledBookmark {
+  id: string
+}
+
+export const BookmarkNotFound = createError('BOOKMARK_NOT_FOUND', 'You have no such bookmark.', 404)
+export const BookmarkExists = createError(
+  'BOOKMARK_EXISTS',
+  'You already have a bookmark of this address.',
+  409,
+)
+export const BookmarkUrlInvalid = createError(
+  'BOOKMARK_URL_INVALID',
+  `A bookmark needs an http or https address of at most ${limits.url} characters.`,
+  400,
+)
+
+const fields = {
+  id: true,
+  url: true,
+  title: true,
+  notes: true,
+  tags: true,
+  folder: true,
+  createdAt: true,
+} as const
+
+/** @throws BOOKMARK_URL_INVALID, BOOKMARK_EXISTS */
+export async function addBookmark(
+  database: Database,
+  userId: string,
+  { url, title = '', notes = '', tags = [] }: Partial<BookmarkFields> & { url: string },
+): Promise<Bookmark> {
+  const data = {
+    ...tidy({ url, title, notes, tags }),
+    userId,
+    folder: [],
+    createdAt: wholeSecond(Date.now()),
+  }
+  return refuseSecond(() => database.bookmark.create({ data, select: fields }))
+}
+
+/** @throws BOOKMARK_NOT_FOUND */
+export async function readBookmark(database: Database, userId: string, id: string): Promise<Bookmark> {
+  const bookmark = await database.bookmark.findUnique({ where: { id, userId }, select: fields })
+  if (!bookmark) throw new BookmarkNotFound()
+  return bookmark
+}
+
+/** @throws BOOKMARK_NOT_FOUND, BOOKMARK_URL_INVALID, BOOKMARK_EXISTS */
+export async function changeBookmark(
+  database: Database,
+  userId: string,
+  id: string,
+  change: Partial<BookmarkFields>,
+): Promise<Bookmark> {
+  const [bookmark] = await refuseSecond(() =>
+    database.bookmark.updateManyAndReturn({ where: { id, userId }, data: tidy(change), select: fields }),
+  )
+  if (!bookmark) throw new BookmarkNotFound()
+  return bookmark
+}
+
+/** @throws BOOKMARK_NOT_FOUND */
+export async function removeBookmark(database: Database, userId: string, id: string): Promise<void> {
+  const { count } = await database.bookmark.deleteMany({ where: { id, userId } })
+  if (count === 0) throw new BookmarkNotFound()
+}
+
+/**
+ * A page of somebody's bookmarks, the newest first.
+ * @param query.q is looked for in title, address and notes, in any case; `tag` is matched exactly.
+ * @throws CURSOR_INVALID
+ */
+export async function listBookmarks(
+  database: Database,
+  userId: string,
+  query: { limit: number; cursor?: string; q?: string; tag?: string },
+): Promise<{ bookmarks: Bookmark[]; nextCursor: string | null }> {
+  const after = query.cursor === undefined ? null : parseCursor(query.cursor)
+  const found = query.q === undefined ? null : { contains: literal(query.q), mode: 'insensitive' as const }
+
+  const rows = await database.bookmark.findMany({
+    where: {
+      userId,
+      ...(query.tag !== undefined && { tags: { has: query.tag } }),
+      // `lte` repeats what the alternatives say, in the form in which the index can begin where the last page ended.
+      ...(after && { createdAt: { lte: after.createdAt } }),
+      AND: [
+        after ? { OR: [{ createdAt: { lt: after.createdAt } }, { id: { lt: after.id } }] } : {},
+        found ? { OR: [{ title: found }, { url: found }, { notes: found }] } : {},
+      ],
+    },
+    orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+    take: query.limit + 1,
+    select: fields,
+  })
+
+  const bookmarks = rows.slice(0, query.limit)
+  const last = bookmarks.at(-1)
+  return { bookmarks, nextCursor: last && rows.length > query.limit ? formatCursor(last) : null }
+}
+
+/** All of somebody's bookmarks, folder after folder, a batch at a time and no faster than they are taken. */
+export async function* exportBookmarks(database: Database, userId: string): AsyncGenerator<Bookmark[]> {
+  const batchSize = 500
+  let last = { folder: [] as string[], createdAt: new Date(0), id: '' }
+  for (;;) {
+    // Prisma compares lists for equality only, and the order of lists of names is that of a tree of folders.
+    const batch: Bookmark[] = await database.$queryRaw`
+      SELECT id, url, title, notes, tags, folder, created_at AS "createdAt" FROM bookmarks
+      WHERE user_id = ${userId} AND (folder, created_at, id) > (${last.folder}::text[], ${last.createdAt}, ${last.id})
+      ORDER BY folder, created_at, id LIMIT ${batchSize}`
+    if (batch.length > 0) yield batch
+    if (batch.length < batchSize) return
+    last = batch.at(-1)!
+  }
+}
+
+function tidy<Fields extends Partial<BookmarkFields>>({ url, title, notes, tags }: Fields) {
+  const address = url === undefined ? undefined : webUrl(url)
+  if (address === null) throw new BookmarkUrlInvalid()
+  return {
+    ...(address !== undefined && { url: address }),
+    ...(title !== undefined && { title: tidyLine(title) }),
+    ...(notes !== undefined && { notes: tidyNotes(notes) }),
+    ...(tags !== undefined && { tags: tidyTags(tags) }),
+  } as Pick<BookmarkFields, keyof Fields & keyof BookmarkFields>
+}
+
+/** Prisma hands % and _ on to LIKE, where they would match anything. */
+function literal(text: string): string {
+  return text.replace(/[\\%_]/g, String.raw`\$&`)
+}
+
+/** The unique index decides, so two requests at once cannot both add an address. */
+async function refuseSecond<Result>(write: () => Promise<Result>): Promise<Result> {
+  try {
+    return await write()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'P2002') throw new BookmarkExists()
+    throw error
+  }
+}

@@ -1,0 +1,125 @@
+import { createError } from '@fastify/error'
+import type { Database, Transaction } from '@repo/database'
+import { webUrl } from './bookmark.ts'
+
+/** An import as the person who started it sees it. */
+export interface ImportProgress {
+  id: string
+  status: 'queued' | 'running' | 'done' | 'failed'
+  /** Links in the file so far. Always `imported` + `skipped`. */
+  total: number
+  imported: number
+  skipped: number
+  error: string | null
+}
+
+export const ImportNotFound = createError('IMPORT_NOT_FOUND', 'You have no such import.', 404)
+export const ImportUrlInvalid = createError(
+  'IMPORT_URL_INVALID',
+  'A file to import needs an http or https address, without a user name or password in it.',
+  400,
+)
+export const UploadExpired = createError('UPLOAD_EXPIRED', 'The upload took more than an hour.', 408)
+
+/** Postgres and this process hold one piece at a time, whatever the size of the file. */
+const chunkBytes = 1024 * 1024
+const uploadTimeMs = 60 * 60_000
+
+/** Hands the import to a worker, inside the transaction that makes it one. */
+export type Enqueue = (transaction: Transaction, importId: string) => Promise<unknown>
+
+/** @throws IMPORT_NOT_FOUND */
+export async function readImport(database: Database, userId: string, id: string): Promise<ImportProgress> {
+  const row = await database.bookmarkImport.findUnique({
+    where: { id, userId },
+    select: { id: true, status: true, total: true, imported: true, skipped: true, error: true },
+  })
+  if (!row || row.status === 'uploading') throw new ImportNotFound()
+  return { ...row, status: row.status }
+}
+
+/** @throws IMPORT_URL_INVALID */
+export async function importFromUrl(
+  database: Database,
+  userId: string,
+  text: string,
+  enqueue: Enqueue,
+): Promise<{ id: string }> {
+  const url = webUrl(text)
+  if (url === null || /^https?:\/\/[^/?#]*@/.test(url)) throw new ImportUrlInvalid()
+  return database.$transaction(async (transaction) => {
+    const { id } = await transaction.bookmarkImport.create({ data: { userId, url, status: 'queued' } })
+    await enqueue(transaction, id)
+    return { id }
+  })
+}
+
+/**
+ * Takes a file in. Only the end of the file makes it an import: until then its pieces belong to nobody, and go away when the
+ * sender or this process does ({@link removeAbandonedUploads}).
+ */
+export async function importFromUpload(
+  database: Database,
+  userId: string,
+  file: AsyncIterable<Buffer>,
+  enqueue: Enqueue,
+): Promise<{ id: string }> {
+  const { id } = await database.bookmarkImport.create({ data: { userId, status: 'uploading' } })
+  try {
+    let position = 0
+    for await (const bytes of inChunks(file)) {
+      await database.importChunk.create({ data: { importId: id, position: position++, bytes } })
+    }
+    await database.$transaction(async (transaction) => {
+      const { count } = await transaction.bookmarkImport.updateMany({
+        where: { id, status: 'uploading' },
+        data: { status: 'queued' },
+      })
+      if (count === 0) throw new UploadExpired()
+      await enqueue(transaction, id)
+    })
+  } catch (error) {
+    // Should this fail as well, the schedule does it later.
+    await database.bookmarkImport.deleteMany({ where: { id, status: 'uploading' } }).catch(() => {})
+    throw error
+  }
+  return { id }
+}
+
+/** What a process that died in the middle of an upload left behind. @returns how many there were. */
+export async function removeAbandonedUploads(database: Database): Promise<number> {
+  const { count } = await database.bookmarkImport.deleteMany({
+    where: { status: 'uploading', createdAt: { lt: new Date(Date.now() - uploadTimeMs) } },
+  })
+  return count
+}
+
+/** The bytes of an upload, one chunk after the other. */
+export async function* readUpload(database: Database, importId: string): AsyncGenerator<Uint8Array> {
+  for (let position = 0; ; position++) {
+    const chunk = await database.importChunk.findUnique({
+      where: { importId_position: { importId, position } },
+      select: { bytes: true },
+    })
+    if (!chunk) return
+    yield chunk.bytes
+  }
+}
+
+async function* inChunks(file: AsyncIterable<Buffer>): AsyncGenerator<Buffer<ArrayBuffer>> {
+  let chunk = Buffer.alloc(chunkBytes)
+  let filled = 0
+  for await (let bytes of file) {
+    while (bytes.length > 0) {
+      const taken = bytes.copy(chunk, filled)
+      filled += taken
+      bytes = bytes.subarray(taken)
+      if (filled === chunkBytes) {
+        yield chunk
+        chunk = Buffer.alloc(chunkBytes)
+        filled = 0
+      }
+    }
+  }
+  if (filled > 0) yield chunk.subarray(0, filled)
+}

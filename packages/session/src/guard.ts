@@ -1,0 +1,73 @@
+import { storeUnavailable } from './session-error.ts'
+import type { SessionStore } from './store.ts'
+
+export interface GuardOptions {
+  /** How long a request waits for the store at most. Default 500. */
+  deadlineMs?: number
+  /** After so many missed deadlines in a row nobody waits any more. Default 8. */
+  missesToOpen?: number
+  /** Then one request is let through this often, to see whether the store is back. Default 200. */
+  probeMs?: number
+  /** So many requests may be with the store at once; it bounds what a silent store costs in memory. Default 512. */
+  capacity?: number
+}
+
+/**
+ * Makes a broken store an answer instead of a wait: whatever goes wrong becomes a 503 within the deadline.
+ * Only silence opens the breaker. A store that refuses (full, read-only, restarting) answers fast by itself, and
+ * may well do one thing while it refuses another.
+ */
+export function guardStore(
+  store: SessionStore,
+  { deadlineMs = 500, missesToOpen = 8, probeMs = 200, capacity = 512 }: GuardOptions = {},
+): SessionStore {
+  let inFlight = 0
+  let misses = 0
+  let nextProbeAt = 0
+
+  function run<T>(operation: () => Promise<T>): Promise<T> {
+    if (inFlight >= capacity) return Promise.reject(storeUnavailable('too many requests in flight'))
+    if (misses >= missesToOpen) {
+      const now = Date.now()
+      if (now < nextProbeAt) return Promise.reject(storeUnavailable('it has been silent'))
+      nextProbeAt = now + probeMs
+    }
+    return withDeadline(operation)
+  }
+
+  function withDeadline<T>(operation: () => Promise<T>): Promise<T> {
+    inFlight += 1
+    return new Promise((resolve, reject) => {
+      let isLate = false
+      const timer = setTimeout(() => {
+        isLate = true
+        misses += 1
+        reject(storeUnavailable(`no answer within ${deadlineMs} ms`))
+      }, deadlineMs)
+      operation().then(
+        (value) => {
+          clearTimeout(timer)
+          inFlight -= 1
+          misses = 0
+          resolve(value)
+        },
+        (error: Error & { statusCode?: number }) => {
+          clearTimeout(timer)
+          inFlight -= 1
+          if (!isLate) misses = 0
+          reject(error.statusCode ? error : storeUnavailable(error))
+        },
+      )
+    })
+  }
+
+  return {
+    load: (key, ttlMs) => run(() => store.load(key, ttlMs)),
+    create: (key, record, ttlMs, owner) => run(() => store.create(key, record, ttlMs, owner)),
+    patch: (key, change, ttlMs) => run(() => store.patch(key, change, ttlMs)),
+    remove: (key, ownerKey) => run(() => store.remove(key, ownerKey)),
+    list: (ownerKey) => run(() => store.list(ownerKey)),
+    check: () => withDeadline(() => store.check()),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  }
+}

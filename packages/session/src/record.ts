@@ -1,0 +1,70 @@
+/**
+ * What a store keeps of a session, and the only place that knows its form. Version 1 is text, one entry a line:
+ *
+ *     [1,1767225600000,{"id":"u1"},"Mozilla/5.0 …"]     version, createdAt, user or null, user agent; never changes
+ *     "cart":["book"]                                   key and value as JSON, which never holds a raw newline
+ *     "theme":"dark"
+ *
+ * So a store changes one key by finding its line, without parsing a value: no number, `[]` or lone surrogate is
+ * ever decoded and encoded again on the way, and two processes that change different keys do not meet. Whoever
+ * reads must ignore further items of the head and keep lines it does not know: that is how the next release may add some.
+ */
+const VERSION = 1
+
+/** Name and value of one entry as they stand in the record: `"cart":` and `["book"]`; an empty value means "not there". */
+export type Line = readonly [name: string, json: string]
+
+/** The person a session belongs to. An app adds fields by declaration merging: keep it small, it is in every record. */
+export interface SessionUser {
+  id: string
+}
+
+export interface RecordHead {
+  createdAt: number
+  user: Readonly<SessionUser> | null
+  userAgent: string
+}
+
+export function buildRecord({ createdAt, user, userAgent }: RecordHead): string {
+  return JSON.stringify([VERSION, createdAt, user, userAgent])
+}
+
+/** Null for a record that is damaged, or that a release wrote whose form this one does not know. */
+export function readHead(record: string): RecordHead | null {
+  const end = record.indexOf('\n')
+  try {
+    const [version, createdAt, user, userAgent] = JSON.parse(end === -1 ? record : record.slice(0, end))
+    const isUser = user === null || typeof user?.id === 'string'
+    if (version !== VERSION || typeof createdAt !== 'number' || !isUser) return null
+    return { createdAt, user: user && Object.freeze(user), userAgent }
+  } catch {
+    return null
+  }
+}
+
+/** @throws SyntaxError when the record is damaged */
+export function readValues(record: string): Record<string, unknown> {
+  const end = record.indexOf('\n')
+  return end === -1 ? {} : JSON.parse(`{${record.slice(end + 1).replaceAll('\n', ',')}}`)
+}
+
+export function nameOf(key: string): string {
+  return `${JSON.stringify(key)}:`
+}
+
+/** The JSON of one entry, or '' when there is none. */
+export function findJson(record: string, name: string): string {
+  const start = record.indexOf(`\n${name}`)
+  if (start === -1) return ''
+  const end = record.indexOf('\n', start + 1)
+  return record.slice(start + 1 + name.length, end === -1 ? undefined : end)
+}
+
+export function applyLines(record: string, lines: readonly Line[]): string {
+  return lines.reduce((record, [name, json]) => {
+    const start = record.indexOf(`\n${name}`)
+    const end = start === -1 ? -1 : record.indexOf('\n', start + 1)
+    const others = start === -1 ? record : record.slice(0, start) + (end === -1 ? '' : record.slice(end))
+    return json === '' ? others : `${others}\n${name}${json}`
+  }, record)
+}

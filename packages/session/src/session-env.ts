@@ -1,0 +1,30 @@
+import { Type } from 'typebox'
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+
+/**
+ * The variables of the session package, to be spread into an app's schema. The lifetimes are those of NIST SP 800-63B
+ * for accounts of middling value (AAL2): 30 minutes of silence, 12 hours in all.
+ */
+export const sessionEnv = {
+  SESSION_STORE_URL: Type.String({
+    format: 'uri',
+    description:
+      'Where sessions live: redis://, rediss://, redis+cluster://, redis+sentinel://, memcached:// or postgres://',
+  }),
+  SESSION_SECRETS: Type.Array(Type.String({ minLength: 32 }), {
+    minItems: 1,
+    description: 'Secrets that sign the session cookie, newest first, 32 characters or more each',
+  }),
+  SESSION_IDLE_MS: Type.Integer({
+    minimum: 1000,
+    default: 30 * MINUTE_MS,
+    description: 'A session ends after so long without a request',
+  }),
+  SESSION_ABSOLUTE_MS: Type.Integer({
+    minimum: 1000,
+    default: 12 * HOUR_MS,
+    description: 'A session ends so long after sign-in, whatever happens',
+  }),
+}

@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto'
+import { Pool, type PoolClient } from 'pg'
+import type { ListedRecord, SessionStore } from '../store.ts'
+
+// Our own schema and table, made when absent. The lock is for processes that boot at the same time: without it
+// two of them may both find no schema, and one fails.
+const SCHEMA = `
+  BEGIN;
+  SELECT pg_advisory_xact_lock(hashtext('sessions'));
+  CREATE SCHEMA IF NOT EXISTS sessions;
+  CREATE TABLE IF NOT EXISTS sessions.session (
+    key text PRIMARY KEY COLLATE "C",
+    owner text COLLATE "C",
+    record text NOT NULL,
+    expires_at timestamptz NOT NULL
+  ) WITH (fillfactor = 70);
+  CREATE INDEX IF NOT EXISTS session_owner ON sessions.session (owner) WHERE owner IS NOT NULL;
+  COMMIT;`
+
+const LATER = `now() + $2::float8 * interval '1 ms'`
+
+// A read that moves the expiry by less than a twentieth writes nothing. There is no index on expires_at, so that
+// those that do write are heap-only updates, which leave every index alone.
+const LOAD = `
+  WITH found AS (SELECT record, expires_at FROM sessions.session WHERE key = $1 AND expires_at > now()),
+  touched AS (
+    UPDATE sessions.session SET expires_at = ${LATER}
+    WHERE key = $1 AND expires_at > now() AND abs(extract(epoch FROM ${LATER} - expires_at)) * 1000 > $2::float8 / 20)
+  SELECT record FROM found`
+
+// Each new session looks at 50 rows from a random place on (keys are hashes) and removes what has expired there:
+// no timer, no process that owns the work, and never more than a small batch at once.
+const CREATE = `
+  WITH nearby AS (SELECT key, expires_at FROM sessions.session WHERE key >= $5 ORDER BY key LIMIT 50),
+  swept AS (
+    DELETE FROM sessions.session WHERE expires_at <= now()
+    AND key IN (SELECT key FROM nearby WHERE expires_at <= now()))
+  INSERT INTO sessions.session (key, record, expires_at, owner) VALUES ($1, $3, ${LATER}, $4)
+  ON CONFLICT (key) DO NOTHING`
+
+// The lines that change are taken out and the new ones put at the end, under the row's own lock.
+const PATCH = `
+  UPDATE sessions.session SET expires_at = ${LATER}, record = (
+    SELECT string_agg(line, E'\\n' ORDER BY place) FROM (
+      SELECT line, place FROM unnest(string_to_array(record, E'\\n')) WITH ORDINALITY AS old (line, place)
+      WHERE NOT EXISTS (SELECT FROM unnest($3::text[]) AS name WHERE starts_with(line, name))
+      UNION ALL
+      SELECT name || json, 1e9 FROM unnest($3::text[], $4::text[]) AS new (name, json) WHERE json <> ''
+    ) AS lines)
+  WHERE key = $1 AND expires_at > now() AND CASE
+    WHEN $5::text IS NULL THEN true
+    WHEN $6::text = '' THEN strpos(record, E'\\n' || $5) = 0
+    ELSE strpos(record || E'\\n', E'\\n' || $5 || $6 || E'\\n') > 0 END`
+
+const READ = `SELECT record FROM sessions.session WHERE key = $1 AND expires_at > now()`
+
+const REMOVE = `DELETE FROM sessions.session WHERE key = $1 RETURNING record, expires_at > now() AS alive`
+
+const LIST = `
+  SELECT key, record, extract(epoch FROM expires_at - now())::float8 * 1000 AS left_ms
+  FROM sessions.session WHERE owner = $1 AND expires_at > now()`
+
+/** Sessions in Postgres, in a schema of their own, which is made as soon as the server is there. */
+export async function openStore(url: URL): Promise<SessionStore> {
+  const pool = new Pool({
+    connectionString: url.href,
+    connectionTimeoutMillis: 500,
+    query_timeout: 1000,
+    application_name: 'sessions',
+  })
+  const clients = new Set<PoolClient>()
+  let schema: Promise<unknown> | undefined
+
+  // Without a listener a connection that Postgres closes while it is idle ends the process.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => clients.add(client))
+  pool.on('remove', (client) => clients.delete(client))
+
+  async function query(name: string, text: string, values: unknown[]): Promise<Row[]> {
+    schema ??= pool.query(SCHEMA)
+    await schema.catch((error: unknown) => {
+      schema = undefined
+      throw error
+    })
+    const { rows, rowCount } = await pool.query({ name, text, values })
+    return rows.length > 0 || !rowCount ? rows : Array.from({ length: rowCount }, () => ({}) as Row)
+  }
+
+  return {
+    async load(key, ttlMs) {
+      const [row] = await query('load', LOAD, [key, ttlMs])
+      return row?.record ?? null
+    },
+
+    async create(key, record, ttlMs, owner) {
+      const place = randomBytes(32).toString('base64url')
+      return (await query('create', CREATE, [key, ttlMs, record, owner?.key ?? null, place])).length === 1
+    },
+
+    async patch(key, { lines, expect }, ttlMs) {
+      const [names, jsons] = [lines.map(([name]) => name), lines.map(([, json]) => json)]
+      const values = [key, ttlMs, names, jsons, expect?.[0] ?? null, expect?.[1] ?? null]
+      for (;;) {
+        if ((await query('patch', PATCH, values)).length === 1) return 'done'
+        const [row] = await query('read', READ, [key])
+        if (!row) return 'gone'
+        if (expect) return { conflict: row.record }
+      }
+    },
+
+    async remove(key) {
+      const [row] = await query('remove', REMOVE, [key])
+      return row?.alive ? row.record : null
+    },
+
+    async list(ownerKey): Promise<ListedRecord[]> {
+      const rows = await query('list', LIST, [ownerKey])
+      return rows.map(({ key, record, left_ms }) => ({ key, record, leftMs: left_ms, until: 0 }))
+    },
+
+    async check() {
+      await query('check', 'SELECT 1', [])
+    },
+
+    async [Symbol.asyncDispose]() {
+      // A frozen server never says goodbye.
+      const giveUp = setTimeout(() => clients.forEach(cut), 500)
+      await pool.end()
+      clearTimeout(giveUp)
+    },
+  }
+}
+
+interface Row {
+  key: string
+  record: string
+  alive: boolean
+  left_ms: number
+}
+
+function cut(client: PoolClient): void {
+  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
+  connection.stream.destroy()
+}

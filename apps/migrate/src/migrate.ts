@@ -1,0 +1,9 @@
+import { loadEnv } from '@repo/config'
+import { databaseEnv } from '@repo/database'
+import { migrate } from '@repo/database/migrate'
+import { Type } from 'typebox'
+
+const env = loadEnv(Type.Object({ ...databaseEnv }), process.env)
+
+const applied = await migrate(env.DATABASE_URL)
+console.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply')

@@ -1,0 +1,11 @@
+export { databaseEnv } from './environment.ts'
+export { openDatabase, type Database, type Transaction } from './open-database.ts'
+export { Prisma } from './generated/client.ts'
+export type {
+  Bookmark,
+  BookmarkImport,
+  ImportChunk,
+  ImportStatus,
+  SignInFailures,
+  User,
+} from './generated/client.ts'

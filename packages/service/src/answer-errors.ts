@@ -1,0 +1,93 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ConnectionError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import * as errors from './errors.ts'
+import { PROBLEM_TYPE, toProblem, type Answerable, type Problem } from './problem.ts'
+import { listAllowedMethods } from './allowed-methods.ts'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** The code of the problem that this answer is, for logs. */
+    problemCode: string | null
+  }
+}
+
+/** Makes every error of a service, whoever threw it, a problem document. */
+export function answerErrors(app: FastifyInstance): void {
+  const allowedMethods = listAllowedMethods(app)
+
+  app.decorateReply('problemCode', null)
+
+  // Two handlers, since Fastify passes an error that an onSend hook throws while an error is being answered (a
+  // session that cannot be saved, say) to the next one, and the last is its own, which shows the error's words.
+  app.addHook('onRoute', (route) => {
+    route.errorHandler ??= answerError
+  })
+  app.setErrorHandler(answerErrorPastHooks)
+
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = allowedMethods(request.raw.url ?? '')
+    if (allowed.length === 0) return answerError(new errors.RouteNotFound(), request, reply)
+    reply.header('allow', allowed.join(', '))
+    return answerError(new errors.MethodNotAllowed(), request, reply)
+  })
+}
+
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = prepare(error, request, reply)
+  // As text, so that no response schema of the route can fail on it.
+  void reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem))
+}
+
+/** The same without a hook between us and the socket. */
+export function answerErrorPastHooks(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = prepare(error, request, reply)
+  writeAnswer(reply, problem.status, PROBLEM_TYPE, JSON.stringify(problem))
+}
+
+/** Answers past all hooks that follow, with the headers that were set so far. */
+export function writeAnswer(reply: FastifyReply, status: number, contentType: string, body: string): void {
+  reply.hijack()
+  reply.headers({ 'content-type': contentType, 'content-length': `${Buffer.byteLength(body)}` })
+  reply.raw.writeHead(status, reply.getHeaders() as OutgoingHttpHeaders).end(body)
+}
+
+function prepare(error: unknown, request: FastifyRequest, reply: FastifyReply): Problem {
+  const problem = toProblem(error, request.id)
+  reply.problemCode = problem.code
+  if (problem.status >= 500) {
+    request.log[problem.status === 503 ? 'warn' : 'error']({ err: error }, 'request failed')
+  } else {
+    request.log.debug({ err: error }, 'request refused')
+  }
+  const { headers } = Object(error) as Answerable
+  if (headers) reply.headers(headers)
+  return problem
+}
+
+/** What Node could not even read as a request. There is no reply object here, only the socket. */
+export function answerConnectionError(error: ConnectionError, socket: Socket): void {
+  // Nobody is there to read an answer, or one is under way and a second would garble it.
+  const current = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage
+  if (error.code === 'ECONNRESET' || !socket.writable || current?.headersSent) {
+    socket.destroy()
+    return
+  }
+  const problem = toProblem(new (connectionErrors[error.code] ?? errors.RequestMalformed)())
+  const body = JSON.stringify(problem)
+  socket.end(
+    [
+      `HTTP/1.1 ${problem.status} ${problem.title}`,
+      `content-type: ${PROBLEM_TYPE}`,
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}
+
+const connectionErrors: Record<string, new () => Error> = {
+  ERR_HTTP_REQUEST_TIMEOUT: errors.RequestTimeout,
+  HPE_HEADER_OVERFLOW: errors.HeadersTooLarge,
+}

@@ -1,0 +1,40 @@
+import createError from '@fastify/error'
+
+// Every error that this package itself can answer with. The table in README.md is checked against this file.
+
+export const BodyMalformed = createError('BODY_MALFORMED', 'The body is not what its headers say it is.', 400)
+export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than this route accepts.', 413)
+export const HandlerTimeout = createError(
+  'HANDLER_TIMEOUT',
+  'The answer took longer than this route allows.',
+  503,
+)
+export const HeadersTooLarge = createError('HEADERS_TOO_LARGE', 'The headers are larger than 16 KiB.', 431)
+export const InternalError = createError('INTERNAL_ERROR', 'Something went wrong on our side.', 500)
+export const MediaTypeUnsupported = createError(
+  'MEDIA_TYPE_UNSUPPORTED',
+  'The content type of the body is none that this route reads.',
+  415,
+)
+export const MethodNotAllowed = createError('METHOD_NOT_ALLOWED', 'This path does not know that method.', 405)
+export const NotReady = createError('NOT_READY', 'This process does not take requests now.', 503)
+export const OriginRejected = createError(
+  'ORIGIN_REJECTED',
+  'A request that changes something must come from our own pages.',
+  403,
+)
+export const RequestInvalid = createError(
+  'REQUEST_INVALID',
+  'The request is not as the schema of this route asks.',
+  400,
+)
+export const RequestMalformed = createError(
+  'REQUEST_MALFORMED',
+  'This is not a request that HTTP knows.',
+  400,
+)
+export const RequestRefused = createError('REQUEST_REFUSED', 'The request was refused.', 400)
+export const RequestTimeout = createError('REQUEST_TIMEOUT', 'The request took too long to arrive.', 408)
+export const RouteNotFound = createError('ROUTE_NOT_FOUND', 'There is nothing at this path.', 404)
+export const UrlMalformed = createError('URL_MALFORMED', 'The path cannot be decoded.', 400)
+export const UrlTooLong = createError('URL_TOO_LONG', 'A part of the path is too long.', 414)

@@ -1,0 +1,41 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+
+export interface Metrics {
+  contentType: string
+  record(request: FastifyRequest, reply: FastifyReply): void
+  render(): Promise<string>
+}
+
+/** The numbers of one service, in a registry of its own, under the names of OpenTelemetry's conventions. */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  let hasProcessMetrics = false
+
+  const duration = new Histogram({
+    name: 'http_server_request_duration_seconds',
+    help: 'Time from a request to the end of its answer',
+    labelNames: ['http_request_method', 'http_route', 'http_response_status_code'] as const,
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+    registers: [registry],
+  })
+
+  return {
+    contentType: registry.contentType,
+    record(request, reply) {
+      const labels = {
+        http_request_method: request.method,
+        // The pattern and not the path: a label with a thousand values makes a thousand series.
+        http_route: request.routeOptions.url ?? '',
+        http_response_status_code: reply.raw.statusCode,
+      }
+      duration.observe(labels, reply.elapsedTime / 1000)
+    },
+    render() {
+      // Only once somebody asks, since watching the event loop wakes an idle process a hundred times a second.
+      if (!hasProcessMetrics) collectDefaultMetrics({ register: registry })
+      hasProcessMetrics = true
+      return registry.metrics()
+    },
+  }
+}

@@ -1,0 +1,89 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifySchemaValidationError } from 'fastify'
+import * as errors from './errors.ts'
+
+/** An error as a client sees it. @see RFC 9457 */
+export interface Problem {
+  type: 'about:blank'
+  /** The words of HTTP for the status. */
+  title: string
+  status: number
+  /** One sentence for a person. */
+  detail: string
+  /** For programs: stays when words change. */
+  code: string
+  requestId?: string
+  /** Where exactly: a JSON pointer into the body, or the name of a parameter. */
+  errors?: ({ pointer: string; detail: string } | { parameter: string; detail: string })[]
+}
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** Fastify's words for what clients do wrong, in ours: theirs are about Fastify. */
+const translations: Record<string, new () => Error> = {
+  FST_ERR_BAD_URL: errors.UrlMalformed,
+  FST_ERR_MAX_PARAM_LENGTH: errors.UrlTooLong,
+  FST_ERR_CTP_BODY_TOO_LARGE: errors.BodyTooLarge,
+  FST_ERR_CTP_EMPTY_JSON_BODY: errors.BodyMalformed,
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: errors.BodyMalformed,
+  FST_ERR_CTP_INVALID_JSON_BODY: errors.BodyMalformed,
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: errors.MediaTypeUnsupported,
+  FST_ERR_ROUTE_MISSING_CONTENT_TYPE: errors.MediaTypeUnsupported,
+  FST_ERR_HANDLER_TIMEOUT: errors.HandlerTimeout,
+  FST_ERR_VALIDATION: errors.RequestInvalid,
+}
+
+/** What an error may bring along for its answer. Anything may be thrown, so everything is optional. */
+export interface Answerable {
+  statusCode?: number
+  code?: string
+  message?: string
+  headers?: Record<string, string>
+  validation?: FastifySchemaValidationError[]
+  validationContext?: string
+}
+
+/**
+ * The answer to an error. Whoever throws with a 4xx status, or 503, means the client to read code and message;
+ * all else is an accident, and its words may hold what nobody outside should see.
+ */
+export function toProblem(thrown: unknown, requestId?: string): Problem {
+  const error = Object(thrown) as Answerable
+  const translation = translations[error.code ?? '']
+  const isMeant = isClientStatus(error.statusCode) || error.statusCode === 503
+  const spoken: Answerable = translation ? new translation() : isMeant ? error : new errors.InternalError()
+  const status = spoken.statusCode!
+
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    detail: spoken.message || new errors.RequestRefused().message,
+    code: spoken.code ?? new errors.RequestRefused().code,
+    ...(requestId && { requestId }),
+    ...(error.validation && { errors: locate(error.validation, error.validationContext) }),
+  }
+}
+
+function isClientStatus(status = 0): boolean {
+  return status >= 400 && status < 500
+}
+
+/** Where in the request the mistakes are. The messages are about the schema and never repeat what was sent. */
+function locate(mistakes: FastifySchemaValidationError[], part = 'body'): NonNullable<Problem['errors']> {
+  const details = new Map<string, string>()
+  for (const { keyword, instancePath, params, message = 'is not valid' } of mistakes) {
+    if (keyword === 'required') {
+      for (const name of params.requiredProperties as string[])
+        details.set(`${instancePath}/${name}`, 'is required')
+    } else if (keyword === 'additionalProperties') {
+      for (const name of params.additionalProperties as string[])
+        details.set(`${instancePath}/${name}`, 'is unknown')
+    } else {
+      details.set(instancePath, message)
+    }
+  }
+  return [...details].map(([path, detail]) =>
+    part === 'body' ? { pointer: `#${path}`, detail } : { parameter: path.split('/')[1] ?? part, detail },
+  )
+}

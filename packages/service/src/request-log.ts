@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { LogController, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify'
+import pino from 'pino'
+import type { ServiceEnv } from './service-env.ts'
+import { continueTrace, type TraceContext } from './trace-context.ts'
+
+const traceKey = Symbol('trace')
+
+type Traced = IncomingMessage & { [traceKey]?: TraceContext }
+
+/** The trace that a request belongs to. */
+export function traceOf(request: Traced): TraceContext {
+  return (request[traceKey] ??= continueTrace(request.headers.traceparent))
+}
+
+/**
+ * JSON lines on stdout, each line of a request with its id and its trace. Headers, queries and bodies are never
+ * written: that is where passwords, cookies and tokens are.
+ */
+export function logOptions(name: string, env: ServiceEnv): FastifyServerOptions {
+  return {
+    logger: {
+      level: env.LOG_LEVEL,
+      base: { service: name, process: env.PROCESS_NAME },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: serializeError, req: ({ method, url }) => ({ method, path: pathOf(url) }) },
+    },
+    // One line a request, at its end, by logRequest: the beginning tells nothing that the end does not.
+    logController: Object.assign(new LogController({ requestIdLogLabel: 'request_id' }), {
+      incomingRequest() {},
+      requestCompleted() {},
+    }),
+    genReqId: ({ headers }) => readRequestId(headers['x-request-id']) ?? randomUUID(),
+    childLoggerFactory(logger, bindings, options, request) {
+      const { traceId, spanId } = traceOf(request as Traced)
+      return logger.child({ ...bindings, trace_id: traceId, span_id: spanId }, options)
+    },
+  }
+}
+
+/** Writes the line of a request whose answer has ended, or whose client has gone. */
+export function logRequest(request: FastifyRequest, reply: FastifyReply): void {
+  const { answerAtOnce } = request.routeOptions.config
+  const level = reply.raw.statusCode >= 500 ? 'error' : answerAtOnce ? 'debug' : 'info'
+  request.log[level](
+    {
+      method: request.method,
+      path: pathOf(request.url),
+      route: request.routeOptions.url,
+      status: reply.raw.statusCode,
+      problem: reply.problemCode ?? undefined,
+      durationMs: Math.round(reply.elapsedTime * 10) / 10,
+    },
+    reply.raw.writableFinished ? 'request' : 'request aborted by the client',
+  )
+}
+
+/** Whoever calls may name the request, in characters that do no harm in a log. */
+function readRequestId(header: unknown): string | undefined {
+  return typeof header === 'string' && /^[\w.:-]{8,128}$/.test(header) ? header : undefined
+}
+
+function pathOf(url = ''): string {
+  return url.split('?', 1)[0]!
+}
+
+interface SerializedError {
+  [key: string]: unknown
+  type: string
+  message: string
+  stack: string
+}
+
+/** Only these: what libraries hang onto their errors (queries, requests, rows) may be anybody's data. */
+function serializeError(error: unknown): SerializedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error), stack: '' }
+  const { name, message, stack = '', cause } = error
+  const { code } = error as { code?: unknown }
+  return { type: name, code, message, stack, ...(cause instanceof Error && { cause: serializeError(cause) }) }
+}

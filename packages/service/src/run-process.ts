@@ -1,0 +1,86 @@
+import type { Service } from './create-service.ts'
+import type { ServiceEnv } from './service-env.ts'
+
+/**
+ * Listens, and owns the end of this process:
+ *
+ * 1. a signal makes it not ready, while it still serves, each answer with `connection: close`;
+ * 2. `drain` is waited for;
+ * 3. the app closes: it takes no connection any more, answers what is under way and closes what it holds;
+ * 4. exit 0. If that takes longer than the deadline, it says what was open, and exit 1.
+ */
+export async function runProcess(
+  app: Service,
+  env: ServiceEnv,
+  drain: () => PromiseLike<unknown>,
+): Promise<void> {
+  let step: 'serving' | 'draining' | 'closing' = 'serving'
+
+  async function stop(signal: NodeJS.Signals): Promise<void> {
+    // Platforms send the signal more than once, and the second must not cut short what the first began.
+    if (step !== 'serving') return
+    step = 'draining'
+    app.log.info({ signal }, 'stopping')
+    setTimeout(giveUp, env.SHUTDOWN_DEADLINE_MS)
+    try {
+      app.lifecycle.drain()
+      await drain()
+      step = 'closing'
+      await app.close()
+    } catch (err) {
+      app.log.fatal({ err }, 'could not stop in good order')
+      process.exit(1)
+    }
+    app.log.info('stopped')
+    process.exit(0)
+  }
+
+  function giveUp(): void {
+    const open = {
+      requests: app.lifecycle.listOpen(),
+      resources: countEach(process.getActiveResourcesInfo()),
+    }
+    app.log.fatal({ step, open }, `gave up after ${env.SHUTDOWN_DEADLINE_MS} ms, with this still open`)
+    process.exit(1)
+  }
+
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  // Nobody knows what state the process is in now. A new one is started by whoever started this one.
+  process.on('uncaughtException', (err, origin) => {
+    app.log.fatal({ err }, origin === 'unhandledRejection' ? 'unhandled rejection' : 'uncaught exception')
+    process.exit(1)
+  })
+
+  try {
+    await app.listen({ port: env.PORT, host: env.HOST, listenTextResolver })
+  } catch (err) {
+    if (step !== 'serving') return
+    app.log.fatal(...explain(err, env))
+    process.exit(1)
+  }
+}
+
+/** Fastify logs whatever this returns, once for each address, so it may as well be an object. */
+function listenTextResolver(address: string): string {
+  return { msg: 'listening', port: Number(new URL(address).port), address } as unknown as string
+}
+
+function explain(err: unknown, { PORT, HOST }: ServiceEnv): [object, string] {
+  switch ((err as NodeJS.ErrnoException).code) {
+    case 'EADDRINUSE':
+      return [{}, `port ${PORT} is taken: end the process that listens there, or set PORT to a free one`]
+    case 'EACCES':
+      return [{}, `this process may not listen on port ${PORT}: set PORT to one above 1023`]
+    case 'EADDRNOTAVAIL':
+      return [{}, `this machine does not have the address ${HOST}: set HOST to one that it has`]
+    default:
+      return [{ err }, 'could not start']
+  }
+}
+
+function countEach(names: string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}

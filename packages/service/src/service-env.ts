@@ -1,0 +1,50 @@
+import { Type, type Static, type TObject } from 'typebox'
+
+/** What every process reads from its environment. Spread it into the app's own schema. */
+export const serviceEnv = {
+  NODE_ENV: Type.Enum(['production', 'development', 'test'], {
+    default: 'production',
+    description: 'Whoever forgets to set it gets the strict rules',
+  }),
+  PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    description: 'Where the process listens; 0 takes a free one',
+  }),
+  HOST: Type.String({ default: '0.0.0.0', description: 'The address it listens on' }),
+  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    default: 'info',
+    description: 'The least urgent lines that are still written',
+  }),
+  PUBLIC_ORIGIN: Type.String({
+    pattern: '^https?://[^/?#\\s]+$',
+    expected: 'an origin without a path, such as https://example.com',
+    inProduction: Type.String({
+      pattern: '^https://',
+      expected: 'an origin that starts with https:// (browsers keep session cookies off plain http)',
+    }),
+    description: 'Where browsers find the whole application',
+  }),
+  TRUST_PROXY: Type.Optional(
+    Type.Array(Type.String({ pattern: '^(loopback|linklocal|uniquelocal|[\\da-fA-F:.]+(/\\d{1,3})?)$' }), {
+      expected: 'a list of loopback, linklocal, uniquelocal, addresses or networks, separated by commas',
+      description: 'The proxies whose X-Forwarded headers are believed; none by default',
+    }),
+  ),
+  DRAIN_MS: Type.Integer({
+    minimum: 0,
+    default: 5000,
+    description: 'How long a stopping process still serves: longer than the balancer needs to notice',
+  }),
+  SHUTDOWN_DEADLINE_MS: Type.Integer({
+    minimum: 1,
+    default: 25_000,
+    description:
+      'When a stopping process gives up: longer than the drain, shorter than the grace of the platform',
+  }),
+  PROCESS_NAME: Type.Optional(
+    Type.String({ description: 'Such as accounts.2: answers are stamped with it, outside production only' }),
+  ),
+}
+
+export type ServiceEnv = Readonly<Static<TObject<typeof serviceEnv>>>

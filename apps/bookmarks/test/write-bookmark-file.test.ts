@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { createReadStream } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
@@ -16,10 +16,6 @@ import { writeBookmarkFile } from '../src/domain/write-bookmark-file.ts'
 const importedAt = new Date('2026-01-02T03:04:05Z')
 
 test('a written file opens each folder once, inside its parents', async () => {
-  const link = (url: string, folder: string[]) => ({
-    ...{ url, folder, title: 'T & <b>"', notes: 'one\ntwo', tags: ['two words'] },
-    createdAt: new Date(1466009412000),
-  })
   const file = await write([
     [link('http://a/', []), link('http://b/', ['Dev'])],
     [link('http://c/', ['Dev', 'PHP']), link('http://d/', ['Dev', 'Python']), link('http://e/', ['Éa'])],
@@ -83,6 +79,11 @@ test.each([
   expect(await read(pieces(Buffer.from(await write([given])), 1000))).toEqual(given)
 })
 
+function link(url: string, folder: string[]): FiledBookmark {
+  const createdAt = new Date(1466009412000)
+  return { url, title: 'T & <b>"', notes: 'one\ntwo', tags: ['two words'], folder, createdAt }
+}
+
 /** Any bookmark that the rules in domain/bookmark.ts let in, with a taste for what is special in HTML. */
 function bookmarks(): fc.Arbitrary<FiledBookmark> {
   const text = fc.oneof(
@@ -113,9 +114,7 @@ function bookmarks(): fc.Arbitrary<FiledBookmark> {
     title: text.map((title) => tidyLine(title)),
     notes: text.map(tidyNotes),
     tags: fc.array(text.map((tag) => tag.replaceAll(',', ''))).map(tidyTags),
-    folder: fc
-      .array(text, { maxLength: 4 })
-      .map((names) => [...names.reduce<readonly string[]>(subfolder, [])]),
+    folder: fc.array(text, { maxLength: 4 }).map((names) => names.reduce<string[]>(subfolder, [])),
     createdAt: fc
       .integer({ min: 1, max: importedAt.getTime() / 1000 })
       .map((seconds) => wholeSecond(seconds * 1000)),

@@ -52,7 +52,7 @@ export function tidyTags(tags: readonly string[]): string[] {
 }
 
 /** The folder `name` inside `parent`; the parent itself when the name is empty or the path would become too long. */
-export function subfolder(parent: readonly string[], name: string): readonly string[] {
+export function subfolder(parent: string[], name: string): string[] {
   const tidy = tidyLine(name)
   const path = [...parent, tidy]
   // Postgres stores four bytes of length and up to three of padding with each name.
@@ -72,5 +72,8 @@ function storable(text: string): string {
 
 function cut(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text
-  return [...text.slice(0, 2 * maxLength)].slice(0, maxLength).join('').trimEnd()
+  return Array.from(text.slice(0, 2 * maxLength))
+    .slice(0, maxLength)
+    .join('')
+    .trimEnd()
 }

@@ -59,7 +59,7 @@ const linkAttributes: ReadonlySet<string> = new Set(['href', 'add_date', 'tags',
 
 interface Link {
   attributes: Record<string, string>
-  folder: readonly string[]
+  folder: string[]
   title: string
   notes: string
 }
@@ -75,7 +75,7 @@ function createReaderState(onLink: (link: Link) => void) {
 
   let folderName = ''
   // `lists` counts the <DL> that stand in one folder without opening another, so that depth alone takes no memory.
-  const folders: { path: readonly string[]; lists: number }[] = []
+  const folders: { path: string[]; lists: number }[] = []
 
   function collect(what: typeof collecting): void {
     if (collecting === 'folder name') folderName = text
@@ -157,7 +157,7 @@ function toBookmark({ attributes, folder, title, notes }: Link, importedAt: Date
     title: tidyLine(title),
     notes: tidyNotes(notes) || tidyNotes(attributes['description'] ?? ''),
     tags: tidyTags(splitTags(attributes['tags'] ?? '')),
-    folder: [...folder],
+    folder,
     createdAt: readDate(attributes['add_date'] ?? '', importedAt),
   }
 }

@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { findProgram } from '@repo/testing/find-program'
+import { pollUntil } from '@repo/testing/poll-until'
+import { startPostgres } from '@repo/testing/start-postgres'
+import { startRedis } from '@repo/testing/start-redis'
+import { listMembers, type Member } from './members.ts'
+import { readReport, type Result } from './read-report.ts'
+import { runTurbo } from './run-turbo.ts'
+
+const help = `pnpm test [word...] [--long] [--json]
+
+Tests every member of the workspace, or those whose name contains one of the words, as "session".
+A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the machine has one
+(SESSION_STORE_URL if set). What cannot have changed since it passed is not run again (turbo's cache).
+
+  --long   the tests that take minutes as well
+  --json   ends with one line of JSON
+
+Ends with "N passed, N failed", and fails when a test failed, a report is missing, or nothing ran.
+`
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    filter: { type: 'string', multiple: true, default: [] },
+    long: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+if (options.help) {
+  console.log(help)
+  process.exit()
+}
+const words = [...positionals, ...options.filter]
+const members = listMembers(words)
+if (members.length === 0) {
+  console.error(`No member's name contains ${words.join(' or ')}. There are:`)
+  for (const { folder } of listMembers()) console.error(`  ${folder}`)
+  process.exit(1)
+}
+process.exitCode = (await testMembers()) ? 0 : 1
+
+async function testMembers(): Promise<boolean> {
+  const startedAt = Date.now()
+  // The report of an earlier run would be counted as this one's.
+  for (const { report } of members) await rm(report, { force: true })
+  await using resources = new AsyncDisposableStack()
+  const turbo = resources.use(runTurbo(members, await startServices(resources)))
+  // Ctrl-C reaches us alone: turbo, and then the servers, end in this order.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void turbo.stop())
+
+  const results: Result[] = []
+  const waiting = new Set(members)
+  await pollUntil('every member has reported', () => collect(waiting, results, startedAt, turbo), {
+    deadlineMs: Infinity,
+    everyMs: 200,
+  })
+  const { code } = await turbo.exited
+  return sum(results, [...waiting], code === 0)
+}
+
+/** The backing services, once for all members, and what names them in the members' environment. */
+async function startServices(resources: AsyncDisposableStack): Promise<Record<string, string | undefined>> {
+  const env: Record<string, string | undefined> = { TEST_RUN_ID: randomBytes(4).toString('hex') }
+  if (!process.env.DATABASE_URL) env.DATABASE_URL = resources.use(await startPostgres()).url
+  if (!process.env.SESSION_STORE_URL) {
+    const redis = await startRedis()
+    if (redis) env.SESSION_STORE_URL = resources.use(redis).url
+  }
+  // Part of turbo's key: what was skipped for want of a server is not "unchanged" once the server is there.
+  env.TEST_SERVERS = ['redis-server', 'valkey-server', 'memcached', 'haproxy', 'chromium']
+    .filter((name) => findProgram(name))
+    .join(' ')
+  if (options.long) env.TEST_LONG = 'true'
+  return env
+}
+
+/** Prints each member as its report appears. True when no more reports can come. */
+async function collect(
+  waiting: Set<Member>,
+  results: Result[],
+  startedAt: number,
+  turbo: { isRunning: boolean },
+): Promise<boolean> {
+  const isLast = !turbo.isRunning
+  for (const member of waiting) {
+    const result = await readReport(member.folder, member.report, startedAt)
+    if (!result) continue
+    waiting.delete(member)
+    results.push(result)
+    const counts = [`${result.passed} passed`]
+    if (result.failed > 0) counts.push(`${result.failed} FAILED`)
+    if (result.skipped.length > 0) counts.push(`${result.skipped.length} skipped`)
+    console.log(`  ${member.folder.padEnd(20)} ${counts.join(', ')}${result.isCached ? ' (unchanged)' : ''}`)
+  }
+  return isLast || waiting.size === 0
+}
+
+function sum(results: Result[], missing: Member[], turboIsContent: boolean): boolean {
+  const passed = results.reduce((total, result) => total + result.passed, 0)
+  const skipped = results.flatMap(({ folder, skipped }) => skipped.map((name) => `${folder}: ${name}`))
+  let failed = results.reduce((total, result) => total + result.failed, 0) + missing.length
+  for (const { folder } of missing) console.log(`  ${folder.padEnd(20)} FAILED: it left no report`)
+  if (failed === 0 && !turboIsContent) {
+    failed = 1
+    console.log('FAILED: every test passed, but a runner ended with an error')
+  }
+  if (failed + passed === 0) console.log('FAILED: not a single test ran')
+  for (const name of skipped) console.log(`skipped  ${name}`)
+  const counts = `${passed} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ''}`
+  console.log(options.json ? JSON.stringify({ passed, failed, skipped, members: results }) : counts)
+  return failed === 0 && passed > 0
+}

@@ -1,0 +1,32 @@
+import { globSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+/** A member of the workspace that has tests. */
+export interface Member {
+  /** As `@repo/session`. */
+  name: string
+  /** From the root on, as `packages/session`. */
+  folder: string
+  /** Where its runner leaves its report. */
+  report: string
+}
+
+export const root = resolve(import.meta.dirname, '../..')
+
+/** Every member with a `test` script, or those whose folder or name contains one of the words. */
+export function listMembers(words: string[] = []): Member[] {
+  const folders = [...globSync('{apps,packages}/*', { cwd: root }).toSorted(), 'infra']
+  return folders
+    .flatMap((folder) => {
+      const { name, scripts } = readManifest(folder)
+      return scripts?.test ? [{ name, folder, report: join(root, folder, 'test-report.json') }] : []
+    })
+    .filter(
+      ({ name, folder }) => words.length === 0 || words.some((word) => `${name} ${folder}`.includes(word)),
+    )
+}
+
+function readManifest(folder: string): { name: string; scripts?: Record<string, string> } {
+  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+}

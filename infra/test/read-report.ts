@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises'
+
+/** What a member's runner says about its tests. */
+export interface Result {
+  folder: string
+  passed: number
+  failed: number
+  /** By their full names. */
+  skipped: string[]
+  /** Nothing it depends on has changed since these tests passed: turbo brought the report back from its cache. */
+  isCached: boolean
+}
+
+/** The part of vitest's JSON report that is read here. https://vitest.dev/guide/reporters#json-reporter */
+interface VitestReport {
+  startTime: number
+  testResults: {
+    status: string
+    assertionResults: { status: string; fullName: string }[]
+  }[]
+}
+
+/** Counts a report. Undefined when there is none, or not yet a whole one. */
+export async function readReport(
+  folder: string,
+  file: string,
+  startedAt: number,
+): Promise<Result | undefined> {
+  const report = await readFile(file, 'utf8')
+    .then((text) => JSON.parse(text) as VitestReport)
+    .catch(() => undefined)
+  if (!report) return undefined
+  const result: Result = { folder, passed: 0, failed: 0, skipped: [], isCached: report.startTime < startedAt }
+  for (const { status, assertionResults } of report.testResults) {
+    const failed = assertionResults.filter((test) => test.status === 'failed').length
+    const passed = assertionResults.filter((test) => test.status === 'passed').length
+    result.passed += passed
+    // A file that cannot be loaded, and a hook that throws, fail their file without failing a test.
+    result.failed += status === 'failed' ? Math.max(failed, 1) : failed
+    const others = assertionResults.filter((test) => test.status !== 'failed' && test.status !== 'passed')
+    result.skipped.push(...others.map(({ fullName }) => fullName))
+  }
+  return result
+}

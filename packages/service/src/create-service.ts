@@ -11,6 +11,7 @@ import { answerConnectionError, answerErrorPastHooks, answerErrors } from './ans
 import { compileValidator } from './compile-validator.ts'
 import { RequestMalformed } from './errors.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
+import { lingerOnUnreadBody } from './linger.ts'
 import { createMetrics } from './metrics.ts'
 import { checkOrigin } from './origin-check.ts'
 import { answerProbes } from './probes.ts'
@@ -111,6 +112,7 @@ export function createService({ name, env, checks = {}, ...options }: ServiceOpt
   function stamp(request: FastifyRequest, reply: FastifyReply): void {
     reply.headers(headers).header('x-request-id', request.id)
     lifecycle.open(reply)
+    lingerOnUnreadBody(request, reply)
     // Not Fastify's onResponse, which never runs when the client has gone.
     reply.raw.once('close', () => {
       metrics.record(request, reply)

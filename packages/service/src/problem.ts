@@ -43,14 +43,17 @@ export interface Answerable {
   validationContext?: string
 }
 
+/** Somebody behind us does not answer: not our accident, and meant to be read like a 4xx. */
+const GATEWAY_STATUSES = new Set([502, 503, 504])
+
 /**
- * The answer to an error. Whoever throws with a 4xx status, or 503, means the client to read code and message;
- * all else is an accident, and its words may hold what nobody outside should see.
+ * The answer to an error. Whoever throws with a 4xx status, or 502 to 504, means the client to read code and
+ * message; all else is an accident, and its words may hold what nobody outside should see.
  */
 export function toProblem(thrown: unknown, requestId?: string): Problem {
   const error = Object(thrown) as Answerable
   const translation = translations[error.code ?? '']
-  const isMeant = isClientStatus(error.statusCode) || error.statusCode === 503
+  const isMeant = isClientStatus(error.statusCode) || GATEWAY_STATUSES.has(error.statusCode!)
   const spoken: Answerable = translation ? new translation() : isMeant ? error : new errors.InternalError()
   const status = spoken.statusCode!
 

@@ -1,0 +1,124 @@
+import { call } from './api.ts'
+import { h } from './element.ts'
+import { formOf } from './form.ts'
+
+interface Session {
+  id: string
+  createdAt: string
+  lastSeenAt: string
+  userAgent: string | null
+  current: boolean
+}
+
+/** The devices a person is signed in on, and the password. */
+export function accountView(): HTMLElement {
+  const list = h('ul', { className: 'devices', 'aria-label': 'Devices' })
+  const status = h('p', { className: 'message', role: 'status' })
+  const endOthers = h('button', { type: 'button', hidden: true }, 'Sign out everywhere else')
+  endOthers.addEventListener('click', () => end('/api/accounts/sessions'))
+
+  async function load(): Promise<void> {
+    const { sessions } = await call<{ sessions: Session[] }>('GET', '/api/accounts/sessions')
+    list.replaceChildren(...sessions.map(device))
+    endOthers.hidden = sessions.length < 2
+  }
+
+  async function end(path: string): Promise<void> {
+    await tell(async () => {
+      await call('DELETE', path)
+      await load()
+    })
+  }
+
+  async function tell(action: () => Promise<void>): Promise<void> {
+    status.textContent = ''
+    await action().catch((error: Error) => (status.textContent = error.message))
+  }
+
+  function device({ id, userAgent, createdAt, lastSeenAt, current }: Session): HTMLLIElement {
+    const name = nameOf(userAgent)
+    return h(
+      'li',
+      {},
+      h('strong', {}, name),
+      current && h('span', { className: 'badge' }, 'this device'),
+      h('p', { className: 'quiet' }, `Signed in ${when(createdAt)}, last seen ${when(lastSeenAt)}`),
+      !current &&
+        h(
+          'button',
+          {
+            type: 'button',
+            className: 'link',
+            'aria-label': `Sign out ${name}`,
+            onclick: () => end(`/api/accounts/sessions/${encodeURIComponent(id)}`),
+          },
+          'Sign out',
+        ),
+    )
+  }
+
+  const password = formOf({
+    fields: {
+      current: {
+        label: 'Your password now',
+        type: 'password',
+        required: true,
+        autocomplete: 'current-password',
+      },
+      next: { label: 'Your next password', type: 'password', required: true, autocomplete: 'new-password' },
+    },
+    submit: 'Change password',
+    async onSubmit(values, form) {
+      await call('PUT', '/api/accounts/password', values)
+      form.reset()
+      await load()
+      return 'Changed. Every other device is signed out.'
+    },
+  })
+
+  void tell(load)
+  return h(
+    'section',
+    {},
+    h('h1', { tabIndex: -1 }, 'My account'),
+    h('div', { className: 'card' }, h('h2', {}, 'Devices'), list, endOthers, status),
+    h('div', { className: 'card' }, h('h2', {}, 'Password'), password),
+  )
+}
+
+/** `Firefox on Linux`, as far as a user agent tells. */
+function nameOf(userAgent: string | null): string {
+  if (!userAgent) return 'Unknown device'
+  const browsers = {
+    Edg: 'Edge',
+    OPR: 'Opera',
+    Firefox: 'Firefox',
+    Chrome: 'Chrome',
+    Safari: 'Safari',
+    curl: 'curl',
+  }
+  const systems = {
+    Android: 'Android',
+    iPhone: 'iPhone',
+    iPad: 'iPad',
+    Windows: 'Windows',
+    Mac: 'macOS',
+    Linux: 'Linux',
+  }
+  const named = (names: Record<string, string>): string | undefined =>
+    Object.entries(names).find(([mark]) => userAgent.includes(mark))?.[1]
+  const browser = named(browsers) ?? userAgent.split('/', 1)[0]
+  const system = named(systems)
+  return system ? `${browser} on ${system}` : `${browser}`
+}
+
+const UNITS = { day: 86_400_000, hour: 3_600_000, minute: 60_000 } as const
+
+function when(time: string): string {
+  const agoMs = Date.now() - Date.parse(time)
+  const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' })
+  for (const unit of ['day', 'hour', 'minute'] as const) {
+    if (agoMs >= UNITS[unit]) return relative.format(-Math.floor(agoMs / UNITS[unit]), unit)
+  }
+  return 'just now'
+}

@@ -1,0 +1,65 @@
+/** What the page says when an answer has no sentence of its own. */
+const SENTENCES: Record<number, string> = {
+  0: 'The server cannot be reached. Is your connection up?',
+  401: 'You are not signed in.',
+  404: 'This is not there any more.',
+  413: 'This is too large.',
+  429: 'That was too often. Wait a little, then try again.',
+  502: 'The service broke off before it answered. Look whether it was done, then try again.',
+  503: 'The service is not available right now. Try again in a moment.',
+  504: 'The service took too long to answer.',
+}
+
+interface FieldError {
+  /** Such as `#/email`. */
+  pointer?: string
+  detail: string
+}
+
+/** An answer that is an error: a problem document, or none at all (status 0). @see RFC 9457 */
+export class Problem extends Error {
+  readonly status: number
+  readonly code: string
+  readonly errors: FieldError[]
+
+  constructor(status: number, document: { detail?: string; code?: string; errors?: FieldError[] } = {}) {
+    super(document.detail ?? SENTENCES[status] ?? `Something went wrong (${status}).`)
+    this.status = status
+    this.code = document.code ?? ''
+    this.errors = document.errors ?? []
+  }
+}
+
+/** Told of every answer: `answer` with the `x-process` header it came with, `signed-out` when it was a 401. */
+export const answers = new EventTarget()
+
+/**
+ * One call to the services. A `FormData` is sent as it is, anything else as JSON.
+ *
+ * @throws Problem
+ */
+export async function call<T = void>(
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<T> {
+  const isJson = body !== undefined && !(body instanceof FormData)
+  const init: RequestInit = { method }
+  if (body !== undefined) init.body = isJson ? JSON.stringify(body) : (body as FormData)
+  if (isJson) init.headers = { 'content-type': 'application/json' }
+  if (signal) init.signal = signal
+
+  const response = await fetch(path, init).catch((error: Error) => {
+    throw error.name === 'AbortError' ? error : new Problem(0)
+  })
+  const process = response.headers.get('x-process')
+  if (process) answers.dispatchEvent(new CustomEvent('answer', { detail: process }))
+
+  const isDocument = response.headers.get('content-type')?.includes('json')
+  const document = isDocument ? await response.json() : undefined
+  if (response.ok) return document
+  const problem = new Problem(response.status, document)
+  if (problem.code === 'SIGNED_OUT') answers.dispatchEvent(new Event('signed-out'))
+  throw problem
+}

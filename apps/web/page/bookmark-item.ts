@@ -1,0 +1,123 @@
+import { call } from './api.ts'
+import { h } from './element.ts'
+import { formOf } from './form.ts'
+
+export interface Bookmark {
+  id: string
+  url: string
+  title: string
+  notes: string | null
+  tags: string[]
+  folder: string | null
+  createdAt: string
+}
+
+interface Actions {
+  onTag(tag: string): void
+  onRemoved(): void
+}
+
+/** One bookmark in the list; it can be edited where it stands. */
+export function bookmarkItem(bookmark: Bookmark, actions: Actions): HTMLLIElement {
+  const item = h('li')
+  show(bookmark)
+  return item
+
+  function show(shown: Bookmark): void {
+    const { url, title, notes, tags, folder, createdAt } = shown
+    const day = new Date(createdAt).toLocaleDateString(undefined, { dateStyle: 'medium' })
+    item.replaceChildren(
+      h('a', { href: safeHref(url), rel: 'noopener noreferrer', target: '_blank' }, title || url),
+      h('p', { className: 'quiet' }, [hostOf(url), folder, day].filter(Boolean).join(' · ')),
+      ...(notes ? [h('p', { className: 'notes' }, notes)] : []),
+      h(
+        'div',
+        { className: 'tags' },
+        ...tags.map((tag) =>
+          h('button', { type: 'button', className: 'tag', onclick: () => actions.onTag(tag) }, tag),
+        ),
+      ),
+      h(
+        'div',
+        { className: 'actions' },
+        h('button', { type: 'button', className: 'link', onclick: () => edit(shown) }, 'Edit'),
+        removeButton(shown),
+      ),
+    )
+  }
+
+  function edit({ id, title, notes, tags, ...rest }: Bookmark): void {
+    const cancel = h(
+      'button',
+      { type: 'button', onclick: () => back({ id, title, notes, tags, ...rest }) },
+      'Cancel',
+    )
+    const form = formOf({
+      fields: {
+        title: { label: 'Title', value: title },
+        notes: { label: 'Notes', value: notes ?? '' },
+        tags: { label: 'Tags', value: tags.join(', '), hint: 'separated by commas' },
+      },
+      submit: 'Save',
+      extra: [cancel],
+      async onSubmit(values) {
+        const changed = { title: values.title.trim(), notes: values.notes, tags: splitTags(values.tags) }
+        await call('PATCH', `/api/bookmarks/${id}`, changed)
+        back({ id, ...rest, ...changed })
+      },
+    })
+    item.replaceChildren(form)
+    form.querySelector('input')?.focus()
+  }
+
+  function back(shown: Bookmark): void {
+    show(shown)
+    item.querySelector('a')?.focus()
+  }
+
+  /** The first press asks, the second removes: nothing is lost by a slip, and no dialog is in the way. */
+  function removeButton({ id, title, url }: Bookmark): HTMLButtonElement {
+    const button = h(
+      'button',
+      { type: 'button', className: 'link', 'aria-label': `Remove ${title || url}` },
+      'Remove',
+    )
+    let isSure = false
+    button.addEventListener('blur', () => ask(false))
+    button.addEventListener('click', async () => {
+      if (!isSure) return ask(true)
+      button.disabled = true
+      try {
+        await call('DELETE', `/api/bookmarks/${id}`)
+        const neighbour = item.nextElementSibling ?? item.previousElementSibling
+        item.remove()
+        neighbour?.querySelector('a')?.focus()
+        actions.onRemoved()
+      } catch (error) {
+        button.disabled = false
+        button.textContent = (error as Error).message
+      }
+    })
+    return button
+
+    function ask(next: boolean): void {
+      isSure = next
+      button.textContent = next ? 'Remove for good?' : 'Remove'
+      button.classList.toggle('danger', next)
+      button.ariaLabel = next ? `Remove ${title || url} for good` : `Remove ${title || url}`
+    }
+  }
+}
+
+/** The services keep http and https only; a page does not take that on trust. */
+function safeHref(url: string): string {
+  return /^https?:/i.test(url) ? url : '#'
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : ''
+}
+
+export function splitTags(text: string): string[] {
+  return [...new Set(text.split(',').map((tag) => tag.trim()))].filter(Boolean)
+}

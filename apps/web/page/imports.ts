@@ -1,0 +1,102 @@
+import { call } from './api.ts'
+import { h } from './element.ts'
+import { formOf } from './form.ts'
+
+const POLL_EVERY_MS = 500
+
+interface Import {
+  id: string
+  status: 'queued' | 'running' | 'done' | 'failed'
+  total: number | null
+  imported: number | null
+  skipped: number | null
+  error: string | null
+}
+
+/** Bookmarks in and out. The import that is under way stands in the address, so a reload goes on watching it. */
+export function importsView(id: string | undefined): HTMLElement {
+  const byFile = formOf({
+    fields: {
+      file: {
+        label: 'A file that your browser exported',
+        type: 'file',
+        accept: '.html,.htm,text/html',
+        required: true,
+      },
+    },
+    submit: 'Import the file',
+    onSubmit: (_values, form) => start(new FormData(form)),
+  })
+  const byUrl = formOf({
+    fields: { url: { label: 'The address of such a file', type: 'url', required: true } },
+    submit: 'Import from there',
+    onSubmit: start,
+  })
+
+  return h(
+    'section',
+    {},
+    h('h1', { tabIndex: -1 }, 'Import and export'),
+    id ? progressOf(id) : null,
+    h(
+      'div',
+      { className: 'columns' },
+      h('div', { className: 'card' }, byFile),
+      h('div', { className: 'card' }, byUrl),
+    ),
+    h(
+      'p',
+      {},
+      h('a', { href: '/api/bookmarks/export', download: 'bookmarks.html' }, 'Export all bookmarks'),
+      ' in the format that every browser reads.',
+    ),
+  )
+}
+
+async function start(body: unknown): Promise<void> {
+  const { import: started } = await call<{ import: Import }>('POST', '/api/bookmarks/imports', body)
+  location.hash = `#/imports/${started.id}`
+}
+
+function progressOf(id: string): HTMLElement {
+  const bar = h('progress', { 'aria-label': 'Import' })
+  const sentence = h('p', { role: 'status' })
+  const view = h('div', { className: 'card' }, bar, sentence)
+  void watch()
+  return view
+
+  async function watch(): Promise<void> {
+    for (;;) {
+      try {
+        const { import: seen } = await call<{ import: Import }>('GET', `/api/bookmarks/imports/${id}`)
+        show(seen)
+        if (seen.status === 'done' || seen.status === 'failed') return
+      } catch (error) {
+        sentence.textContent = (error as Error).message
+        if ((error as { status?: number }).status === 404) return bar.remove()
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS))
+      if (!view.isConnected) return
+    }
+  }
+
+  function show({ status, total, imported, skipped, error }: Import): void {
+    const done = (imported ?? 0) + (skipped ?? 0)
+    const counts = `${format(imported)} imported, ${format(skipped)} skipped`
+    if (total) Object.assign(bar, { max: total, value: done })
+    if (status === 'done') {
+      Object.assign(bar, { max: 1, value: 1 })
+      sentence.replaceChildren(`Done: ${counts}. `, h('a', { href: '#/' }, 'See your bookmarks'))
+    } else if (status === 'failed') {
+      bar.remove()
+      sentence.className = 'error'
+      sentence.textContent = `The import failed: ${error ?? 'no reason was given'}`
+    } else {
+      sentence.textContent = status === 'queued' ? 'Waiting for a worker …' : `Importing: ${counts} so far …`
+    }
+  }
+}
+
+function format(count: number | null): string {
+  return (count ?? 0).toLocaleString()
+}

@@ -1,0 +1,79 @@
+import { accountView } from './account.ts'
+import { answers, call, Problem } from './api.ts'
+import { bookmarksView } from './bookmarks.ts'
+import { h } from './element.ts'
+import { importsView } from './imports.ts'
+import { processesStrip } from './processes.ts'
+import { signInView, type User } from './sign-in.ts'
+
+const PLACES = { '#/': 'Bookmarks', '#/imports': 'Import', '#/account': 'Account' }
+
+const header = h('header')
+const main = h('main')
+let user: User | null = null
+
+/** Shows the place that the address names; the door when nobody is signed in. */
+function show(): void {
+  if (!user) return showDoor()
+  const [, place, id] = location.hash.split('/')
+  if (place === 'imports') main.replaceChildren(importsView(id))
+  else if (place === 'account') main.replaceChildren(accountView())
+  else main.replaceChildren(bookmarksView())
+  showHeader(place ? `#/${place}` : '#/')
+}
+
+function showHeader(here: string): void {
+  const links = Object.entries(PLACES).map(([href, name]) =>
+    h('a', { href, ...(href === here && { 'aria-current': 'page' }) }, name),
+  )
+  header.replaceChildren(
+    h('a', { href: '#/', className: 'brand' }, 'Nonstick'),
+    ...(user
+      ? [
+          h('nav', { 'aria-label': 'Places' }, ...links),
+          h('span', { className: 'quiet who' }, user.email),
+          h('button', { type: 'button', onclick: signOut }, 'Sign out'),
+        ]
+      : []),
+  )
+}
+
+function showDoor(notice?: string): void {
+  user = null
+  showHeader('')
+  main.replaceChildren(signInView(enter, notice))
+}
+
+function enter(next: User): void {
+  user = next
+  show()
+  main.querySelector('h1')?.focus()
+}
+
+async function signOut(): Promise<void> {
+  try {
+    await call('POST', '/api/accounts/sign-out')
+    showDoor('You are signed out.')
+  } catch (error) {
+    // Still signed in: the one thing that must not look done when it is not.
+    header.append(h('p', { className: 'error', role: 'alert' }, (error as Problem).message))
+  }
+}
+
+async function start(): Promise<void> {
+  try {
+    enter((await call<{ user: User }>('GET', '/api/accounts/me')).user)
+  } catch (error) {
+    showDoor(error instanceof Problem && error.status !== 401 ? error.message : undefined)
+  }
+}
+
+answers.addEventListener('signed-out', () => {
+  if (user) showDoor('You have been signed out. Sign in to go on.')
+})
+addEventListener('hashchange', () => {
+  show()
+  main.querySelector('h1')?.focus()
+})
+document.body.append(header, main, processesStrip())
+void start()

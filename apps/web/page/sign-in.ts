@@ -1,0 +1,47 @@
+import { call } from './api.ts'
+import { h } from './element.ts'
+import { formOf } from './form.ts'
+
+export interface User {
+  id: string
+  email: string
+}
+
+/** The door: sign in, or sign up and be in. */
+export function signInView(onSignedIn: (user: User) => void, notice = ''): HTMLElement {
+  const view = h('section', { className: 'card door' })
+  show('sign-in')
+  return view
+
+  function show(which: 'sign-in' | 'sign-up'): void {
+    const isNew = which === 'sign-up'
+    const form = formOf({
+      fields: {
+        email: { label: 'Email', type: 'email', required: true, autocomplete: 'username' },
+        password: {
+          label: 'Password',
+          type: 'password',
+          required: true,
+          autocomplete: isNew ? 'new-password' : 'current-password',
+        },
+      },
+      submit: isNew ? 'Sign up' : 'Sign in',
+      async onSubmit(values) {
+        onSignedIn((await call<{ user: User }>('POST', `/api/accounts/${which}`, values)).user)
+      },
+    })
+    const other = h(
+      'button',
+      { type: 'button', className: 'link', onclick: () => show(isNew ? 'sign-in' : 'sign-up') },
+      isNew ? 'I have an account: sign in' : 'I am new here: sign up',
+    )
+    view.replaceChildren(
+      h('h1', {}, isNew ? 'Sign up' : 'Sign in'),
+      h('p', { className: 'quiet' }, notice || 'Your bookmarks, whichever process answers.'),
+      form,
+      other,
+    )
+    notice = ''
+    form.querySelector('input')?.focus()
+  }
+}

@@ -1,0 +1,25 @@
+import { createService, type Service } from '@repo/service'
+import type { Env } from './env.ts'
+import { apiRoutes } from './routes/api.ts'
+import { CONTENT_SECURITY_POLICY, pageRoutes } from './routes/page.ts'
+import { openUpstreams } from './upstreams.ts'
+
+const PAGE = new URL('../dist/page', import.meta.url).pathname
+
+/** The public edge, in the order it is put together. Read this file first. */
+export async function buildApp(env: Env, { page = PAGE } = {}): Promise<Service> {
+  const app = createService({ name: 'web', env, contentSecurityPolicy: CONTENT_SECURITY_POLICY })
+
+  const upstreams = await openUpstreams({
+    routes: env.UPSTREAMS,
+    probeEveryMs: env.UPSTREAM_PROBE_MS,
+    timeoutMs: env.UPSTREAM_TIMEOUT_MS,
+    log: app.log,
+  })
+  app.addHook('onClose', () => upstreams[Symbol.asyncDispose]())
+
+  await app.register(pageRoutes, { directory: page })
+  await app.register(apiRoutes, { upstreams })
+
+  return app
+}

@@ -1,0 +1,116 @@
+import type { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { UpstreamProcess } from './upstream-process.ts'
+
+/** Up to here an answer is held back until it is whole, so that one that breaks off can be asked for again. */
+const SMALL_BYTES = 64 * 1024
+
+export interface UpstreamRequest {
+  method: string
+  path: string
+  headers: Record<string, string | string[]>
+  body: AsyncIterator<Buffer> | null
+}
+
+export interface Answer {
+  statusCode: number
+  headers: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
+  body: Buffer | Readable
+}
+
+/** There is no answer, or not the whole of a small one. */
+export class ExchangeFailed extends Error {
+  override name = 'ExchangeFailed'
+  /** Whether the request may have reached the other side; false when not a byte of it was written. */
+  readonly isSent: boolean
+  readonly code: string
+
+  constructor(cause: Error & { code?: string }, isSent: boolean) {
+    super(cause.message, { cause })
+    this.isSent = isSent
+    this.code = cause.code ?? cause.name
+  }
+}
+
+/** Reading changes nothing, so it may be asked twice. */
+export function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/**
+ * Sends one request to one process and resolves with its answer. It is broken off when the client goes away, and a
+ * read also when the process stalls before it has begun to answer.
+ *
+ * This is undici's `dispatch` and not its `request`, because only `dispatch` tells whether the request was written
+ * (which decides whether a POST may be tried elsewhere); it also takes half the processor time.
+ *
+ * @throws ExchangeFailed
+ */
+export function exchange(
+  { pool, waiting }: UpstreamProcess,
+  request: UpstreamRequest,
+  client: ServerResponse,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    let controller: Dispatcher.DispatchController | undefined
+    let answer: Omit<Answer, 'body'> | undefined
+    let stream: Readable | undefined
+    const chunks: Buffer[] = []
+
+    const onGone = (): void => breakOff('The client went away')
+    const onStall = (): void => breakOff('The process does not answer')
+
+    function breakOff(reason: string): void {
+      if (!client.writableFinished) controller?.abort(new Error(reason))
+    }
+
+    function settle(): void {
+      client.off('close', onGone)
+      waiting.delete(onStall)
+    }
+
+    client.once('close', onGone)
+    if (isRead(request.method)) waiting.add(onStall)
+
+    // undici takes any iterable of bytes; its types do not say so.
+    pool.dispatch(request as Dispatcher.DispatchOptions, {
+      onRequestStart(started) {
+        controller = started
+        if (client.destroyed) onGone()
+      },
+      onResponseStart(started, statusCode, headers) {
+        // "100 Continue" and "103 Early Hints" come before the answer.
+        if (statusCode < 200) return
+        answer = { statusCode, headers }
+        const isEmpty = request.method === 'HEAD' || statusCode === 204 || statusCode === 304
+        if (isEmpty || Number(headers['content-length']) <= SMALL_BYTES) return
+
+        waiting.delete(onStall)
+        stream = new Readable({
+          read: () => started.resume(),
+          destroy(error, done) {
+            if (!this.readableEnded) started.abort(error ?? new Error('Nobody reads the answer'))
+            done(error)
+          },
+        })
+        resolve({ ...answer, body: stream })
+      },
+      onResponseData(started, chunk) {
+        if (!stream) chunks.push(chunk)
+        else if (!stream.push(chunk)) started.pause()
+      },
+      onResponseEnd() {
+        settle()
+        if (stream) stream.push(null)
+        else if (answer)
+          resolve({ ...answer, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) })
+      },
+      onResponseError(_controller, error) {
+        settle()
+        if (stream) stream.destroy(error)
+        else reject(new ExchangeFailed(error, controller !== undefined))
+      },
+    })
+  })
+}

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasName, lookupAll, resolveOrigins, type Lookup } from './resolve-origins.ts'
+import { openProcess, readHealth, type Health, type UpstreamProcess } from './upstream-process.ts'
+
+const RESOLVE_EVERY_MS = 1000
+/** How long a request waits for a second look when nobody was there. */
+const SECOND_LOOK_MS = 100
+
+/** The processes of one service, and whose turn it is. */
+export interface Rotation extends AsyncDisposable {
+  /**
+   * The process whose last turn is the longest ago, among those that are ready and not in `tried`. When none is
+   * ready, one that is there all the same: a service that has lost its database says so better than we can.
+   */
+  next(tried: ReadonlySet<UpstreamProcess>): UpstreamProcess | undefined
+  /** Asks everybody at once, in case somebody has just come. Any number of callers share one look. */
+  lookAgain(): Promise<void>
+}
+
+export interface RotationOptions {
+  /** Each is resolved again and again, and each of its addresses is one process. */
+  urls: URL[]
+  lookup?: Lookup
+  probeEveryMs: number
+  /** How long a process may take to begin its answer, and between two pieces of it. */
+  timeoutMs: number
+  onChange(origin: string, change: Health | 'removed'): void
+}
+
+/** Resolves once each process that the names stand for has been asked whether it is ready. */
+export async function openRotation(options: RotationOptions): Promise<Rotation> {
+  const { urls, lookup = lookupAll, probeEveryMs, timeoutMs, onChange } = options
+  const closing = new AbortController()
+  const resolved = new Map<URL, string[]>()
+  // The one whose turn is the longest ago stands first.
+  const queue: UpstreamProcess[] = []
+  let secondLook: Promise<void> | undefined
+
+  async function resolveAll(): Promise<void> {
+    for (const url of urls) resolved.set(url, await resolveOrigins(url, resolved.get(url) ?? [], lookup))
+    if (closing.signal.aborted) return
+
+    const urlOf = new Map([...resolved].flatMap(([url, origins]) => origins.map((origin) => [origin, url])))
+    for (const process of queue.filter(({ origin }) => !urlOf.has(origin))) remove(process)
+    for (const { origin } of queue) urlOf.delete(origin)
+
+    const added = [...urlOf].map(([origin, url]) => openProcess(origin, url, timeoutMs))
+    queue.push(...added)
+    await Promise.all(added.map(look))
+    for (const process of added) void keepLooking(process)
+  }
+
+  function remove(process: UpstreamProcess): void {
+    queue.splice(queue.indexOf(process), 1)
+    onChange(process.origin, 'removed')
+    // What is in flight is still answered: an address leaves its name before the process there ends.
+    void process.pool.close()
+  }
+
+  async function look(process: UpstreamProcess): Promise<void> {
+    const seen = await readHealth(process)
+    if (seen !== process.health) onChange(process.origin, seen)
+    process.health = seen
+    // Only when somebody is ready: if all are slow, they need no more work.
+    if (seen === 'late' && queue.some(isReady)) for (const moveOn of process.waiting) moveOn()
+  }
+
+  async function keepLooking(process: UpstreamProcess): Promise<void> {
+    while (queue.includes(process) && (await pause(probeEveryMs))) await look(process)
+  }
+
+  async function keepResolving(): Promise<void> {
+    while (await pause(RESOLVE_EVERY_MS)) await resolveAll()
+  }
+
+  /** False when there is nothing to wait for any more. */
+  function pause(ms: number): Promise<boolean> {
+    return sleep(ms, true, { signal: closing.signal, ref: false }).catch(() => false)
+  }
+
+  await resolveAll()
+  if (urls.some(hasName)) void keepResolving()
+
+  return {
+    next(tried) {
+      const untried = queue.filter((process) => !tried.has(process))
+      const process = untried.find(isReady) ?? untried.find(({ health }) => health !== 'gone')
+      if (process) queue.push(...queue.splice(queue.indexOf(process), 1))
+      return process
+    },
+    lookAgain() {
+      secondLook ??= Promise.race([Promise.all(queue.map(look)), sleep(SECOND_LOOK_MS)]).then(() => {
+        secondLook = undefined
+      })
+      return secondLook
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort()
+      await Promise.all(queue.splice(0).map(({ pool }) => pool.destroy()))
+    },
+  }
+}
+
+function isReady({ health }: UpstreamProcess): boolean {
+  return health === 'ready'
+}

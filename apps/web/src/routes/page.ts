@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import { access, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fastifyStatic from '@fastify/static'
+import type { Service } from '@repo/service'
+
+/** The page may load what it was built with and talk to us; nothing else, and nothing inline. */
+export const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/** Serves the page as the build stage left it in `directory`: the document at `/`, all it loads below `/assets/`. */
+export async function pageRoutes(app: Service, { directory }: { directory: string }): Promise<void> {
+  await assertBuilt(directory)
+  await app.register(fastifyStatic, {
+    root: join(directory, 'assets'),
+    serve: false,
+    // The name of an asset holds a hash of its content, so what it names never changes.
+    immutable: true,
+    maxAge: '1y',
+  })
+
+  app.get('/', { config: { access: 'public' }, schema: { hide: true } }, async (request, reply) => {
+    const html = await readFile(join(directory, 'index.html'))
+    // Of the content, not of its size and date: two releases have a document of the same size, and images that
+    // are built reproducibly have files of the same date. A browser would keep the page of the old release.
+    const etag = `"${createHash('sha256').update(html).digest('base64url')}"`
+    reply.headers({
+      'cache-control': 'no-cache',
+      etag,
+    })
+    if (request.headers['if-none-match']?.includes(etag)) return reply.code(304).send()
+    return reply.type('text/html; charset=utf-8').send(html)
+  })
+
+  app.get<{ Params: { '*': string } }>(
+    '/assets/*',
+    { config: { access: 'public' }, schema: { hide: true } },
+    (request, reply) => reply.sendFile(request.params['*']),
+  )
+}
+
+/** @throws when a file of the build is not there, before anybody asks for it. */
+async function assertBuilt(directory: string): Promise<void> {
+  try {
+    const manifest = JSON.parse(await readFile(join(directory, '.vite/manifest.json'), 'utf8')) as Manifest
+    const files = Object.values(manifest).flatMap(({ file, css = [], assets = [] }) => [
+      file,
+      ...css,
+      ...assets,
+    ])
+    await Promise.all(['index.html', ...files].map((file) => access(join(directory, file))))
+  } catch (cause) {
+    throw new Error(
+      `The page is not built (${(cause as Error).message}). Build it with: pnpm --filter @repo/web build`,
+      {
+        cause,
+      },
+    )
+  }
+}
+
+/** @see https://vite.dev/guide/backend-integration */
+type Manifest = Record<string, { file: string; css?: string[]; assets?: string[] }>

@@ -1,0 +1,42 @@
+import { openRotation, type Rotation, type RotationOptions } from './rotation.ts'
+
+/** One service as the edge sees it. */
+export interface Upstream {
+  /** The path it owns, with everything below. */
+  readonly prefix: string
+  readonly rotation: Rotation
+}
+
+export interface Upstreams extends AsyncDisposable {
+  /** The service that owns a path: the longest prefix, in whole segments. Null when nobody does. */
+  find(path: string): Upstream | null
+}
+
+interface UpstreamsOptions extends Omit<RotationOptions, 'urls' | 'onChange'> {
+  /** Each `prefix=url|url`, as UPSTREAMS has them. */
+  routes: readonly string[]
+  log: { info(what: object, message: string): void }
+}
+
+/** Opens the rotation of every service. Resolves once each process was asked for the first time. */
+export async function openUpstreams({ routes, log, ...options }: UpstreamsOptions): Promise<Upstreams> {
+  const upstreams = await Promise.all(
+    routes.map(async (route): Promise<Upstream> => {
+      const [prefix, urls] = route.split('=', 2) as [string, string]
+      const rotation = await openRotation({
+        ...options,
+        urls: urls.split('|').map((url) => new URL(url)),
+        onChange: (origin, health) => log.info({ upstream: prefix, origin, health }, `upstream ${health}`),
+      })
+      return { prefix, rotation }
+    }),
+  )
+  upstreams.sort((a, b) => b.prefix.length - a.prefix.length)
+
+  return {
+    find: (path) => upstreams.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`)) ?? null,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(upstreams.map(({ rotation }) => rotation[Symbol.asyncDispose]()))
+    },
+  }
+}

@@ -35,8 +35,11 @@ export function answerErrors(app: FastifyInstance): void {
 
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = prepare(error, request, reply)
-  // As text, so that no response schema of the route can fail on it.
-  void reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem))
+  // As bytes, so that no response schema of the route is applied to it.
+  void reply
+    .code(problem.status)
+    .type(PROBLEM_TYPE)
+    .send(Buffer.from(JSON.stringify(problem)))
 }
 
 /** The same without a hook between us and the socket. */

@@ -71,6 +71,7 @@ export function createService({ name, env, checks = {}, ...options }: ServiceOpt
   const metrics = createMetrics()
   const headers = {
     ...securityHeaders(env.PUBLIC_ORIGIN, options.contentSecurityPolicy),
+    // Which process answered is for developers to see.
     ...(env.PROCESS_NAME && env.NODE_ENV !== 'production' && { 'x-process': env.PROCESS_NAME }),
   }
 
@@ -119,6 +120,9 @@ export function createService({ name, env, checks = {}, ...options }: ServiceOpt
       logRequest(request, reply)
     })
   }
+
+  // Node would answer 417 on its own, with no body. An expectation that nobody knows may as well be ignored.
+  app.server.on('checkExpectation', app.routing)
 
   answerErrors(app)
   answerProbes(app, {

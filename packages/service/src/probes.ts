@@ -1,7 +1,7 @@
 import swagger from '@fastify/swagger'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import { answerErrorPastHooks, writeAnswer } from './answer-errors.ts'
-import { NotReady } from './errors.ts'
+import { NotReady, RouteNotFound } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 import { PROBLEM_TYPE, toProblem } from './problem.ts'
 import type { CheckResults } from './readiness.ts'
@@ -34,20 +34,22 @@ export function answerProbes(
   })
 
   // Called here, not registered, so that it also sees routes that are added before Fastify loads its plugins.
-  swagger(app, { openapi: { openapi: '3.1.0', info: { title: name, version: '1' } } }, () => {})
+  swagger(app, { openapi: { openapi: '3.1.0', info: { title: name, version: '1' } }, transform }, () => {})
 
   probe('/livez', async (_request, reply) => sendJson(reply, { status: 'ok' }))
 
   probe('/readyz', async (request, reply) => {
-    const checks = await runChecks()
+    const checks = isDraining() ? {} : await runChecks()
     const isReady = !isDraining() && Object.values(checks).every((result) => result === 'ok')
     if (isReady) return sendJson(reply, { status: 'ok', checks })
-    const status = isDraining() ? 'draining' : 'failed'
-    const problem = { ...toProblem(new NotReady(), request.id), checks, reason: status }
+    const problem = { ...toProblem(new NotReady(), request.id), isDraining: isDraining(), checks }
+    reply.problemCode = problem.code
     writeAnswer(reply, problem.status, PROBLEM_TYPE, JSON.stringify(problem))
   })
 
-  probe('/metrics', async (_request, reply) => {
+  probe('/metrics', async (request, reply) => {
+    // Who asks through a balancer is from outside, and how much we are used is no business of theirs.
+    if (request.headers.forwarded ?? request.headers['x-forwarded-for']) throw new RouteNotFound()
     writeAnswer(reply, 200, metrics.contentType, await metrics.render())
   })
 
@@ -63,4 +65,20 @@ export function answerProbes(
 
 function sendJson(reply: FastifyReply, value: unknown): void {
   writeAnswer(reply, 200, 'application/json', JSON.stringify(value))
+}
+
+/** TypeBox counts what has a default as required, and for a handler it is; whoever asks may leave it out. */
+function transform({ schema, url }: { schema: FastifySchema; url: string }): {
+  schema: FastifySchema
+  url: string
+} {
+  const query = schema?.querystring as Query | undefined
+  if (!query?.required) return { schema, url }
+  const required = query.required.filter((name) => query.properties[name]?.default === undefined)
+  return { schema: { ...schema, querystring: { ...query, required } }, url }
+}
+
+interface Query {
+  required?: string[]
+  properties: Record<string, { default?: unknown }>
 }

@@ -26,6 +26,7 @@ export async function runProcess(
       app.lifecycle.drain()
       await drain()
       step = 'closing'
+      setInterval(sweepConnections, 50)
       await app.close()
     } catch (err) {
       app.log.fatal({ err }, 'could not stop in good order')
@@ -33,6 +34,11 @@ export async function runProcess(
     }
     app.log.info('stopped')
     process.exit(0)
+  }
+
+  // Browsers and balancers open connections ahead and say nothing on them, and Node would wait for their headers.
+  function sweepConnections(): void {
+    if (app.lifecycle.listOpen().length === 0) app.server.closeAllConnections()
   }
 
   function giveUp(): void {

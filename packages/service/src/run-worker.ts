@@ -3,25 +3,29 @@ import { createService, type ServiceOptions } from './create-service.ts'
 import type { Check } from './readiness.ts'
 import { runProcess } from './run-process.ts'
 
-/** Work that has begun. Disposing of it takes no new jobs and waits for those that run. */
+/** Work that has begun. To dispose of it is to take no new jobs and wait for those that run. */
 export type StartedWork = AsyncDisposable & Partial<Check>
 
 export interface WorkerOptions extends Pick<ServiceOptions, 'name' | 'env' | 'checks'> {
-  /** What it returns is disposed of when the process stops, and is the check `jobs` if it has a `check`. */
+  /** What it returns is disposed of when the process stops. If it has a `check`, that is the check `jobs`. */
   start(log: FastifyBaseLogger): Promise<StartedWork> | StartedWork
 }
 
 /**
- * Makes this process a worker: starts its jobs, answers the probes on `PORT`, and on SIGTERM or SIGINT finishes
- * the jobs that run. Resolves when it works; ends the process as `runService` does.
+ * Makes this process a worker: answers the probes on `PORT`, starts its jobs, and on SIGTERM or SIGINT finishes
+ * those that run. Resolves when it works; ends the process as `runService` does.
  */
 export async function runWorker({ name, env, checks, start }: WorkerOptions): Promise<void> {
   let work: StartedWork | undefined
-  const jobs: Check = { check: async () => work?.check?.() }
-
+  const jobs: Check = {
+    async check() {
+      if (!work) throw new Error('the jobs have not been started yet')
+      await work.check?.()
+    },
+  }
   const app = createService({ name, env, checks: { ...checks, jobs } })
-  work = await start(app.log)
 
-  // The probes go on answering meanwhile: a worker that finishes a long job is alive, and not ready.
-  await runProcess(app, env, () => work[Symbol.asyncDispose]())
+  // The probes go on answering while the last jobs are finished: such a worker is alive, and not ready.
+  await runProcess(app, env, async () => work?.[Symbol.asyncDispose]())
+  work = await start(app.log)
 }

@@ -7,3 +7,6 @@ const env = loadEnv(Type.Object({ ...databaseEnv }), process.env)
 
 const applied = await migrate(env.DATABASE_URL)
 console.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply')
+
+// The engine never clears the timer of its own lock, which would keep a release waiting for ten seconds.
+process.exit()

@@ -7,12 +7,11 @@ import { root, type Member } from './members.ts'
  * from its cache. Prints what fails and nothing else.
  */
 export function runTurbo(members: Member[], env: Record<string, string | undefined>): TetheredProcess {
-  const args = [
-    ...['run', 'test', ...members.map(({ name }) => `--filter=${name}`)],
-    ...['--concurrency=2', '--continue=dependencies-successful'],
-    ...['--output-logs=errors-only', '--log-order=grouped', '--json'],
-  ]
-  return spawnTethered(process.execPath, [join(root, 'node_modules/turbo/bin/turbo'), ...args], {
+  const filters = members.map(({ name }) => `--filter=${name}`)
+  const pace = ['--concurrency=2', '--continue=dependencies-successful']
+  const output = ['--output-logs=errors-only', '--log-order=grouped', '--json']
+  const turbo = join(root, 'node_modules/turbo/bin/turbo')
+  return spawnTethered(process.execPath, [turbo, 'run', 'test', ...filters, ...pace, ...output], {
     cwd: root,
     env: { ...process.env, ...env, TURBO_TELEMETRY_DISABLED: '1' },
     onLine: print,

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, test } from 'vitest'
 import { expectAnswer } from '../src/expect-answer.ts'
 import { findProgram } from '../src/find-program.ts'
 import { isListening } from '../src/is-listening.ts'
@@ -10,8 +10,9 @@ import { startRedisSentinel } from '../src/start-redis-sentinel.ts'
 
 const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)
 
-describe.skipIf(!findRedis())('Redis', () => {
-  test('a killed one is back on its port with every write it had answered', async () => {
+// They wait more than they work, so they wait together.
+describe.skipIf(!findRedis()).concurrent('Redis', () => {
+  test('a killed one is back on its port with every write it had answered', async ({ expect }) => {
     const redis = (await startRedis())!
     await expectAnswer(portOf(redis), 'SET kept yes', /^\+OK/)
     await redis.kill()
@@ -22,7 +23,7 @@ describe.skipIf(!findRedis())('Redis', () => {
     expect(await isListening(redis.url)).toBe(false)
   })
 
-  test('a frozen one keeps its port and answers nothing until it is thawed', async () => {
+  test('a frozen one keeps its port and answers nothing until it is thawed', async ({ expect }) => {
     await using redis = (await startRedis())!
     await redis.freeze()
     expect(await isListening(redis.url)).toBe(true)
@@ -33,11 +34,11 @@ describe.skipIf(!findRedis())('Redis', () => {
     await expectAnswer(portOf(redis), 'PING', /^\+PONG/)
   })
 
-  test('one that cannot start says why', async () => {
+  test('one that cannot start says why', async ({ expect }) => {
     await expect(startRedis({ args: ['--no-such-setting', '1'] })).rejects.toThrow(/Bad directive/)
   })
 
-  test('a cluster spreads its keys over three masters', async () => {
+  test('a cluster spreads its keys over three masters', async ({ expect }) => {
     await using cluster = (await startRedisCluster())!
     expect(cluster.url).toMatch(/^redis\+cluster:\/\/(127\.0\.0\.1:\d+,?){3}$/)
     // The slot of "foo" is 12182, in the last third: https://redis.io/docs/latest/commands/cluster-keyslot/
@@ -51,7 +52,7 @@ describe.skipIf(!findRedis())('Redis', () => {
     )
   })
 
-  test('a replica takes over from a cluster master that was killed', async () => {
+  test('a replica takes over from a cluster master that was killed', async ({ expect }) => {
     await using cluster = (await startRedisCluster({ withReplicas: true }))!
     await cluster.masters[2]!.kill()
     const heir = portOf(cluster.replicas[2]!)
@@ -60,7 +61,7 @@ describe.skipIf(!findRedis())('Redis', () => {
     )
   })
 
-  test('sentinels name the replica as master when the master is killed', async () => {
+  test('sentinels name the replica as master when the master is killed', async ({ expect }) => {
     await using sentinel = (await startRedisSentinel())!
     const [first, second] = sentinel.servers
     expect(await sentinel.master()).toBe(first)
@@ -71,7 +72,7 @@ describe.skipIf(!findRedis())('Redis', () => {
     await pollUntil('it accepts writes', acceptsWrites)
   })
 
-  test('sentinels swap master and replica when they are asked to', async () => {
+  test('sentinels swap master and replica when they are asked to', async ({ expect }) => {
     await using sentinel = (await startRedisSentinel())!
     await sentinel.failover()
     expect(await sentinel.master()).toBe(sentinel.servers[1])

@@ -1,4 +1,5 @@
 export { createService, type Access, type Service, type ServiceOptions } from './create-service.ts'
+export { problemResponses } from './problem-responses.ts'
 export type { Check, Checks } from './readiness.ts'
 export { runService } from './run-service.ts'
 export { runWorker, type WorkerOptions } from './run-worker.ts'

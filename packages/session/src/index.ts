@@ -1,6 +1,7 @@
 export { openSessionStore, type SessionStoreOptions } from './open-session-store.ts'
 export type { SessionUser } from './record.ts'
 export { sessionEnv } from './session-env.ts'
+export { SignedOut } from './session-error.ts'
 export { currentUser, signIn, signOut } from './sign-in.ts'
 export { session, type SessionOptions } from './session.ts'
 export type { SessionStore } from './store.ts'

@@ -1,0 +1,23 @@
+import { createService, type Service } from '@repo/service'
+import { session } from '@repo/session'
+import type { Env } from './env.ts'
+import type { Resources } from './resources.ts'
+import { accountRoutes } from './routes/accounts.ts'
+import { sessionRoutes } from './routes/sessions.ts'
+
+/** The accounts service, in the order it is put together. Read this file first. */
+export async function buildApp(env: Env, { database, sessions, passwords }: Resources): Promise<Service> {
+  const app = createService({ name: 'accounts', env, checks: { database, sessions } })
+
+  await app.register(session, {
+    store: sessions,
+    secrets: env.SESSION_SECRETS,
+    origin: env.PUBLIC_ORIGIN,
+    idleMs: env.SESSION_IDLE_MS,
+    absoluteMs: env.SESSION_ABSOLUTE_MS,
+  })
+  await app.register(accountRoutes, { prefix: '/api/accounts', accounts: { database, passwords } })
+  await app.register(sessionRoutes, { prefix: '/api/accounts' })
+
+  return app
+}

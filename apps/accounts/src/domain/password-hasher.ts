@@ -1,0 +1,120 @@
+import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
+import createError from '@fastify/error'
+import { limitConcurrency } from './limit-concurrency.ts'
+
+/** What one hash costs whoever makes it, and so whoever guesses. */
+export interface PasswordCost {
+  memoryKiB: number
+  passes: number
+  parallelism: number
+}
+
+/**
+ * Argon2id as the OWASP Password Storage Cheat Sheet asks for at least. Raise it as machines grow: whoever signs in is
+ * moved to the present cost.
+ *
+ * @see https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
+ */
+export const PASSWORD_COST: PasswordCost = { memoryKiB: 19_456, passes: 2, parallelism: 1 }
+
+/** Of salt and hash. @see RFC 9106, sections 3.1 and 4 */
+const SALT_BYTES = 16
+const HASH_BYTES = 32
+
+/**
+ * Two at a time keep 38 MiB busy, and leave the other two of libuv's four threads to name look-ups and files. The line
+ * is as long as a hundred hashes take a slow core: about three seconds, which is how long somebody may be expected to wait.
+ */
+const LIMIT = { maxRunning: 2, maxWaiting: 200 }
+
+export const PasswordsBusy = createError(
+  'PASSWORDS_BUSY',
+  'Too many people are signing in at this moment. Please try again.',
+  503,
+)
+
+export interface PasswordHasher {
+  /**
+   * The password's hash as a PHC string, which names its own cost.
+   *
+   * @throws PASSWORDS_BUSY
+   * @see https://github.com/P-H-C/phc-string-format
+   */
+  hash(password: string): Promise<string>
+  /**
+   * Whether the password is the one that was hashed. Null, for somebody who does not exist, takes the same work to say no.
+   *
+   * @throws PASSWORDS_BUSY
+   */
+  verify(password: string, hash: string | null): Promise<boolean>
+  /** True of a hash that was made at another cost than today's. */
+  needsRehash(hash: string): boolean
+}
+
+/** Hashes passwords off the event loop, never more of them at a time than memory and threads are there for. */
+export function createPasswordHasher(cost: PasswordCost = PASSWORD_COST): PasswordHasher {
+  const run = limitConcurrency({
+    ...LIMIT,
+    refuse: () => Object.assign(new PasswordsBusy(), { headers: { 'retry-after': '2' } }),
+  })
+  // No password is known to have an all-zero hash, so nobody gets in with it.
+  const nobody: StoredHash = { cost, salt: Buffer.alloc(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) }
+
+  return {
+    async hash(password) {
+      const salt = randomBytes(SALT_BYTES)
+      return encode({ cost, salt, hash: await run(() => derive(password, salt, cost, HASH_BYTES)) })
+    },
+    async verify(password, text) {
+      const stored = text === null ? nobody : decode(text)
+      const hash = await run(() => derive(password, stored.salt, stored.cost, stored.hash.length))
+      return timingSafeEqual(hash, stored.hash)
+    },
+    needsRehash(text) {
+      const stored = decode(text).cost
+      return (
+        stored.memoryKiB !== cost.memoryKiB ||
+        stored.passes !== cost.passes ||
+        stored.parallelism !== cost.parallelism
+      )
+    },
+  }
+}
+
+function derive(password: string, salt: Buffer, cost: PasswordCost, length: number): Promise<Buffer> {
+  const parameters = {
+    // One keyboard sends é as one character, another as e and an accent. @see NIST SP 800-63B, password verifiers
+    message: Buffer.from(password.normalize('NFKC')),
+    nonce: salt,
+    memory: cost.memoryKiB,
+    passes: cost.passes,
+    parallelism: cost.parallelism,
+    tagLength: length,
+  }
+  return new Promise((resolve, reject) => {
+    argon2('argon2id', parameters, (error, hash) => (error ? reject(error) : resolve(hash)))
+  })
+}
+
+interface StoredHash {
+  cost: PasswordCost
+  salt: Buffer
+  hash: Buffer
+}
+
+const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
+
+function encode({ cost, salt, hash }: StoredHash): string {
+  const [saltText, hashText] = [salt, hash].map((bytes) => bytes.toString('base64').replace(/=+$/, ''))
+  return `$argon2id$v=19$m=${cost.memoryKiB},t=${cost.passes},p=${cost.parallelism}$${saltText}$${hashText}`
+}
+
+function decode(text: string): StoredHash {
+  const [, memoryKiB, passes, parallelism, salt, hash] = PHC.exec(text) ?? []
+  if (!salt || !hash) throw new Error('A stored password hash is not an argon2id PHC string')
+  return {
+    cost: { memoryKiB: Number(memoryKiB), passes: Number(passes), parallelism: Number(parallelism) },
+    salt: Buffer.from(salt, 'base64'),
+    hash: Buffer.from(hash, 'base64'),
+  }
+}

@@ -1,0 +1,141 @@
+import { problemResponses, type Service } from '@repo/service'
+import { currentUser, endAllSessions, SignedOut, signIn, signOut } from '@repo/session'
+import { Type } from 'typebox'
+import {
+  AccountGone,
+  changePassword,
+  createAccount,
+  EmailTaken,
+  letIn,
+  PasswordWrong,
+  readUser,
+  SignInRefused,
+  type Accounts,
+} from '../domain/accounts.ts'
+import { EmailInvalid, MAX_EMAIL_LENGTH } from '../domain/email.ts'
+import { SignInLimited } from '../domain/limit-guesses.ts'
+import { PasswordsBusy } from '../domain/password-hasher.ts'
+
+const Email = Type.String({
+  // With room for what is trimmed.
+  maxLength: MAX_EMAIL_LENGTH + 50,
+  description: 'However it is typed: case and space around it make no difference',
+})
+
+/**
+ * Characters are Unicode code points. What the current rule for new passwords is must not keep anybody from signing in
+ * with an old one. Nobody types 256 characters, and more would only be work for us.
+ *
+ * @see NIST SP 800-63B, password verifiers: at least 8 (revision 4 asks 15 of a password that stands alone), 64 allowed
+ */
+const Password = Type.String({ minLength: 1, maxLength: 256 })
+const NewPassword = Type.String({
+  minLength: 8,
+  maxLength: 256,
+  description: 'Any characters, spaces included',
+})
+
+const UserAnswer = Type.Object({
+  user: Type.Object({ id: Type.String({ format: 'uuid' }), email: Type.String() }),
+})
+
+/** Sign up, in and out; who am I; another password. */
+export async function accountRoutes(app: Service, { accounts }: { accounts: Accounts }): Promise<void> {
+  app.post(
+    '/sign-up',
+    {
+      config: { access: 'public' },
+      schema: {
+        summary: 'Make an account and be signed in',
+        body: Type.Object({ email: Email, password: NewPassword }),
+        response: {
+          201: UserAnswer,
+          ...problemResponses(EmailInvalid, EmailTaken, SignInLimited, PasswordsBusy),
+        },
+      },
+    },
+    async (request, reply) => {
+      const user = await createAccount(accounts, { ...request.body, address: request.ip })
+      await signIn(request, { id: user.id })
+      return reply.code(201).send({ user })
+    },
+  )
+
+  app.post(
+    '/sign-in',
+    {
+      config: { access: 'public' },
+      schema: {
+        summary: 'Sign in',
+        body: Type.Object({ email: Email, password: Password }),
+        response: {
+          200: UserAnswer,
+          ...problemResponses(EmailInvalid, SignInRefused, SignInLimited, PasswordsBusy),
+        },
+      },
+    },
+    async (request) => {
+      const credentials = { ...request.body, address: request.ip }
+      const user = await letIn(accounts, credentials, {
+        async begin({ id }) {
+          await signIn(request, { id })
+          await request.session.save()
+        },
+        end: () => signOut(request),
+      })
+      return { user }
+    },
+  )
+
+  app.post(
+    '/sign-out',
+    {
+      config: { access: 'public' },
+      schema: {
+        summary: 'End this session; no matter whether there is one',
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await signOut(request)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.get(
+    '/me',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'Who is signed in',
+        response: { 200: UserAnswer, ...problemResponses(SignedOut, AccountGone) },
+      },
+    },
+    async (request) => ({ user: await readUser(accounts, currentUser(request).id) }),
+  )
+
+  app.put(
+    '/password',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'Change the password, which ends all other sessions',
+        body: Type.Object({ current: Password, next: NewPassword }),
+        response: {
+          204: Type.Null(),
+          ...problemResponses(SignedOut, AccountGone, PasswordWrong, SignInLimited, PasswordsBusy),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = currentUser(request)
+      const change = { ...request.body, userId: id, address: request.ip }
+      await changePassword(accounts, change, {
+        endOthers: async () => void (await endAllSessions(request, id, { except: 'current' })),
+      })
+      // The same person with a new session id: a stolen copy of the old one is worth nothing now.
+      await signIn(request, { id })
+      return reply.code(204).send(null)
+    },
+  )
+}

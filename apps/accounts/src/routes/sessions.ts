@@ -1,0 +1,66 @@
+import createError from '@fastify/error'
+import { problemResponses, type Service } from '@repo/service'
+import { currentUser, endAllSessions, endSession, listSessions, SignedOut } from '@repo/session'
+import { Type } from 'typebox'
+
+const SessionNotFound = createError('SESSION_NOT_FOUND', 'You have no such session.', 404)
+
+const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
+
+const Session = Type.Object({
+  id: Type.String({ description: 'Names the session and opens nothing' }),
+  createdAt: Time,
+  lastSeenAt: Time,
+  userAgent: Type.String(),
+  current: Type.Boolean({ description: 'The one that this very request belongs to' }),
+})
+
+/** Where I am signed in, and the means to end that. */
+export async function sessionRoutes(app: Service): Promise<void> {
+  app.get(
+    '/sessions',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'My sessions, newest first',
+        response: {
+          200: Type.Object({ sessions: Type.Array(Session) }),
+          ...problemResponses(SignedOut),
+        },
+      },
+    },
+    async (request) => ({ sessions: await listSessions(request, currentUser(request).id) }),
+  )
+
+  app.delete(
+    '/sessions/:id',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'End one of my sessions',
+        params: Type.Object({ id: Type.String({ maxLength: 100 }) }),
+        response: { 204: Type.Null(), ...problemResponses(SignedOut, SessionNotFound) },
+      },
+    },
+    async (request, reply) => {
+      const isEnded = await endSession(request, currentUser(request).id, request.params.id)
+      if (!isEnded) throw new SessionNotFound()
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.delete(
+    '/sessions',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'End all my sessions but this one',
+        response: { 204: Type.Null(), ...problemResponses(SignedOut) },
+      },
+    },
+    async (request, reply) => {
+      await endAllSessions(request, currentUser(request).id, { except: 'current' })
+      return reply.code(204).send(null)
+    },
+  )
+}

@@ -42,9 +42,9 @@ const postgres = resources.use(await startPostgres())
 if (redis == null || memcached == null)
   throw new Error('redis-server and memcached are needed: install them first')
 
-const env = { REDIS_URL: redis.url, MEMCACHED_URL: memcached.url, POSTGRES_URL: postgres.url }
+const stores = { redis: redis.url, memcached: memcached.url, postgres: postgres.url }
 const servers: RunningServer[] = []
-for (const variant of variants) servers.push(resources.use(await runServer(variant, env)))
+for (const variant of variants) servers.push(resources.use(await runServer(variant, stores)))
 
 const measurements: Measurement[] = []
 const rounds = Number(options.rounds)

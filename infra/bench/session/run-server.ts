@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Variant } from './variants.ts'
+import type { Stores, Variant } from './variants.ts'
 
 /** A running server of a variant, pinned to the first core. */
 export type RunningServer = AsyncDisposable & {
@@ -14,14 +14,21 @@ export type RunningServer = AsyncDisposable & {
 }
 
 /** Starts a variant's server and waits until it answers. */
-export async function runServer(variant: Variant, env: Record<string, string>): Promise<RunningServer> {
+export async function runServer(variant: Variant, stores: Stores): Promise<RunningServer> {
   const port = await findFreePort()
   const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
   const child = spawn(
     'taskset',
     ['-c', '0', process.execPath, '--import', path('report-cpu.ts'), path(`servers/${variant.file}`)],
     {
-      env: { PATH: process.env.PATH, NODE_ENV: 'production', PORT: String(port), ...env, ...variant.env },
+      env: {
+        PATH: process.env.PATH,
+        NODE_ENV: 'production',
+        PORT: String(port),
+        REDIS_URL: stores.redis,
+        STORE_URL: stores[variant.store ?? 'redis'],
+        ...variant.env,
+      },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     },
   )

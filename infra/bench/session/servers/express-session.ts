@@ -25,6 +25,8 @@ app.post('/sign-in', (request, response, next) => {
   })
 })
 
+app.get('/public', (_, response) => void response.json({ user: null }))
+
 app.get('/read', (request, response) => {
   const { user, value3 } = request.session
   if (user == null) return void response.sendStatus(401)

@@ -47,6 +47,8 @@ app.post('/sign-in', async (request) => {
   return { user: 'ada' }
 })
 
+app.get('/public', () => ({ user: null }))
+
 app.get('/read', (request, reply) => {
   const { user, value3 } = request.session as Record<string, unknown>
   return user == null ? reply.code(401).send() : { user, value: value3 }

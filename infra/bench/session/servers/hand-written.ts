@@ -25,6 +25,8 @@ app.post('/sign-in', async (_, reply) => {
   return { user: 'ada' }
 })
 
+app.get('/public', () => ({ user: null }))
+
 app.get('/read', async (request, reply) => {
   const id = findId(request)
   const record = id == null ? null : await redis.getex(`hand:${id}`, 'PX', 1_800_000)

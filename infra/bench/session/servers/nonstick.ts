@@ -17,6 +17,8 @@ app.post('/sign-in', { config: { access: 'public' } }, async (request) => {
   return { user: 'ada' }
 })
 
+app.get('/public', { config: { access: 'public' } }, () => ({ user: null }))
+
 app.get('/read', { config: { access: 'user' } }, (request) => {
   const { user, value3 } = request.session as unknown as Record<string, unknown> & { user: { id: string } }
   return { user: user.id, value: value3 }

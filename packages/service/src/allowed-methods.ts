@@ -23,6 +23,6 @@ export function listAllowedMethods(app: FastifyInstance): (url: string) => strin
 function isMatch(pattern: string[], path: string[]): boolean {
   const isOpen = pattern.at(-1) === '*'
   const fixed = isOpen ? pattern.slice(0, -1) : pattern
-  if (isOpen ? path.length < fixed.length : path.length !== fixed.length) return false
+  if (isOpen ? path.length <= fixed.length : path.length !== fixed.length) return false
   return fixed.every((segment, index) => segment.includes(':') || segment === path[index])
 }

@@ -2,8 +2,8 @@
  * What a store keeps of a session, and the only place that knows its form. Version 1 is text, one entry a line:
  *
  *     [1,1767225600000,{"id":"u1"},"Mozilla/5.0 …"]     version, createdAt, user or null, user agent; never changes
- *     "cart":["book"]                                   key and value as JSON, which never holds a raw newline
- *     "theme":"dark"
+ *     ,"cart":["book"]                                  key and value as JSON, which never holds a raw newline
+ *     ,"theme":"dark"
  *
  * So a store changes one key by finding its line, without parsing a value: no number, `[]` or lone surrogate is
  * ever decoded and encoded again on the way, and two processes that change different keys do not meet. Whoever
@@ -11,7 +11,7 @@
  */
 const VERSION = 1
 
-/** Name and value of one entry as they stand in the record: `"cart":` and `["book"]`; an empty value means "not there". */
+/** Name and value of one entry as they stand in the record: `,"cart":` and `["book"]`; an empty value means "not there". */
 export type Line = readonly [name: string, json: string]
 
 /** The person a session belongs to. An app adds fields by declaration merging: keep it small, it is in every record. */
@@ -45,11 +45,11 @@ export function readHead(record: string): RecordHead | null {
 /** @throws SyntaxError when the record is damaged */
 export function readValues(record: string): Record<string, unknown> {
   const end = record.indexOf('\n')
-  return end === -1 ? {} : JSON.parse(`{${record.slice(end + 1).replaceAll('\n', ',')}}`)
+  return end === -1 ? {} : JSON.parse(`{${record.slice(end + 2)}}`)
 }
 
 export function nameOf(key: string): string {
-  return `${JSON.stringify(key)}:`
+  return `,${JSON.stringify(key)}:`
 }
 
 /** The JSON of one entry, or '' when there is none. */

@@ -9,6 +9,11 @@ const SIGNATURE_LENGTH = 43
 /** What @fastify/session asks of a signer. */
 export interface CookieSigner {
   sign(id: string): string
+  /**
+   * What `unsign` accepted last. @fastify/session signs each id again once its record is loaded; a caller who keeps this
+   * over the wait and puts it back saves that second signature, the dearest step of a read after the store.
+   */
+  accepted: { id: string; cookie: string } | undefined
   unsign(cookie: string): { valid: boolean; renew: boolean; value: string | null }
 }
 
@@ -46,15 +51,22 @@ export function createCookieSigner(secrets: readonly string[], cookieName: strin
     createHmac('sha256', key).update(id).digest('base64url')
 
   return {
-    sign: (id) => `${id}.${signature(keys[0]!, id)}`,
+    accepted: undefined,
+
+    sign(id) {
+      if (id === '') return ''
+      return id === this.accepted?.id ? this.accepted.cookie : `${id}.${signature(keys[0]!, id)}`
+    },
 
     unsign(cookie) {
+      this.accepted = undefined
       if (!FORM.test(cookie)) return { valid: false, renew: false, value: null }
       const id = cookie.slice(0, -SIGNATURE_LENGTH - 1)
       const given = Buffer.from(cookie.slice(-SIGNATURE_LENGTH), 'latin1')
       const signer = keys.findIndex((key) =>
         timingSafeEqual(Buffer.from(signature(key, id), 'latin1'), given),
       )
+      if (signer === 0) this.accepted = { id, cookie }
       return { valid: signer !== -1, renew: signer > 0, value: signer === -1 ? null : id }
     },
   }

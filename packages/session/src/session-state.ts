@@ -19,9 +19,11 @@ export interface SessionPolicy {
   store: SessionStore
   idleMs: number
   absoluteMs: number
+  /** A session object of @fastify/session with a new, signed id. Nothing is stored. */
+  issueShell(request: FastifyRequest): Shell
 }
 
-/** The library's own session object: it holds the id, and we hold the data. */
+/** The session object of @fastify/session: it holds the id and its cookie, and we hold the data. */
 export type Shell = FastifyRequest['session']
 
 /** A session as one request sees it: what was loaded, and what this request changed. */
@@ -43,9 +45,10 @@ export interface SessionState {
   /** The id is dead, or the store failed us: nothing is stored any more. */
   isOver: boolean
   isSignedOut: boolean
-  answer: 'open' | 'saving' | 'saved'
-  /** Brings back the answer that is being saved, when a second one has written its status and headers over it. */
-  restoreAnswer: (() => void) | undefined
+  /** The answer waits for what is being stored. */
+  isAnswering: boolean
+  /** Commits of one request, `save()` and the one of its answer, come one after the other. */
+  committed: Promise<void>
 }
 
 export const STATE: unique symbol = Symbol('session state')
@@ -62,8 +65,9 @@ interface Move {
   keeps(key: string): boolean
   /** Who it is was proved just now, so it does not matter whether the old session still exists. */
   isProved: boolean
-  oldId: string | undefined
 }
+
+const nothing = Promise.resolve()
 
 export function openState(policy: SessionPolicy, request: FastifyRequest, shell: Shell): SessionState {
   const { record, head } = shell as { record?: string; head?: RecordHead }
@@ -79,8 +83,8 @@ export function openState(policy: SessionPolicy, request: FastifyRequest, shell:
     move: undefined,
     isOver: false,
     isSignedOut: false,
-    answer: 'open',
-    restoreAnswer: undefined,
+    isAnswering: false,
+    committed: nothing,
   }
 }
 
@@ -141,7 +145,7 @@ export function regenerateState(state: SessionState, keys: readonly string[]): v
 }
 
 function moveOf(state: SessionState): Move {
-  return state.move ?? { user: userOf(state), keeps: () => true, isProved: false, oldId: undefined }
+  return state.move ?? { user: userOf(state), keeps: () => true, isProved: false }
 }
 
 /** Ends the session in the store, now; the request goes on as an anonymous one. */
@@ -150,14 +154,14 @@ export async function signOutState(state: SessionState): Promise<void> {
     await state.policy.store.remove(keyOf(state.shell.sessionId), ownerKeyOf(state.head?.user))
   }
   const { policy, request } = state
-  Object.assign(state, openState(policy, request, blankShell(request)), { isSignedOut: true })
+  Object.assign(state, openState(policy, request, policy.issueShell(request)), { isSignedOut: true })
 }
 
 /** What a request that failed had changed is not stored. */
 export function discardChanges(state: SessionState): void {
   state.changes.clear()
   state.lent.clear()
-  if (!state.move?.oldId) state.move = undefined
+  state.move = undefined
 }
 
 export function hasChanges(state: SessionState): boolean {
@@ -174,19 +178,17 @@ function changedLines(state: SessionState): Line[] {
   return lines
 }
 
-/** Gives a session that moves its new id. To be called before `commitState`, so that the library knows it. */
-export function takeNewId(state: SessionState): void {
-  if (!state.move || state.move.oldId) return
-  state.move.oldId = state.shell.sessionId
-  state.shell = blankShell(state.request)
-}
-
 /**
  * Stores what this request changed: only that, and only into a session that still exists.
  *
  * @throws SESSION_GONE, SESSION_STORE_UNAVAILABLE; and then nothing more of this request is stored
  */
-export async function commitState(state: SessionState): Promise<void> {
+export function commitState(state: SessionState): Promise<void> {
+  state.committed = state.committed.then(() => commit(state))
+  return state.committed
+}
+
+async function commit(state: SessionState): Promise<void> {
   if (state.isOver) throw new SessionGone()
   try {
     if (state.move) return await commitMove(state, state.move)
@@ -203,11 +205,12 @@ export async function commitState(state: SessionState): Promise<void> {
   }
 }
 
-async function commitMove(state: SessionState, { user, keeps, isProved, oldId }: Move): Promise<void> {
+async function commitMove(state: SessionState, { user, keeps, isProved }: Move): Promise<void> {
   const lines = changedLines(state)
   let kept: Line[] = []
-  if (state.record !== undefined && oldId) {
-    const old = await state.policy.store.remove(keyOf(oldId), ownerKeyOf(state.head?.user))
+  if (state.record !== undefined) {
+    const key = keyOf(state.shell.sessionId)
+    const old = await state.policy.store.remove(key, ownerKeyOf(state.head?.user))
     // Somebody ended the session while this request was under way: a new id must not bring it back.
     if (old === null && !isProved) throw new SessionGone()
     kept = old === null ? [] : keptLines(old, keeps)
@@ -228,15 +231,14 @@ function keptLines(record: string, keeps: Move['keeps']): Line[] {
 }
 
 async function createRecord(state: SessionState, user: SessionUser | null, lines: Line[]): Promise<void> {
-  const { policy, request, shell } = state
-  const key = keyOf(shell.sessionId)
+  const { policy, request } = state
+  state.shell = policy.issueShell(request)
+  const { sessionId } = state.shell
   const userAgent = user ? (request.headers['user-agent'] ?? '').slice(0, 200) : ''
   const head: RecordHead = { createdAt: Date.now(), user, userAgent }
   const record = applyLines(buildRecord(head), lines)
-  const owner: Owner | undefined = user
-    ? { key: keyOf(user.id), until: deadlineOf(shell.sessionId) }
-    : undefined
-  const isCreated = await policy.store.create(key, record, timeLeft(state), owner)
+  const owner: Owner | undefined = user ? { key: keyOf(user.id), until: deadlineOf(sessionId) } : undefined
+  const isCreated = await policy.store.create(keyOf(sessionId), record, timeLeft(state), owner)
   if (!isCreated) throw storeUnavailable('the id is taken')
   adopt(state, record, head)
 }
@@ -316,10 +318,4 @@ function timeLeft({ policy, shell }: SessionState): number {
 
 export function ownerKeyOf(user: SessionUser | null | undefined): string | undefined {
   return user ? keyOf(user.id) : undefined
-}
-
-/** @fastify/session answers a cookie that is not ours with a fresh session, without a store command. */
-export function blankShell(request: FastifyRequest): Shell {
-  request.server.decryptSession('', request, () => {})
-  return request.session
 }

@@ -1,13 +1,13 @@
 import type { SessionUser } from './record.ts'
 import { SessionKeyReserved } from './session-error.ts'
 import {
+  commitState,
   hasChanges,
   keysOf,
   readKey,
   regenerateState,
   reloadState,
   signOutState,
-  takeNewId,
   updateState,
   writeKey,
   type SessionState,
@@ -46,13 +46,7 @@ const methods = {
   },
   destroy: (state: SessionState, callback?: Callback) => answer(() => signOutState(state), callback),
   reload: (state: SessionState, callback?: Callback) => answer(() => reloadState(state), callback),
-  save(state: SessionState, callback?: Callback) {
-    return answer(async () => {
-      if (!hasChanges(state) && !state.isOver) return
-      takeNewId(state)
-      await state.shell.save()
-    }, callback)
-  },
+  save: (state: SessionState, callback?: Callback) => answer(() => commitState(state), callback),
 }
 
 const OF_THE_SHELL = new Set(['sessionId', 'encryptedSessionId', 'cookie', 'touch', 'options', 'isSaved'])

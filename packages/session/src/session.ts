@@ -1,20 +1,23 @@
 import cookie from '@fastify/cookie'
 import fastifySession from '@fastify/session'
-import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction as Done } from 'fastify'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  HookHandlerDoneFunction as Done,
+  onSendHookHandler,
+} from 'fastify'
 import fp from 'fastify-plugin'
 import { checkAccess, requireAccess } from './access.ts'
 import { readHead } from './record.ts'
 import { createCookieSigner, deadlineOf, keyOf, newSessionId } from './session-cookie.ts'
 import {
-  blankShell,
   commitState,
   discardChanges,
   hasChanges,
   openState,
   STATE,
-  takeNewId,
   type SessionPolicy,
-  type SessionState,
   type Shell,
 } from './session-state.ts'
 import { viewSession } from './session-view.ts'
@@ -47,99 +50,118 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   const isSecure = new URL(options.origin).protocol === 'https:'
   const cookieName = isSecure ? '__Host-session' : 'session'
   const attributes = { path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax' } as const
-  const policy: SessionPolicy = { store, idleMs, absoluteMs }
-  const states = new WeakMap<Shell, SessionState>()
+  const signer = createCookieSigner(options.secrets, cookieName)
+  const policy: SessionPolicy = { store, idleMs, absoluteMs, issueShell }
+  let isIssuing = false
 
-  /** What @fastify/session takes for its store. */
+  // A request without a session gets no id, so it costs neither random bytes nor a signature.
+  function idGenerator(): string {
+    return isIssuing ? newSessionId(absoluteMs) : ''
+  }
+
+  /** @fastify/session answers a cookie that is not ours with a fresh session, at once and without its store. */
+  function issueShell(request: FastifyRequest): Shell {
+    const { session } = request
+    isIssuing = true
+    app.decryptSession('', request, () => {})
+    isIssuing = false
+    const shell = request.session
+    request.session = session
+    return shell
+  }
+
+  // The data does not pass through @fastify/session: it gets a shell without anything to stringify and hash, and is
+  // never asked to store, because its `set` cannot tell a new session from one that another process has just ended.
   const adapter = {
     get(id: string, done: (error: unknown, session?: Shell | null) => void): void {
       const leftMs = Math.min(idleMs, deadlineOf(id) - Date.now())
       if (leftMs <= 0) return done(null, null)
+      const { accepted } = signer
       store.load(keyOf(id), leftMs).then((record) => {
         const head = record === null ? null : readHead(record)
+        signer.accepted = accepted
         done(null, head && ({ record, head, toJSON: () => '' } as unknown as Shell))
       }, done)
     },
-    set(_id: string, shell: Shell, done: (error?: unknown) => void): void {
-      const state = states.get(shell)!
-      commitState(state)
-        .finally(() => {
-          state.answer = 'saved'
-          state.restoreAnswer?.()
-        })
-        .then(() => done(), done)
-    },
-    destroy(_id: string, done: () => void): void {
-      done()
-    },
+    set: (_id: string, _shell: Shell, done: () => void): void => done(),
+    destroy: (_id: string, done: () => void): void => done(),
   }
 
   function openSession(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
-    const shell = request.session.sessionId ? request.session : blankShell(request)
-    const state = openState(policy, request, shell)
+    const state = openState(policy, request, request.session)
     request[STATE] = state
     request.session = viewSession(state)
     checkAccess(request, state.head?.user != null)
     done()
   }
 
-  /**
-   * Runs before @fastify/session's own hook and leaves to it only what there is to save; without a session to look at
-   * it does nothing, so a read costs nothing here and its cookie stays as it is.
-   */
-  function prepareSave(request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: Done): void {
+  /** Stores what the request changed before the first byte of the answer leaves. */
+  function saveSession(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    _payload: unknown,
+    done: () => void,
+  ): Promise<void> | undefined {
     const state = request[STATE]
-    if (reply.sent || state?.answer === 'saving') {
-      // A handler that answered without returning it, and now answers again: the first answer is under way.
-      request.log.warn('The reply is already being sent: did you forget to return it?')
+    if (reply.sent || state?.isAnswering) {
+      // A handler that answered without returning it, and now answers again: the first answer is on its way.
+      request.log.warn('This request has been answered already: did you forget to return the reply?')
       return
     }
-    request.session = null as unknown as Shell
-    if (!state) return done()
-    if (reply.statusCode >= 500) discardChanges(state)
-
-    const isRenewed =
-      state.record !== undefined && request.cookies[cookieName] !== state.shell.encryptedSessionId
-    if (!state.isOver && (hasChanges(state) || isRenewed || state.shell.isSaved())) {
-      request.session = handOver(state, reply)
-    } else if (state.isSignedOut) {
-      // Not the library's clearing: a __Host- cookie that is cleared without Secure stays.
-      reply.header('cache-control', 'no-store').clearCookie(cookieName, attributes)
+    if (state && reply.statusCode >= 500) discardChanges(state)
+    if (!state || state.isOver || !hasChanges(state)) {
+      sendCookie(request, reply)
+      done()
+      return
     }
-    done()
+    const restoreAnswer = rememberAnswer(reply)
+    state.isAnswering = true
+    return commitState(state)
+      .finally(() => {
+        state.isAnswering = false
+        restoreAnswer()
+      })
+      .then(() => sendCookie(request, reply))
   }
 
-  function handOver(state: SessionState, reply: FastifyReply): Shell {
-    takeNewId(state)
+  /**
+   * A cookie goes out only when the client does not have it yet. Sent with every write, the late answer of one request
+   * would put an old id back into a browser that another request has just signed in.
+   */
+  function sendCookie(request: FastifyRequest, reply: FastifyReply): void {
+    const state = request[STATE]
+    request.session = null as unknown as Shell
+    if (!state || state.isOver) return
     const { shell } = state
-    const expires = new Date(deadlineOf(shell.sessionId))
-    states.set(shell, state)
-    state.answer = 'saving'
-    state.restoreAnswer = rememberAnswer(reply)
+    const isNew = state.record !== undefined && request.cookies[cookieName] !== shell.encryptedSessionId
+    if (!isNew && !state.isSignedOut) return
     reply.header('cache-control', 'no-store')
-    // @fastify/session drops a secure cookie in silence when the last hop is plain http; the origin knows better.
-    return Object.assign(shell, {
-      isModified: () => true,
-      cookie: { secure: false, toJSON: () => ({ ...attributes, expires }) },
-    })
+    if (isNew) {
+      const expires = new Date(deadlineOf(shell.sessionId))
+      // Not `secure`: @fastify/session drops a secure cookie in silence when the last hop is plain http.
+      const cookie = { secure: false, toJSON: () => ({ ...attributes, expires }) }
+      request.session = Object.assign(shell, { isModified: () => true, cookie })
+    } else {
+      // Not the clearing of @fastify/session: a __Host- cookie that is cleared without `Secure` stays.
+      reply.clearCookie(cookieName, attributes)
+    }
   }
 
   app.decorate('sessions', policy)
   app.decorateRequest(STATE, null)
   app.addHook('onRoute', requireAccess)
   if (!app.hasPlugin('@fastify/cookie')) await app.register(cookie)
-  app.addHook('onSend', prepareSave)
+  app.addHook('onSend', saveSession as onSendHookHandler)
   await app.register(fastifySession, {
     store: adapter,
-    secret: createCookieSigner(options.secrets, cookieName),
+    secret: signer,
     cookieName,
     cookie: attributes,
-    idGenerator: () => newSessionId(absoluteMs),
+    idGenerator,
     rolling: false,
     saveUninitialized: false,
   })
   app.addHook('onRequest', openSession)
-  app.addHook('onSend', leaveCallback)
   app.addHook('onReady', async () => {
     await store.check().catch((error: Error) => {
       app.log.warn({ err: error.cause ?? error }, 'The session store is not available yet')
@@ -147,21 +169,7 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   })
 }
 
-/**
- * @fastify/session goes on in the callback of its save, where an exception (a header that cannot be written) would
- * end the process. From a promise it becomes an answer.
- */
-function leaveCallback(
-  request: FastifyRequest,
-  _reply: FastifyReply,
-  _payload: unknown,
-  done: Done,
-): Promise<void> | undefined {
-  if (request[STATE]?.answer === 'saved') return Promise.resolve()
-  done()
-  return undefined
-}
-
+/** A second answer writes its status and headers over those of the first: this puts them back. */
 function rememberAnswer(reply: FastifyReply): () => void {
   const { statusCode } = reply
   const { 'set-cookie': _, ...headers } = reply.getHeaders()

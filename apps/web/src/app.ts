@@ -10,6 +10,8 @@ const PAGE = new URL('../dist/page', import.meta.url).pathname
 export async function buildApp(env: Env, { page = PAGE } = {}): Promise<Service> {
   const app = createService({ name: 'web', env, contentSecurityPolicy: CONTENT_SECURITY_POLICY })
 
+  await app.register(pageRoutes, { directory: page })
+
   const upstreams = await openUpstreams({
     routes: env.UPSTREAMS,
     probeEveryMs: env.UPSTREAM_PROBE_MS,
@@ -18,7 +20,6 @@ export async function buildApp(env: Env, { page = PAGE } = {}): Promise<Service>
   })
   app.addHook('onClose', () => upstreams[Symbol.asyncDispose]())
 
-  await app.register(pageRoutes, { directory: page })
   await app.register(apiRoutes, { upstreams })
 
   return app

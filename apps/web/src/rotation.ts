@@ -59,6 +59,7 @@ export async function openRotation(options: RotationOptions): Promise<Rotation> 
 
   async function look(process: UpstreamProcess): Promise<void> {
     const seen = await readHealth(process)
+    if (!queue.includes(process)) return
     if (seen !== process.health) onChange(process.origin, seen)
     process.health = seen
     // Only when somebody is ready: if all are slow, they need no more work.

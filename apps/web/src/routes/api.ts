@@ -1,7 +1,7 @@
 import createError from '@fastify/error'
 import type { Service } from '@repo/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { exchange, ExchangeFailed, isRead, type Answer, type UpstreamRequest } from '../exchange.ts'
+import { exchange, ExchangeFailed, isRead, type UpstreamRequest } from '../exchange.ts'
 import { endToEnd, hasBody, headersForService } from '../headers.ts'
 import type { UpstreamProcess } from '../upstream-process.ts'
 import type { Upstreams } from '../upstreams.ts'
@@ -33,6 +33,11 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _body, done) => done(null))
 
+  // An answer that comes before the body has: Node would read the rest, however long, to keep the connection.
+  app.addHook('onSend', async (request, reply) => {
+    if (hasBody(request) && !request.raw.complete) reply.header('connection', 'close')
+  })
+
   app.route({
     method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/api/*',
@@ -60,7 +65,12 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
       tried.add(process)
 
       try {
-        return send(request, reply, await exchange(process, toService(request, process.host), reply.raw))
+        const { statusCode, headers, body } = await exchange(
+          process,
+          toService(request, process.host),
+          reply.raw,
+        )
+        return reply.code(statusCode).headers(endToEnd(headers)).send(body)
       } catch (error) {
         if (!(error instanceof ExchangeFailed)) throw error
         // The client is gone: 499 is for the log alone.
@@ -84,17 +94,6 @@ function toService(request: FastifyRequest, host: string): UpstreamRequest {
     // Not the stream itself: undici would destroy it, and the client's connection with it, when it is refused.
     body: hasBody(request) ? request.raw.iterator({ destroyOnReturn: false }) : null,
   }
-}
-
-function send(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { statusCode, headers, body }: Answer,
-): FastifyReply {
-  reply.code(statusCode).headers(endToEnd(headers))
-  // The service has answered early. Node would read the rest, however long, to keep the connection.
-  if (hasBody(request) && !request.raw.complete) reply.header('connection', 'close')
-  return reply.send(body)
 }
 
 function withRetryAfter(error: Error): Error {

@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto'
+import { parseEnv } from '@repo/config'
+import type { Service } from '@repo/service'
+import { createDatabase, sessionStoreUrl } from '@repo/testing'
+import { buildApp } from '../src/app.ts'
+import { envSchema, type Env } from '../src/env.ts'
+import { openResources, type Resources } from '../src/resources.ts'
+
+export interface OpenApp extends AsyncDisposable {
+  app: Service
+  env: Env
+  resources: Resources
+  /** The same service once more, on the same stores, as another process would be; with some of its resources replaced. */
+  again(replaced: Partial<Resources>): Promise<Service>
+}
+
+/** The service as one process has it, without listening, on a database of its own. */
+export async function openApp(): Promise<OpenApp> {
+  const opened = new AsyncDisposableStack()
+  const { url } = opened.use(await createDatabase())
+  const env = parseEnv(envSchema, {
+    NODE_ENV: 'test',
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    PUBLIC_ORIGIN: 'http://localhost',
+    DATABASE_URL: url,
+    SESSION_STORE_URL: await sessionStoreUrl(),
+    SESSION_SECRETS: randomBytes(32).toString('base64url'),
+  })
+  const resources = opened.use(await openResources(env))
+  const build = async (replaced: Partial<Resources> = {}): Promise<Service> => {
+    const app = await buildApp(env, { ...resources, ...replaced })
+    opened.defer(() => app.close())
+    return app
+  }
+  return {
+    app: await build(),
+    env,
+    resources,
+    again: build,
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}

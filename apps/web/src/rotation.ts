@@ -3,8 +3,8 @@ import { hasName, lookupAll, resolveOrigins, type Lookup } from './resolve-origi
 import { openProcess, readHealth, type Health, type UpstreamProcess } from './upstream-process.ts'
 
 const RESOLVE_EVERY_MS = 1000
-/** How long a request waits for a second look when nobody was there. */
-const SECOND_LOOK_MS = 100
+/** How long a second look may take. Where nobody listens it takes a millisecond. */
+const SECOND_LOOK_MS = 500
 
 /** The processes of one service, and whose turn it is. */
 export interface Rotation extends AsyncDisposable {

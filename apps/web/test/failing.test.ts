@@ -23,10 +23,12 @@ function post(id: string): Promise<Response> {
   return fetch(`${edge}/api/pair`, { method: 'POST', headers, body: JSON.stringify({ id }) })
 }
 
-/** Resolves with the line that the process which has the slow request has written. */
+/** Which process has the slow request, in the words it has written down. */
+async function began(): Promise<string | undefined> {
+  return (await pair.done()).find((line) => line.endsWith(' began'))
+}
+
 async function whoBegan(): Promise<string> {
-  const began = async (): Promise<string | undefined> =>
-    (await pair.done()).find((line) => line.endsWith(' began'))
   await pollUntil('the request has arrived', async () => (await began()) !== undefined)
   return (await began())!
 }
@@ -96,20 +98,20 @@ test('a write that nobody has seen yet is tried on the next process', async () =
 
 test('a write whose process dies with it is not sent again, and the client hears that its fate is unknown', async () => {
   const slow = fetch(`${edge}/api/pair/slow?ms=20000`, { method: 'POST' })
-  const began = await whoBegan()
-  pair.processes.find(({ name }) => began === `${name} began`)!.kill('SIGKILL')
+  const who = await whoBegan()
+  pair.processes.find(({ name }) => who === `${name} began`)!.kill('SIGKILL')
 
   const response = await slow
   expect(response.status).toBe(502)
   expect(response.headers.get('content-type')).toBe('application/problem+json')
   expect(await response.json()).toMatchObject({ code: 'SERVICE_BROKE_OFF', status: 502 })
-  expect(await pair.done()).toEqual([began])
+  expect(await pair.done()).toEqual([who])
 })
 
 test('a read whose process dies with it is asked for again', async () => {
   const slow = fetch(`${edge}/api/pair/slow?ms=300`)
-  const began = await whoBegan()
-  pair.processes.find(({ name }) => began === `${name} began`)!.kill('SIGKILL')
+  const who = await whoBegan()
+  pair.processes.find(({ name }) => who === `${name} began`)!.kill('SIGKILL')
   expect((await slow).status).toBe(200)
   expect(await pair.done()).toHaveLength(2)
 })

@@ -31,8 +31,12 @@ async function send(
   return { status: response.statusCode, headers: response.headers, body: await text(response) }
 }
 
+/** Which service has answered. */
+async function prefixOf(path: string): Promise<string> {
+  return JSON.parse((await send(path)).body).prefix
+}
+
 test('the longest prefix owns a path, in whole segments', async () => {
-  const prefixOf = async (path: string): Promise<string> => JSON.parse((await send(path)).body).prefix
   expect(await prefixOf('/api/outer')).toBe('/api/outer')
   expect(await prefixOf('/api/outer/inner')).toBe('/api/outer/inner')
   expect(await prefixOf('/api/outer/inner?x=/api/outer')).toBe('/api/outer/inner')

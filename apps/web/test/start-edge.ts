@@ -67,7 +67,7 @@ export async function openHouse(): Promise<House> {
       const started = await startProcess({
         name,
         cwd: APP,
-        entry: 'test/fixture-service.ts',
+        entry: 'test/fixtures/server.ts',
         env: {
           ...Object.fromEntries(Object.entries(ENV).map(([key, value]) => [key, `${value}`])),
           PORT: port === undefined ? undefined : `${port}`,

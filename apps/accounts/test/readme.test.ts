@@ -1,0 +1,73 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { PASSWORD_COST } from '../src/domain/password-hasher.ts'
+import { openApp, type OpenApp } from './open-app.ts'
+
+let opened: OpenApp
+let readme: string
+let paths: Record<string, Record<string, Operation>>
+
+interface Operation {
+  requestBody?: { content: { 'application/json': { schema: { properties: object } } } }
+  responses: Record<string, { description: string }>
+}
+
+beforeAll(async () => {
+  opened = await openApp()
+  readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+  paths = (await opened.app.inject('/openapi.json')).json().paths
+})
+afterAll(() => opened[Symbol.asyncDispose]())
+
+/** The cells of each row that begins with such a word in backticks. */
+function rows(firstCell: RegExp): string[][] {
+  const cells = readme
+    .split('\n')
+    .map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')))
+  return cells.map(([, ...row]) => row).filter(([first = '']) => firstCell.test(first))
+}
+
+test('the table of routes is what the OpenAPI document says', () => {
+  const documented = rows(/^(GET|POST|PUT|PATCH|DELETE) \//).map(([route, takes, who, answers]) => {
+    return { route, takes, who, answers }
+  })
+  const actual = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, { requestBody, responses }]) => ({
+      route: `${method.toUpperCase()} ${path}`,
+      takes: Object.keys(requestBody?.content['application/json'].schema.properties ?? {}).join(' '),
+      who: responses[401]?.description.includes('SIGNED_OUT') ? 'user' : 'public',
+      answers: Object.keys(responses).join(' '),
+    })),
+  )
+  expect(new Set(documented)).toEqual(new Set(actual))
+  expect(documented).toHaveLength(actual.length)
+})
+
+test('every error code of this service is in the table, with its status, and no other is', async () => {
+  const documented = rows(/^[A-Z_]+$/)
+    .map(([code, status]) => `${code} ${status}`)
+    .sort()
+  const folder = new URL('../src/', import.meta.url)
+  const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts'))
+  const sources = await Promise.all(files.map((name) => readFile(new URL(name, folder), 'utf8')))
+  const made = sources.flatMap((source) =>
+    [...source.matchAll(/createError\(\s*'(\w+)',\s*'[^']*',\s*(\d+)/g)].map(
+      ([, code, status]) => `${code} ${status}`,
+    ),
+  )
+  expect(made.length).toBe(sources.join().split('createError(').length - 1)
+  expect(documented).toEqual(made.sort())
+
+  const said = Object.values(paths).flatMap((operations) =>
+    Object.values(operations).flatMap(({ responses }) =>
+      Object.entries(responses).flatMap(([status, { description }]) =>
+        [...description.matchAll(/`(\w+)`/g)].map(([, code]) => `${code} ${status}`),
+      ),
+    ),
+  )
+  expect([...new Set(said)].filter((code) => code !== 'SIGNED_OUT 401').sort()).toEqual(documented)
+})
+
+test('the memory that hashing takes is what the text says', () => {
+  expect(readme).toContain(`at most ${Math.round((2 * PASSWORD_COST.memoryKiB) / 1024)} MiB`)
+})

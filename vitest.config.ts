@@ -1,11 +1,14 @@
 import { defineConfig } from 'vitest/config'
 
+const longOnes = process.env.TEST_LONG ? [] : ['**/*.long.test.ts']
+
 /** The one configuration of every member's tests: `vitest run --config ../../vitest.config.ts --root .` */
 export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**', '**/generated/**'],
+    exclude: ['**/node_modules/**', '**/dist/**', '**/generated/**', ...longOnes],
     globalSetup: [new URL('./packages/testing/src/vitest-setup.ts', import.meta.url).pathname],
+    setupFiles: [new URL('./packages/testing/src/expect-no-leaks.ts', import.meta.url).pathname],
     // `pnpm test` runs two members at once, and many tests start processes of their own.
     maxWorkers: '50%',
     testTimeout: 30_000,

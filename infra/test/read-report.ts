@@ -40,5 +40,7 @@ export async function readReport(
     const others = assertionResults.filter((test) => test.status !== 'failed' && test.status !== 'passed')
     result.skipped.push(...others.map(({ fullName }) => fullName))
   }
+  // A `test` script that finds nothing to test has not tested anything.
+  if (report.testResults.length === 0) result.failed = 1
   return result
 }

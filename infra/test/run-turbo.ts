@@ -13,13 +13,26 @@ export function runTurbo(members: Member[], env: Record<string, string | undefin
   const turbo = join(root, 'node_modules/turbo/bin/turbo')
   return spawnTethered(process.execPath, [turbo, 'run', 'test', ...filters, ...pace, ...output], {
     cwd: root,
-    env: { ...process.env, ...env, TURBO_TELEMETRY_DISABLED: '1' },
-    onLine: print,
+    env: { ...process.env, ...env, TURBO_TELEMETRY_DISABLED: '1', NO_COLOR: '1' },
+    onLine: buildPrinter(),
   })
 }
 
-/** A line of turbo's, as JSON: `{ source, level, text }`. Its own chatter is left out, and what members print is not. */
-function print(line: string): void {
-  const { source, level, text } = line.startsWith('{"source"') ? JSON.parse(line) : { text: line }
-  if (source !== 'turbo' || level !== 'info') console.error(text)
+// What turbo and pnpm say around a runner's own output. That something failed is in our own lines.
+const CHATTER = /^cache (miss|hit)|^\$ |^\[ELIFECYCLE\]|^command |^ ERROR  run failed/
+
+/** Prints turbo's lines, which are JSON, under the name of the member that wrote them. */
+function buildPrinter(): (line: string) => void {
+  let lastSource = 'turbo'
+  return (line) => {
+    const { source, level, text } = parse(line)
+    if ((source === 'turbo' && level === 'info') || CHATTER.test(text)) return
+    if (source !== lastSource) console.error(`\n${source}`)
+    lastSource = source
+    console.error(text)
+  }
+}
+
+function parse(line: string): { source: string; level: string; text: string } {
+  return line.startsWith('{"source"') ? JSON.parse(line) : { source: 'turbo', level: 'error', text: line }
 }

@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { runBackingService, type BackingService } from './backing-service.ts'
 import { freePort } from './free-port.ts'
+import { asOrdinaryUser } from './ordinary-user.ts'
 import { pollUntil } from './poll-until.ts'
 import { spawnTethered } from './spawn-tethered.ts'
 
@@ -50,7 +51,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
     async launch() {
       await awaitPrevious(data)
       const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-      const [command, ...args] = [...asOrdinaryUser(), binary('postgres'), '-D', data, ...flags]
+      const [command, ...args] = [...(await asOrdinaryUser()), binary('postgres'), '-D', data, ...flags]
       return spawnTethered(command!, args, {
         env: { PATH: process.env.PATH, TZ: 'UTC' },
         // SIGINT is Postgres's fast shutdown: it ends its clients' sessions and writes everything down.
@@ -80,28 +81,14 @@ async function initialize(data: string): Promise<void> {
   await rm(draft, { recursive: true, force: true })
   const flags = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--no-instructions', '--no-sync']
   const locale = ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
-  const [command, ...args] = [...asOrdinaryUser(), binary('initdb'), '-D', draft, ...flags, ...locale]
+  const [command, ...args] = [...(await asOrdinaryUser()), binary('initdb'), '-D', draft, ...flags, ...locale]
   try {
     await run(command!, args, { env: { PATH: process.env.PATH } })
     await rename(draft, data)
   } catch (cause) {
     const why = (cause as { stderr?: string }).stderr?.trim() || (cause as Error).message
-    const hint = isRoot() ? ROOT_HINT : ''
-    throw new Error(`Postgres could not make its data folder ${data}: ${why}${hint}`, { cause })
+    throw new Error(`Postgres could not make its data folder ${data}: ${why}`, { cause })
   }
-}
-
-const ROOT_HINT = `
-Postgres refuses to run as root, so it is run in a user namespace (unshare), which this machine may forbid.
-Run the command as an ordinary user, or set DATABASE_URL to a Postgres that runs already.`
-
-/** Postgres refuses to run as root. A user namespace in which we are user 1000 lets it, and files stay ours. */
-function asOrdinaryUser(): string[] {
-  return isRoot() ? ['unshare', '--user', '--map-user=1000', '--map-group=1000'] : []
-}
-
-function isRoot(): boolean {
-  return process.getuid?.() === 0
 }
 
 function binary(name: 'initdb' | 'postgres'): string {

@@ -52,7 +52,7 @@ describe.skipIf(!findRedis()).concurrent('Redis', () => {
     )
   })
 
-  test('a replica takes over from a cluster master that was killed', async ({ expect }) => {
+  test('a replica takes over from a cluster master that was killed', async () => {
     await using cluster = (await startRedisCluster({ withReplicas: true }))!
     await cluster.masters[2]!.kill()
     const heir = portOf(cluster.replicas[2]!)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { fleet } from '../src/fleet.ts'
 
 const app = join(import.meta.dirname, 'fixture-app')
@@ -9,6 +9,7 @@ interface Answer {
   count: number
   pid: number
   headers: Record<string, string>
+  env: Record<string, string>
 }
 
 async function ask(response: Promise<{ json(): Promise<unknown> }>): Promise<Answer> {
@@ -48,11 +49,13 @@ test('a stopped process tells how it ended', async () => {
 })
 
 test('an environment is whole: nothing of ours is passed on', async () => {
-  await using services = await fleet(app, { processes: 1, env: { NODE_OPTIONS: undefined } })
-  expect(services.env).toEqual(
-    expect.objectContaining({ NODE_ENV: 'test', PUBLIC_ORIGIN: 'http://localhost' }),
-  )
-  expect(services.env).not.toHaveProperty('PATH')
+  vi.stubEnv('OURS', "and nobody else's")
+  onTestFinished(() => void vi.unstubAllEnvs())
+  await using services = await fleet(app, { processes: 1, env: { LOG_LEVEL: 'warn' } })
+  const { env } = await ask(services.request('/'))
+  expect(env).toMatchObject({ NODE_ENV: 'test', PUBLIC_ORIGIN: 'http://localhost', LOG_LEVEL: 'warn' })
+  expect(env).not.toHaveProperty('OURS')
+  expect(env).not.toHaveProperty('HOME')
 })
 
 test('a process that cannot start fails the fleet, with its own last words', async () => {

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { isListening } from '../src/is-listening.ts'
 import { pollUntil } from '../src/poll-until.ts'
 import { startPostgres } from '../src/start-postgres.ts'
@@ -81,6 +81,23 @@ test('a folder that a living server uses is refused in one sentence', { timeout:
     `Another Postgres (pid ${first.pid}) already runs on`,
   )
 })
+
+async function runsWithoutNamespaces(): Promise<void> {
+  const folder = await temporaryFolder()
+  const forbidden = '#!/bin/sh\necho unshare: Operation not permitted >&2; exit 1'
+  await writeFile(join(folder, 'unshare'), forbidden, { mode: 0o755 })
+  vi.stubEnv('PATH', `${folder}:${process.env.PATH}`)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  await using postgres = await startPostgres({ directory: join(folder, 'postgres') })
+  expect((await stat(`/proc/${postgres.pid}`)).uid).not.toBe(0)
+  await postgres.kill()
+  await postgres.restart()
+  expect(await query(postgres.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+}
+
+// Only root has the question.
+if (process.getuid?.() === 0)
+  test('root can run it where containers forbid namespaces', runsWithoutNamespaces)
 
 test('kill -9 of its parent leaves no server, no port and no temporary folder, even if it was frozen', async () => {
   const parent = spawn(process.execPath, [join(import.meta.dirname, 'fixture-parent.ts')], {

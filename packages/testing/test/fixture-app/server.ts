@@ -7,7 +7,9 @@ const server = createServer((request, response) => {
   if (request.url === '/crash') process.exit(3)
   const name = process.env.PROCESS_NAME
   response.setHeader('set-cookie', ['__Host-a=1; Path=/; Secure', '__Host-broken=1', 'gone=; Max-Age=0'])
-  response.end(JSON.stringify({ name, count: ++count, pid: process.pid, headers: request.headers }))
+  response.end(
+    JSON.stringify({ name, count: ++count, pid: process.pid, headers: request.headers, env: process.env }),
+  )
 })
 
 server.listen(Number(process.env.PORT), process.env.HOST)

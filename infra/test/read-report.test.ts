@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { root } from './members.ts'
+import { readReport } from './read-report.ts'
+
+/** Has the real runner write its report on these test files. */
+function runVitest(files: Record<string, string>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'nonstick-report-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+  const report = join(folder, 'test-report.json')
+  const runner = join(root, 'node_modules/vitest/vitest.mjs')
+  const reporting = ['--reporter=json', `--outputFile=${report}`]
+  spawnSync(process.execPath, [runner, 'run', '--globals', '--root', folder, ...reporting])
+  return report
+}
+
+test('passed, failed and skipped tests are counted, and skipped ones named', async () => {
+  const report = runVitest({
+    'a.test.ts': `test('good', () => {}); test('bad', () => { throw new Error() })`,
+    'b.test.ts': `describe('later', () => { test.skip('one', () => {}); test.todo('two') }); test('good', () => {})`,
+  })
+  expect(await readReport('x', report, 0)).toEqual({
+    folder: 'x',
+    passed: 2,
+    failed: 1,
+    skipped: ['later one', 'later two'],
+    isCached: false,
+  })
+})
+
+test('a file that cannot be loaded and a hook that throws have failed, though no test has', async () => {
+  const report = runVitest({
+    'broken.test.ts': `import './nowhere.ts'; test('never seen', () => {})`,
+    'hook.test.ts': `afterAll(() => { throw new Error('left open') }); test('good', () => {})`,
+  })
+  expect(await readReport('x', report, 0)).toMatchObject({ passed: 1, failed: 2 })
+})
+
+test('a runner that found nothing to run has failed', async () => {
+  expect(await readReport('x', runVitest({}), 0)).toMatchObject({ passed: 0, failed: 1 })
+})
+
+test('a report from before is known as one, and a missing or half-written one is none', async () => {
+  const report = runVitest({ 'a.test.ts': `test('good', () => {})` })
+  expect(await readReport('x', report, Date.now())).toMatchObject({ passed: 1, isCached: true })
+  writeFileSync(report, '{"testResults": [')
+  expect(await readReport('x', report, 0)).toBeUndefined()
+  expect(await readReport('x', `${report}.nowhere`, 0)).toBeUndefined()
+})

@@ -67,7 +67,12 @@ test('whether the account exists makes no difference to the answer, to the hashi
   const unknown = await watch({ email: 'nobody@example.com', password: 'wrong' })
   expect(unknown).toEqual(known)
   expect(known).toMatchObject({ status: 401, body: { code: 'SIGN_IN_REFUSED' }, hashing: 1 })
-  expect(operations).toHaveLength(3)
+  expect(operations).toEqual([
+    [undefined, '$queryRaw'],
+    ['User', 'findUnique'],
+    [undefined, '$queryRaw'],
+    [undefined, '$executeRaw'],
+  ])
 })
 
 test('after too many wrong passwords even the right one is refused, until the window has passed', async () => {
@@ -127,7 +132,23 @@ test('a check that could not be made is no failed one', async () => {
   const guess = { email, address: '198.51.100.1' }
   const guessing = limitGuesses(opened.resources.database, guess, () => Promise.reject(new Error('busy')))
   await expect(guessing).rejects.toThrow('busy')
-  expect((await failures()).map(({ count }) => count)).toEqual([0, 0])
+  expect(await failures()).toEqual([])
+})
+
+test('the right password, found while others of a volley were counted, is refused as well', async () => {
+  const counted = Promise.withResolvers<string>()
+  const { database } = opened.resources
+  const guess = { email, address: '198.51.100.1' }
+  const lucky = limitGuesses(database, guess, () => counted.promise)
+  const refused = expect(lucky).rejects.toMatchObject({ code: 'SIGN_IN_LIMITED' })
+  for (let n = 0; n < GUESS_LIMIT.perAccount; n += 1) await limitGuesses(database, guess, async () => null)
+  counted.resolve('right')
+  await refused
+})
+
+test('many people behind one address, and many devices of one person, sign in at the same moment', async () => {
+  const answers = await Promise.all(Array.from({ length: GUESS_LIMIT.perNetwork + 20 }, () => signIn()))
+  expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([200]))
 })
 
 test('failures that have expired leave the table by themselves', async () => {

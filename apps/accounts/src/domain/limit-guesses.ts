@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import createError from '@fastify/error'
-import type { Database } from '@repo/database'
+import { Prisma, type Database } from '@repo/database'
 import { networkOf } from './network.ts'
 
 /**
@@ -40,24 +40,20 @@ export async function limitGuesses<T>(
   check: () => Promise<T | null>,
 ): Promise<T | null> {
   const network = keyOf('network', networkOf(address))
-  const account = email === undefined ? undefined : keyOf('account', email)
-  const keys = account ? [account, network] : [network]
+  const account = email === undefined ? [] : [keyOf('account', email)]
+  const all = [...account, network]
 
-  // Counted before it is known: of a hundred guesses sent at once, each would find the others not yet counted.
-  refuseBeyondLimit(await countFailures(database, keys))
-  let result: T | null
-  try {
-    result = await check()
-  } catch (error) {
-    // Nobody knows whether it was right. To be told "try again later" is no guess.
-    for (const key of keys) await uncount(database, key)
-    throw error
-  }
-  if (result === null) await forgetExpired(database)
-  else {
-    // The network's other failures stay: with an account of their own, anybody could wipe them off.
-    await uncount(database, network)
-    if (account) await database.signInFailures.deleteMany({ where: { key: account } })
+  refuseAtLimit(await listFailures(database, all))
+  const result = await check()
+
+  if (result === null) {
+    // Of a hundred guesses sent at once, each found the others not yet counted. It is told no more than it may know.
+    refuseAtLimit(await countFailure(database, all))
+    await forgetExpired(database)
+  } else if (account.length > 0) {
+    refuseAtLimit(await listFailures(database, account))
+    // The network's stay: with an account of their own, anybody could wipe off their guesses at all others.
+    await database.signInFailures.deleteMany({ where: { key: { in: account } } })
   }
   return result
 }
@@ -68,34 +64,33 @@ interface Failures {
   waitMs: number
 }
 
-function refuseBeyondLimit(failures: Failures[]): void {
-  const waitMs = failures
-    .filter(
-      ({ key, count }) =>
-        count > (key.startsWith('account:') ? GUESS_LIMIT.perAccount : GUESS_LIMIT.perNetwork),
-    )
-    .reduce((longest, { waitMs }) => Math.max(longest, waitMs), 0)
-  if (waitMs === 0) return
-  throw Object.assign(new SignInLimited(), { headers: { 'retry-after': `${Math.ceil(waitMs / 1000)}` } })
+function refuseAtLimit(failures: Failures[]): void {
+  const isAtLimit = ({ key, count }: Failures): boolean =>
+    count >= (key.startsWith('account:') ? GUESS_LIMIT.perAccount : GUESS_LIMIT.perNetwork)
+  const waitMs = failures.filter(isAtLimit).map((failure) => failure.waitMs)
+  if (waitMs.length === 0) return
+  const retryAfter = `${Math.ceil(Math.max(...waitMs) / 1000)}`
+  throw Object.assign(new SignInLimited(), { headers: { 'retry-after': retryAfter } })
 }
 
-/** One statement, by the database's clock. Keys in order, so that two of them never wait for each other. */
-async function countFailures(database: Database, keys: string[]): Promise<Failures[]> {
-  return database.$queryRaw<Failures[]>`
+// Time is the database's: the clocks of processes differ.
+const waitMs = Prisma.sql`ceil(extract(epoch FROM expires_at - now()) * 1000)::int AS "waitMs"`
+
+function listFailures(database: Database, keys: string[]): Promise<Failures[]> {
+  return database.$queryRaw`
+    SELECT key, count, ${waitMs} FROM sign_in_failures WHERE key = ANY(${keys}) AND expires_at > now()`
+}
+
+/** Returns what had been counted before. In one statement, keys in order, so that no two wait for each other. */
+function countFailure(database: Database, keys: string[]): Promise<Failures[]> {
+  return database.$queryRaw`
     INSERT INTO sign_in_failures AS failures (key, count, expires_at)
     SELECT key, 1, now() + ${GUESS_LIMIT.windowMs}::float8 * interval '1 millisecond'
     FROM unnest(${keys}::text[]) AS key ORDER BY key
     ON CONFLICT (key) DO UPDATE SET
       count = CASE WHEN failures.expires_at > now() THEN failures.count + 1 ELSE 1 END,
       expires_at = CASE WHEN failures.expires_at > now() THEN failures.expires_at ELSE excluded.expires_at END
-    RETURNING key, count, ceil(extract(epoch FROM expires_at - now()) * 1000)::int AS "waitMs"`
-}
-
-async function uncount(database: Database, key: string): Promise<void> {
-  await database.signInFailures.updateMany({
-    where: { key, count: { gt: 0 } },
-    data: { count: { decrement: 1 } },
-  })
+    RETURNING key, count - 1 AS count, ${waitMs}`
 }
 
 /** A failure adds two rows at most and takes up to ten away, so the table stays as small as what it is about. */
@@ -106,7 +101,7 @@ async function forgetExpired(database: Database): Promise<void> {
       ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED)`
 }
 
-/** A digest: what people type as their e-mail is at times their password. */
+/** A digest: what people type as their email is at times their password. */
 function keyOf(kind: 'account' | 'network', name: string): string {
   return `${kind}:${createHash('sha256').update(name).digest('base64url')}`
 }

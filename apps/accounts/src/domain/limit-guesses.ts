@@ -47,7 +47,7 @@ export async function limitGuesses<T>(
   const result = await check()
 
   if (result === null) {
-    // Of a hundred guesses sent at once, each found the others not yet counted. It is told no more than it may know.
+    // Of a hundred sent at once each found the others not yet counted: only the first ten learn that they were wrong.
     refuseAtLimit(await countFailure(database, all))
     await forgetExpired(database)
   } else if (account.length > 0) {

@@ -20,7 +20,11 @@ export const StoreUnavailable = createError(
 )
 
 /** At boot: `SESSION_STORE_URL` names no store we know. */
-export const StoreUnknown = createError('SESSION_STORE_UNKNOWN', 'SESSION_STORE_URL: %s', 500)
+export const StoreUnknown = createError(
+  'SESSION_STORE_UNKNOWN',
+  'SESSION_STORE_URL: there is no session store for "%s:". There are: %s.',
+  500,
+)
 
 /** At boot, or when the store comes up later: it is there, but too old. */
 export const StoreUnsuitable = createError('SESSION_STORE_UNSUITABLE', 'The session store is %s.', 500)

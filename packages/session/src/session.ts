@@ -162,6 +162,7 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     saveUninitialized: false,
   })
   app.addHook('onRequest', openSession)
+  store.decorate?.(app)
   app.addHook('onReady', async () => {
     await store.check().catch((error: Error) => {
       app.log.warn({ err: error.cause ?? error }, 'The session store is not available yet')

@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import type { Line } from './record.ts'
 
 /** Whose list a session stands on, and until when at the latest (epoch milliseconds). */
@@ -42,6 +43,8 @@ export interface SessionStore extends AsyncDisposable {
   list(ownerKey: string): Promise<ListedRecord[]>
   /** Rejects while the store cannot be used. */
   check(): Promise<void>
+  /** Lends the service the store's own connection, where a plugin of Fastify has a place for it. */
+  decorate?(app: FastifyInstance): void
 }
 
 export interface Patch {

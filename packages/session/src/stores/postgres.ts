@@ -61,9 +61,9 @@ const LIST = `
   FROM sessions.session WHERE owner = $1 AND expires_at > now()`
 
 /** Sessions in Postgres, in a schema of their own, which is made as soon as the server is there. */
-export async function openStore(url: URL): Promise<SessionStore> {
+export async function openStore(url: string): Promise<SessionStore> {
   const pool = new Pool({
-    connectionString: url.href,
+    connectionString: url,
     connectionTimeoutMillis: 500,
     query_timeout: 1000,
     application_name: 'sessions',

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
-import { Redis } from 'ioredis'
+import fastifyRedis from '@fastify/redis'
+import type { FastifyInstance } from 'fastify'
+import { Cluster, Redis } from 'ioredis'
 import { StoreUnsuitable } from '../session-error.ts'
 import type { SessionStore } from '../store.ts'
 
@@ -34,22 +36,28 @@ const ENLIST = `
   redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
   redis.call('PEXPIREAT', KEYS[1], redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])`
 
-interface Client extends Redis {
+type Client = (Redis | Cluster) & {
   patchSession(key: string, ...args: (string | number)[]): Promise<0 | 1 | string>
   enlistSession(key: string, now: number, until: number, member: string): Promise<void>
 }
 
+const RETRY_MS = 100
+
 const recordKey = (key: string): string => `session:${key}`
 const listKey = (ownerKey: string): string => `sessions-of:${ownerKey}`
 
-/** Sessions in Redis 6.2 or newer, or Valkey. Resolves once the first connection is made or has failed. */
-export async function openStore(url: URL): Promise<SessionStore> {
+/**
+ * Sessions in Redis 6.2 or newer, or Valkey: alone, as a Cluster or behind Sentinel. Resolves once the first
+ * connection is made or has failed.
+ */
+export async function openStore(url: string): Promise<SessionStore> {
   const client = openClient(url)
-  await Promise.race([once(client, 'ready'), once(client, 'close')])
   let isSuitable = false
+  await Promise.race([once(client, 'ready'), once(client, 'close')])
 
   return {
     async load(key, ttlMs) {
+      gatherWrites(client)
       try {
         return await client.getex(recordKey(key), 'PX', ttlMs)
       } catch (error) {
@@ -96,6 +104,8 @@ export async function openStore(url: URL): Promise<SessionStore> {
       isSuitable = true
     },
 
+    decorate: (app) => decorate(app, client),
+
     async [Symbol.asyncDispose]() {
       // Not quit(): a frozen Redis never says goodbye.
       client.disconnect()
@@ -103,16 +113,47 @@ export async function openStore(url: URL): Promise<SessionStore> {
   }
 }
 
-// No queue and no second try inside the client: a request waits for its own command and for nothing else.
-function openClient(url: URL): Client {
-  const client = new Redis(url.href, {
-    enableOfflineQueue: false,
+/** `redis://login@host/database`, `redis+cluster://a,b,c`, `redis+sentinel://a,b,c/master/database`; `rediss` for TLS. */
+function openClient(url: string): Client {
+  const form = /^(rediss?)(?:\+(\w+))?:\/\/(?:(.*)@)?([^/?]+)\/?([^/?]*)\/?(\d*)/
+  const [, scheme, kind, login = '', hosts = '', first = '', second = ''] = form.exec(url) ?? []
+  const nodes = hosts.split(',').map((host) => {
+    const { hostname, port } = new URL(`redis://${host}`)
+    return { host: hostname, port: Number(port || (kind === 'sentinel' ? 26379 : 6379)) }
+  })
+  const [username, password] = login.split(':').map(decodeURIComponent)
+  const connection = {
+    ...(username && { username }),
+    ...(password && { password }),
+    ...(scheme === 'rediss' && { tls: {} }),
+    connectTimeout: 1000,
+    // Leaves a server that holds its connections and says nothing; without it a failover never reaches us.
+    socketTimeout: 2000,
+    // No second try inside the client: a request waits for its own command and for nothing else.
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    connectTimeout: 1000,
-    socketTimeout: 2000,
-    retryStrategy: () => 100,
-  })
+  }
+  const alone = { ...connection, enableOfflineQueue: false, retryStrategy: () => RETRY_MS }
+  const makers: Record<string, () => Redis | Cluster> = {
+    cluster: () =>
+      new Cluster(nodes, {
+        redisOptions: connection,
+        enableOfflineQueue: false,
+        clusterRetryStrategy: () => RETRY_MS,
+        maxRedirections: 4,
+      }),
+    sentinel: () =>
+      new Redis({
+        ...alone,
+        sentinels: nodes,
+        name: first,
+        db: Number(second),
+        failoverDetector: true,
+        sentinelRetryStrategy: () => RETRY_MS,
+        sentinelCommandTimeout: 1000,
+      }),
+  }
+  const client = kind ? makers[kind]!() : new Redis({ ...alone, ...nodes[0], db: Number(first) })
   // Without a listener ioredis prints every failed attempt.
   client.on('error', () => {})
   client.defineCommand('patchSession', { numberOfKeys: 1, lua: PATCH })
@@ -120,11 +161,39 @@ function openClient(url: URL): Client {
   return client as Client
 }
 
+const gathering = new WeakSet<object>()
+
+/**
+ * Lets what one turn of the event loop asks leave in one write: system calls are the dearest part of a read, and a
+ * busy process has many of them in the same turn.
+ */
+function gatherWrites(client: Client): void {
+  const { stream } = client as Redis
+  if (!stream || gathering.has(stream)) return
+  gathering.add(stream)
+  stream.cork()
+  setImmediate(() => {
+    gathering.delete(stream)
+    stream.uncork()
+  })
+}
+
+/**
+ * Lends the service our connection as `app.redis.sessions`, through @fastify/redis. It would wait for a Redis that is
+ * away, and give up the whole boot after ten seconds, and at the end it would wait for a frozen one's goodbye: so it
+ * is told, for the one synchronous call, that the client is ready, and never to close it.
+ */
+function decorate(app: FastifyInstance, client: Client): void {
+  const { status } = client
+  client.status = 'ready'
+  fastifyRedis(app, { client: client as Redis, namespace: 'sessions' }, () => {})
+  client.status = status
+}
+
 /** @throws SESSION_STORE_UNSUITABLE: GETEX and GETDEL came with Redis 6.2. */
 function requireVersion(info: string): void {
-  const version = /^redis_version:(\d+)\.(\d+)/m.exec(info)
-  const [major = 0, minor = 0] = version?.slice(1).map(Number) ?? []
-  if (major < 6 || (major === 6 && minor < 2)) {
-    throw new StoreUnsuitable(`Redis ${major}.${minor}, and 6.2 or newer is needed`)
+  const [, major, minor] = /^redis_version:(\d+)\.(\d+)/m.exec(info) ?? []
+  if (Number(major) * 100 + Number(minor) < 602) {
+    throw new StoreUnsuitable(`Redis ${major}.${minor}, but 6.2 or newer is needed`)
   }
 }

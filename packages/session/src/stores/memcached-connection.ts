@@ -1,0 +1,106 @@
+import { connect, type Socket } from 'node:net'
+
+/** What memcached answered: `HD` (done), `VA` (a value), `EN` (no such key), `NS`, `EX` and `NF` (not stored, and why). */
+export interface Reply {
+  status: string
+  value: string | null
+  /** The token behind a flag, as `c` for the version of a value. */
+  flag(name: string): string | undefined
+}
+
+export interface MemcachedConnection {
+  /** Rejects at once while there is no connection. `data` is announced in place of `S` in the command. */
+  send(command: string, data?: string): Promise<Reply>
+  /** Resolves once the first connection is made or has failed. */
+  readonly tried: Promise<void>
+  close(): void
+}
+
+interface Waiting {
+  resolve(reply: Reply): void
+  reject(error: Error): void
+}
+
+/**
+ * One pipelined connection that comes back by itself. No library on npm that is kept up speaks the meta commands, and
+ * without them a read cannot renew its expiry in one command.
+ *
+ * @see https://docs.memcached.org/protocols/meta/
+ */
+export function connectMemcached(host: string, port: number): MemcachedConnection {
+  let socket: Socket
+  let waiting: Waiting[] = []
+  let received: Buffer = Buffer.alloc(0)
+  let isClosed = false
+
+  function open(): void {
+    socket = connect({ host, port, noDelay: true })
+    // Leaves a server that holds its connection and says nothing.
+    socket.setTimeout(2000, () => waiting.length > 0 && socket.destroy(new Error('memcached is silent')))
+    socket.on('data', receive)
+    socket.on('error', fail)
+    socket.on('close', () => {
+      fail(new Error('memcached closed the connection'))
+      if (!isClosed) setTimeout(open, 100).unref()
+    })
+  }
+
+  function fail(error: Error): void {
+    const unanswered = waiting
+    waiting = []
+    received = Buffer.alloc(0)
+    for (const { reject } of unanswered) reject(error)
+  }
+
+  function receive(chunk: Buffer): void {
+    received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
+    for (;;) {
+      const end = received.indexOf('\r\n')
+      if (end === -1) return
+      const [status = '', ...tokens] = received.toString('utf8', 0, end).split(' ')
+      let length = end + 2
+      let value: string | null = null
+      if (status === 'VA') {
+        length += Number(tokens.shift()) + 2
+        if (received.length < length) return
+        value = received.toString('utf8', end + 2, length - 2)
+      }
+      received = received.subarray(length)
+      answer(status, tokens, value)
+    }
+  }
+
+  function answer(status: string, tokens: string[], value: string | null): void {
+    const asker = waiting.shift()
+    if (status.endsWith('_ERROR')) asker?.reject(new Error(`memcached: ${tokens.join(' ')}`))
+    else
+      asker?.resolve({
+        status,
+        value,
+        flag: (name) => tokens.find((token) => token.startsWith(name))?.slice(1),
+      })
+  }
+
+  function send(command: string, data?: string): Promise<Reply> {
+    if (socket.readyState !== 'open') return Promise.reject(new Error('memcached is not connected'))
+    const isStore = data !== undefined
+    const line = isStore ? command.replace(' S ', ` ${Buffer.byteLength(data)} `) : command
+    return new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject })
+      socket.write(isStore ? `${line}\r\n${data}\r\n` : `${line}\r\n`)
+    })
+  }
+
+  open()
+  return {
+    send,
+    tried: new Promise((resolve) => {
+      socket.once('connect', resolve)
+      socket.once('close', () => resolve())
+    }),
+    close() {
+      isClosed = true
+      socket.destroy()
+    },
+  }
+}

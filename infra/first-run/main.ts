@@ -1,0 +1,112 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { freePort } from '@repo/testing/free-port'
+import { isListening } from '@repo/testing/is-listening'
+
+/**
+ * The README as its first reader meets it: a clone in an empty folder, `npx pnpm dev`, and its quick start, word for
+ * word. Prints what it saw; the last line counts. Uses what is committed, not what is being edited.
+ */
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const run = promisify(execFile)
+const folder = await mkdtemp(join(tmpdir(), 'first-run-'))
+const clone = join(folder, 'nonstick')
+const results: boolean[] = []
+
+try {
+  await run('git', ['clone', '--quiet', '--depth', '1', `file://${root}`, clone])
+  const port = await freePort()
+  const startedAt = performance.now()
+  const dev = spawn('npx', ['pnpm', 'dev'], {
+    cwd: clone,
+    env: { ...process.env, PORT: `${port}`, DATABASE_URL: undefined, SESSION_STORE_URL: undefined },
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let said = ''
+  for (const stream of [dev.stdout, dev.stderr])
+    stream.setEncoding('utf8').on('data', (text) => (said += text))
+
+  const isReady = await waitFor(() => / ready in [\d.]+ s/.test(` ${said}`) || dev.exitCode !== null, 300_000)
+  const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+  report(isReady && dev.exitCode === null, `npx pnpm dev is ready ${seconds} s after a clone`, said)
+
+  const { stdout } = await run('bash', ['-euc', await readQuickStart(port)], {
+    cwd: clone,
+    maxBuffer: 2 ** 26,
+  })
+  checkQuickStart(stdout)
+
+  const pids = [...said.matchAll(/\bpid (\d+)/g)].map((match) => Number(match[1]))
+  process.kill(-dev.pid!, 'SIGINT')
+  await Promise.race([once(dev, 'exit'), wait(15_000)])
+  report(
+    dev.exitCode === 0,
+    `Ctrl-C ends it with code 0 (${dev.exitCode ?? dev.signalCode})`,
+    said.slice(-2_000),
+  )
+  const left = pids.filter(isAlive)
+  report(
+    pids.length > 0 && left.length === 0,
+    `none of its ${pids.length} processes is left (${left.join(', ')})`,
+  )
+  report(!(await isListening(`http://127.0.0.1:${port}`)), 'its port is free again')
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
+
+const passed = results.filter(Boolean).length
+console.log(`${passed} passed, ${results.length - passed} failed`)
+process.exit(passed === results.length ? 0 : 1)
+
+function checkQuickStart(output: string): void {
+  report(
+    /"user":\{"id":"[\w-]+","email":"ada@example.com"\}/.test(output),
+    'sign-up answers with the user',
+    output,
+  )
+  report(/"import":\{"id":"[\w-]+","status":"queued"/.test(output), 'the upload is queued', output)
+  report(/"bookmarks":\[\{"id":/.test(output), 'the list has bookmarks', output)
+  report(output.includes('<!DOCTYPE NETSCAPE-Bookmark-file-1>'), 'the export is a bookmark file', output)
+  const [first, second] = [...output.matchAll(/^\[(bookmarks\.\d)\]$/gm)].map((match) => match[1])
+  report(
+    first != null && second != null && first !== second,
+    `processes alternate (${first}, ${second})`,
+    output,
+  )
+}
+
+/** The README's block, as it stands, but for the port, which may be taken here. */
+async function readQuickStart(port: number): Promise<string> {
+  const readme = await readFile(join(clone, 'README.md'), 'utf8')
+  const [, block] = /<!-- quick-start[^>]*-->\s*```sh\n([\s\S]*?)```/.exec(readme) ?? []
+  if (block == null) throw new Error('README.md has no quick start')
+  return block.replaceAll('localhost:3000', `localhost:${port}`)
+}
+
+function report(isTrue: boolean, what: string, otherwise = ''): void {
+  results.push(isTrue)
+  console.log(`${isTrue ? 'ok    ' : 'FAILED'}  ${what}`)
+  if (!isTrue && otherwise !== '') console.log(otherwise)
+}
+
+async function waitFor(isTrue: () => boolean, deadlineMs: number): Promise<boolean> {
+  for (const start = performance.now(); performance.now() - start < deadlineMs; await wait(50)) {
+    if (isTrue()) return true
+  }
+  return false
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}

@@ -60,6 +60,6 @@ export async function call<T = void>(
   const document = isDocument ? await response.json() : undefined
   if (response.ok) return document
   const problem = new Problem(response.status, document)
-  if (problem.code === 'SIGNED_OUT') answers.dispatchEvent(new Event('signed-out'))
+  if (problem.status === 401) answers.dispatchEvent(new Event('signed-out'))
   throw problem
 }

@@ -1,0 +1,17 @@
+import { setTimeout } from 'node:timers/promises'
+import type { Engine, Payload } from './engine.ts'
+
+// A worker process of its own; tells its parent when a job starts and ends.
+const [name, url] = process.argv.slice(2)
+const { engine } = (await import(`./engines/${name}.ts`)) as { engine: Engine }
+
+const now = (): number => performance.timeOrigin + performance.now()
+
+await engine.work(url!, async ({ number, takesMs = 0, blocks }: Payload) => {
+  process.send!({ event: 'start', number, at: now() })
+  const until = now() + takesMs
+  if (blocks) while (now() < until);
+  else if (takesMs > 0) await setTimeout(takesMs)
+  process.send!({ event: 'end', number, at: now() })
+})
+process.send!({ event: 'ready', at: now() })

@@ -1,0 +1,30 @@
+import type { Static, TObject } from 'typebox'
+import { checkPayload, type Job } from './define-job.ts'
+
+/** What the queue needs of a Prisma client, or of the transaction that one hands out. */
+export interface RawQueries {
+  $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T>
+}
+
+/**
+ * Makes a job in the caller's transaction: it exists when, and only when, the transaction commits. A worker that has
+ * nothing to do starts it within milliseconds.
+ *
+ * @throws QUEUE_PAYLOAD_INVALID
+ */
+export async function enqueue<S extends TObject>(
+  tx: RawQueries,
+  job: Job<S>,
+  payload: Static<S>,
+  { delayMs = 0 }: { delayMs?: number } = {},
+): Promise<{ id: string }> {
+  const [row] = await tx.$queryRawUnsafe<[{ id: string }]>(
+    `SELECT id::text FROM graphile_worker.add_job(
+       $1, $2::json, max_attempts => $3::int, run_at => now() + $4::float8 * interval '1 millisecond')`,
+    job.name,
+    JSON.stringify(checkPayload(job, payload)),
+    job.attempts,
+    delayMs,
+  )
+  return row
+}

@@ -1,0 +1,58 @@
+import type { RawQueries } from './enqueue.ts'
+
+export interface FailedJob {
+  id: string
+  job: string
+  error: string
+  failedAt: string
+}
+
+export interface QueueDepth {
+  /** Could run now. What workers scale by. */
+  waiting: number
+  running: number
+  /** Wait for their time: a retry, a delay. */
+  later: number
+  /** Out of attempts, and kept. */
+  failed: number
+}
+
+/** Jobs that will not be tried again by themselves, the latest first. */
+export async function listFailed(database: RawQueries, { limit = 100 } = {}): Promise<FailedJob[]> {
+  const rows = await database.$queryRawUnsafe<(Omit<FailedJob, 'failedAt'> & { failedAt: Date })[]>(
+    `SELECT id::text, task_identifier AS job, updated_at AS "failedAt",
+       coalesce(last_error, 'the worker died while it ran') AS error
+     FROM graphile_worker.jobs WHERE ${isFailed} ORDER BY updated_at DESC, id DESC LIMIT $1::int`,
+    limit,
+  )
+  return rows.map((row) => ({ ...row, failedAt: row.failedAt.toISOString() }))
+}
+
+/**
+ * Gives a failed job all its attempts again, from now on; every failed one without an id. Resolves to how many there
+ * were.
+ */
+export async function retryFailed(database: RawQueries, id?: string): Promise<number> {
+  const rows = await database.$queryRawUnsafe<unknown[]>(
+    `WITH retried AS MATERIALIZED (
+       SELECT (graphile_worker.reschedule_jobs(array_agg(id), run_at => now(), attempts => 0)).id
+       FROM graphile_worker.jobs WHERE ${isFailed} AND ($1::text IS NULL OR id::text = $1)
+     )
+     SELECT id::text, pg_notify('jobs:insert', '{"count":1}')::text FROM retried`,
+    id ?? null,
+  )
+  return rows.length
+}
+
+export async function measureQueue(database: RawQueries): Promise<QueueDepth> {
+  const [depth] = await database.$queryRawUnsafe<[QueueDepth]>(
+    `SELECT count(*) FILTER (WHERE NOT ${isFailed} AND locked_at IS NULL AND run_at <= now())::int AS waiting,
+       count(*) FILTER (WHERE locked_at IS NOT NULL)::int AS running,
+       count(*) FILTER (WHERE NOT ${isFailed} AND locked_at IS NULL AND run_at > now())::int AS later,
+       count(*) FILTER (WHERE ${isFailed})::int AS failed
+     FROM graphile_worker.jobs`,
+  )
+  return depth
+}
+
+const isFailed = '(attempts >= max_attempts AND locked_at IS NULL)'

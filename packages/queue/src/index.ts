@@ -1,0 +1,14 @@
+export { defineJob, PayloadInvalid, type Job, type JobOptions } from './define-job.ts'
+export { enqueue, type RawQueries } from './enqueue.ts'
+export { listFailed, measureQueue, retryFailed, type FailedJob, type QueueDepth } from './failed-jobs.ts'
+export { migrateQueue } from './migrate-queue.ts'
+export {
+  handle,
+  runJobs,
+  type HandledJob,
+  type JobContext,
+  type QueueLog,
+  type RunJobsOptions,
+  type RunningJobs,
+} from './run-jobs.ts'
+export { schedule, type Schedule } from './schedule.ts'

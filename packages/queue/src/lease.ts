@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import type { QueueLog } from './run-jobs.ts'
+
+export interface Lease extends AsyncDisposable {
+  /** Aborted when the lease is lost: others may be given this worker's jobs soon. */
+  readonly signal: AbortSignal
+}
+
+export interface LeaseOptions {
+  leaseMs: number
+  log: QueueLog
+  /** Called about once a second while the lease is held, with the session that holds it. */
+  upkeep(session: Client): Promise<void>
+}
+
+/**
+ * Holds a worker's jobs for as long as its process lives. The lease is an advisory lock of a session of its own, so
+ * Postgres itself notices a death at once, and no clock is compared with another: the times below are each measured by
+ * one process's monotonic clock.
+ *
+ * - A worker that has not reached Postgres for two thirds of `leaseMs` tells its jobs to stop.
+ * - A worker whose lock was seen by nobody for all of `leaseMs` has lost its jobs to the others.
+ */
+export async function holdLease(url: string, workerId: string, options: LeaseOptions): Promise<Lease> {
+  const { leaseMs, log, upkeep } = options
+  const pauseMs = Math.min(1_000, leaseMs / 10)
+  const lost = new AbortController()
+  const stopping = new AbortController()
+  const missingSince = new Map<string, number>()
+  let session = await openSession(url, workerId, leaseMs)
+  let heldAt = performance.now()
+  const kept = keep()
+  const watch = setInterval(giveUpInTime, pauseMs)
+
+  return { signal: lost.signal, [Symbol.asyncDispose]: release }
+
+  async function keep(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const askedAt = performance.now()
+      try {
+        await freeJobsOfTheDead()
+        heldAt = askedAt
+        await upkeep(session)
+      } catch (error) {
+        log.warn({ err: error }, 'the lease on the jobs could not be renewed')
+        await session.end().catch(() => {})
+        // Several sessions of one worker may hold its lock at once (it is a shared one), so it does not matter
+        // whether Postgres has noticed the end of the last.
+        session = await openSession(url, workerId, leaseMs).catch(() => session)
+      }
+      await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => {})
+    }
+  }
+
+  function giveUpInTime(): void {
+    if (performance.now() - heldAt < (leaseMs * 2) / 3) return
+    lost.abort(new Error('The lease on the job is lost: the database was out of reach for too long'))
+  }
+
+  async function freeJobsOfTheDead(): Promise<void> {
+    const { rows } = await session.query<{ id: string }>(workersWithoutLock)
+    const now = performance.now()
+    const missing = new Set(rows.map(({ id }) => id))
+    for (const id of missingSince.keys()) if (!missing.has(id)) missingSince.delete(id)
+    for (const id of missing) {
+      if (!missingSince.has(id)) missingSince.set(id, now)
+      if (now - missingSince.get(id)! < leaseMs) continue
+      await freeJobs(id)
+      log.warn({ worker: id }, 'a worker is gone; its jobs are free again')
+    }
+  }
+
+  async function freeJobs(id: string): Promise<void> {
+    await session.query('SELECT graphile_worker.force_unlock_workers($1)', [[id]])
+    await session.query('DELETE FROM queue.workers WHERE id = $1', [id])
+    await session.query(`SELECT pg_notify('jobs:insert', '{"count":100}')`)
+  }
+
+  async function release(): Promise<void> {
+    stopping.abort()
+    clearInterval(watch)
+    await kept
+    // After an orderly end it holds no job. What cannot be said now, the others will notice.
+    await freeJobs(workerId).catch(() => {})
+    await session.end().catch(() => {})
+  }
+}
+
+async function openSession(url: string, workerId: string, leaseMs: number): Promise<Client> {
+  const session = new Client({
+    connectionString: url,
+    connectionTimeoutMillis: leaseMs / 3,
+    query_timeout: leaseMs / 3,
+    application_name: `queue lease ${workerId}`,
+  })
+  // A broken session makes its next query fail; without a listener it would end the process.
+  session.on('error', () => {})
+  try {
+    await session.connect()
+    // A machine that vanishes says no goodbye: Postgres asks after it, and gives up after 11 s.
+    await session.query(
+      'SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3',
+    )
+    await session.query(`SELECT pg_advisory_lock_shared(hashtext('queue.workers'), hashtext($1))`, [workerId])
+    await session.query('INSERT INTO queue.workers VALUES ($1) ON CONFLICT DO NOTHING', [workerId])
+    return session
+  } catch (error) {
+    await session.end().catch(() => {})
+    throw error
+  }
+}
+
+const workersWithoutLock = `
+  SELECT id FROM queue.workers
+  WHERE NOT EXISTS (
+    SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE datname = current_database() AND locktype = 'advisory' AND granted
+      AND classid = hashtext('queue.workers')::oid AND objid = hashtext(id)::oid AND objsubid = 2
+  )`

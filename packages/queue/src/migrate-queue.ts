@@ -1,0 +1,26 @@
+import { Client } from 'pg'
+
+/** Makes or updates the queue's own tables, beside those of the apps. Part of the release; may run twice at once. */
+export async function migrateQueue(url: string): Promise<void> {
+  const { Logger, runMigrations } = await import('graphile-worker')
+  await runMigrations({ connectionString: url, logger: new Logger(() => () => {}) })
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(tables)
+  } finally {
+    await client.end()
+  }
+}
+
+// One simple query is one transaction, so two releases wait for each other at its first line.
+const tables = `
+  SELECT pg_advisory_xact_lock(hashtext('queue.migrate'));
+  CREATE SCHEMA IF NOT EXISTS queue;
+
+  -- Who may hold jobs. A worker is alive while its session holds the advisory lock on its id.
+  CREATE TABLE IF NOT EXISTS queue.workers (id text PRIMARY KEY);
+
+  -- The last tick of each schedule that has been made a job, or passed before there was anybody to make it.
+  CREATE TABLE IF NOT EXISTS queue.schedules (name text PRIMARY KEY, last_tick timestamptz NOT NULL);
+`

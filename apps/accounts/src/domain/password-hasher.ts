@@ -22,10 +22,10 @@ const SALT_BYTES = 16
 const HASH_BYTES = 32
 
 /**
- * Two at a time keep 38 MiB busy, and leave the other two of libuv's four threads to name look-ups and files. The line
- * is as long as a hundred hashes take a slow core: about three seconds, which is how long somebody may be expected to wait.
+ * Two at a time work on 38 MiB, and leave the other two of libuv's four threads to name look-ups and files. A hundred
+ * that wait are served within two seconds by two free cores, about as long as somebody may be expected to wait.
  */
-const LIMIT = { maxRunning: 2, maxWaiting: 200 }
+const LIMIT = { maxRunning: 2, maxWaiting: 100 }
 
 export const PasswordsBusy = createError(
   'PASSWORDS_BUSY',

@@ -41,11 +41,11 @@ describe('what real programs wrote', () => {
     expect(Object.entries(folders).map(([folder, links]) => [folder, links?.length])).toEqual([
       ['', 4],
       ['Comics', 4],
-      ['Dev', 6],
+      ['Dev', 7],
       ['Dev/PHP', 2],
       ['FLOSS', 5],
       ['Games', 1],
-      ['Personal toolbar', 2],
+      ['Personal toolbar', 1],
     ])
     const notes = found.map((link) => link?.notes ?? '')
     expect(notes.filter((note) => note !== '')).toHaveLength(8)

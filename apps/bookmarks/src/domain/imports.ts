@@ -25,6 +25,9 @@ export const UploadExpired = createError('UPLOAD_EXPIRED', 'The upload took more
 const chunkBytes = 1024 * 1024
 const uploadTimeMs = 60 * 60_000
 
+/** Longer than all tries of a job take, with the pauses between them. */
+const lostAfterMs = 24 * 60 * 60_000
+
 /** Hands the import to a worker, inside the transaction that makes it one. */
 export type Enqueue = (transaction: Transaction, importId: string) => Promise<unknown>
 
@@ -56,7 +59,7 @@ export async function importFromUrl(
 
 /**
  * Takes a file in. Only the end of the file makes it an import: until then its pieces belong to nobody, and go away when the
- * sender or this process does ({@link removeAbandonedUploads}).
+ * sender or this process does ({@link endLostImports}).
  */
 export async function importFromUpload(
   database: Database,
@@ -86,12 +89,23 @@ export async function importFromUpload(
   return { id }
 }
 
-/** What a process that died in the middle of an upload left behind. @returns how many there were. */
-export async function removeAbandonedUploads(database: Database): Promise<number> {
-  const { count } = await database.bookmarkImport.deleteMany({
-    where: { status: 'uploading', createdAt: { lt: new Date(Date.now() - uploadTimeMs) } },
+/**
+ * Clears up what nobody will come back to: uploads whose process died, and imports that no job works on any more.
+ * @returns how many there were of each.
+ */
+export async function endLostImports(database: Database): Promise<{ uploads: number; imports: number }> {
+  const uploads = await database.bookmarkImport.deleteMany({
+    where: { status: 'uploading', updatedAt: { lt: new Date(Date.now() - uploadTimeMs) } },
   })
-  return count
+  const imports = await database.bookmarkImport.updateMany({
+    where: { status: { in: ['queued', 'running'] }, updatedAt: { lt: new Date(Date.now() - lostAfterMs) } },
+    data: {
+      status: 'failed',
+      error: 'The import was lost, for a reason on our side. Please start it again.',
+    },
+  })
+  await database.importChunk.deleteMany({ where: { import: { status: { in: ['done', 'failed'] } } } })
+  return { uploads: uploads.count, imports: imports.count }
 }
 
 /** The bytes of an upload, one chunk after the other. */

@@ -27,6 +27,7 @@ CREATE TABLE "bookmark_imports" (
     "skipped" INTEGER NOT NULL DEFAULT 0,
     "error" TEXT,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL,
 
     CONSTRAINT "bookmark_imports_pkey" PRIMARY KEY ("id")
 );
@@ -47,7 +48,7 @@ CREATE INDEX "bookmarks_user_id_created_at_id_idx" ON "bookmarks"("user_id", "cr
 CREATE INDEX "bookmarks_user_id_folder_created_at_id_idx" ON "bookmarks"("user_id", "folder", "created_at", "id");
 
 -- CreateIndex
-CREATE INDEX "bookmark_imports_status_created_at_idx" ON "bookmark_imports"("status", "created_at");
+CREATE INDEX "bookmark_imports_status_updated_at_idx" ON "bookmark_imports"("status", "updated_at");
 
 -- AddForeignKey
 ALTER TABLE "import_chunks" ADD CONSTRAINT "import_chunks_import_id_fkey" FOREIGN KEY ("import_id") REFERENCES "bookmark_imports"("id") ON DELETE CASCADE ON UPDATE CASCADE;

@@ -1,0 +1,18 @@
+import type { Database } from '@repo/database'
+import { defineJob, handle, type HandledJob } from '@repo/queue'
+import { Type } from 'typebox'
+import { endLostImports } from '../domain/imports.ts'
+
+export const endLost = defineJob({
+  name: 'bookmarks.end-lost-imports',
+  payload: Type.Object({}),
+  retry: { attempts: 1 },
+})
+
+/** Clears up after processes that died in the middle of an upload, and after jobs that nobody could handle. */
+export function handleEndLostImports({ database }: { database: Database }): HandledJob {
+  return handle(endLost, async (_payload, { log }) => {
+    const counts = await endLostImports(database)
+    if (counts.uploads + counts.imports > 0) log.warn(counts, 'lost imports were ended')
+  })
+}

@@ -1,0 +1,121 @@
+import type { Database } from '@repo/database'
+import type { Service } from '@repo/service'
+import { currentUser } from '@repo/session'
+import { Type } from 'typebox'
+import { limits } from '../domain/bookmark.ts'
+import {
+  addBookmark,
+  changeBookmark,
+  listBookmarks,
+  readBookmark,
+  removeBookmark,
+  type Bookmark,
+} from '../domain/bookmarks.ts'
+import { formatFolderPath } from '../domain/folder-path.ts'
+
+// Postgres stores no NUL; without this, whoever sends one would get a 500.
+const Text = (maxLength: number) => Type.String({ maxLength, pattern: '^[^\\u0000]*$' })
+
+const Url = Text(limits.url)
+const Title = Text(limits.title)
+const Notes = Text(limits.notes)
+const Tag = Type.String({
+  maxLength: limits.tag,
+  pattern: '^[^\\u0000,]*$',
+  description: 'Without a comma, which separates tags in bookmark files',
+})
+const Tags = Type.Array(Tag, { maxItems: limits.tags })
+
+const NewBookmark = Type.Object(
+  { url: Url, title: Type.Optional(Title), notes: Type.Optional(Notes), tags: Type.Optional(Tags) },
+  { additionalProperties: false },
+)
+
+const BookmarkChange = Type.Partial(NewBookmark, { minProperties: 1, additionalProperties: false })
+
+const BookmarkBody = Type.Object({
+  id: Type.String(),
+  url: Type.String(),
+  title: Type.String(),
+  notes: Type.String(),
+  tags: Type.Array(Type.String()),
+  folder: Type.String({ description: 'As `Dev/PHP`; a slash inside a name has a backslash before it' }),
+  createdAt: Type.String({ format: 'date-time' }),
+})
+
+const BookmarkPage = Type.Object({
+  bookmarks: Type.Array(BookmarkBody),
+  nextCursor: Type.Union([Type.String(), Type.Null()]),
+})
+
+const BookmarkQuery = Type.Object({
+  limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
+  cursor: Type.Optional(Text(200)),
+  q: Type.Optional(Text(200)),
+  tag: Type.Optional(Text(limits.tag)),
+})
+
+const BookmarkId = Type.Object({ id: Text(100) })
+
+export async function bookmarkRoutes(app: Service, { database }: { database: Database }): Promise<void> {
+  app.get(
+    '/',
+    {
+      config: { access: 'user' },
+      schema: { querystring: BookmarkQuery, response: { 200: BookmarkPage } },
+    },
+    async (request) => {
+      const { bookmarks, nextCursor } = await listBookmarks(database, currentUser(request).id, request.query)
+      return { bookmarks: bookmarks.map(toBody), nextCursor }
+    },
+  )
+
+  app.post(
+    '/',
+    {
+      config: { access: 'user' },
+      schema: { body: NewBookmark, response: { 201: BookmarkBody } },
+    },
+    async (request, reply) => {
+      const bookmark = await addBookmark(database, currentUser(request).id, request.body)
+      return reply.code(201).header('location', `/api/bookmarks/${bookmark.id}`).send(toBody(bookmark))
+    },
+  )
+
+  app.get(
+    '/:id',
+    {
+      config: { access: 'user' },
+      schema: { params: BookmarkId, response: { 200: BookmarkBody } },
+    },
+    async (request) => toBody(await readBookmark(database, currentUser(request).id, request.params.id)),
+  )
+
+  app.patch(
+    '/:id',
+    {
+      config: { access: 'user' },
+      schema: { params: BookmarkId, body: BookmarkChange, response: { 200: BookmarkBody } },
+    },
+    async (request) => {
+      const { id } = currentUser(request)
+      return toBody(await changeBookmark(database, id, request.params.id, request.body))
+    },
+  )
+
+  app.delete(
+    '/:id',
+    {
+      config: { access: 'user' },
+      schema: { params: BookmarkId, response: { 204: Type.Null() } },
+    },
+    async (request, reply) => {
+      await removeBookmark(database, currentUser(request).id, request.params.id)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+function toBody({ folder, createdAt, ...bookmark }: Bookmark) {
+  return { ...bookmark, folder: formatFolderPath(folder), createdAt: createdAt.toISOString() }
+}

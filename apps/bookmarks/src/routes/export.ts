@@ -1,0 +1,29 @@
+import { Readable } from 'node:stream'
+import type { Database } from '@repo/database'
+import type { Service } from '@repo/service'
+import { currentUser } from '@repo/session'
+import { Type } from 'typebox'
+import { exportBookmarks } from '../domain/bookmarks.ts'
+import { writeBookmarkFile } from '../domain/write-bookmark-file.ts'
+
+const BookmarkFile = Type.Unsafe<Readable>({
+  type: 'string',
+  description: 'A bookmark file ("Netscape bookmark file"), as browsers import it',
+})
+
+export async function exportRoutes(app: Service, { database }: { database: Database }): Promise<void> {
+  app.get(
+    '/',
+    {
+      config: { access: 'user' },
+      schema: { response: { 200: { content: { 'text/html': { schema: BookmarkFile } } } } },
+    },
+    async (request, reply) => {
+      const batches = exportBookmarks(database, currentUser(request).id)
+      return reply
+        .type('text/html; charset=utf-8')
+        .header('content-disposition', 'attachment; filename="bookmarks.html"')
+        .send(Readable.from(writeBookmarkFile(batches), { objectMode: false }))
+    },
+  )
+}

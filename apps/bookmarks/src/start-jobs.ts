@@ -1,0 +1,31 @@
+import { openDatabase } from '@repo/database'
+import { runJobs, schedule, type QueueLog, type RunningJobs } from '@repo/queue'
+import { createAddressCheck } from './domain/public-address.ts'
+import type { WorkerEnv } from './env.ts'
+import { endLost, handleEndLostImports } from './jobs/end-lost-imports.ts'
+import { handleImportBookmarks } from './jobs/import-bookmarks.ts'
+
+/** The jobs of the bookmarks worker, and when those run that nobody asks for. */
+export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
+  const database = openDatabase(env.DATABASE_URL)
+  const jobs = await runJobs(env.DATABASE_URL, {
+    jobs: [
+      handleImportBookmarks({
+        database,
+        maxBytes: env.IMPORT_MAX_BYTES,
+        isAllowedAddress: createAddressCheck(env.IMPORT_ALLOWED_ADDRESSES),
+      }),
+      handleEndLostImports({ database }),
+    ],
+    schedules: [schedule(endLost, '*/15 * * * *', {})],
+    concurrency: 2,
+    log,
+  })
+  return {
+    check: () => jobs.check(),
+    async [Symbol.asyncDispose]() {
+      await jobs[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}

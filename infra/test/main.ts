@@ -21,15 +21,7 @@ A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the ma
 Ends with "N passed, N failed", and fails when a test failed, a report is missing, or nothing ran.
 `
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    filter: { type: 'string', multiple: true, default: [] },
-    long: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-})
+const { options, positionals } = readArguments()
 if (options.help) {
   console.log(help)
   process.exit()
@@ -42,6 +34,19 @@ if (members.length === 0) {
   process.exit(1)
 }
 process.exitCode = (await testMembers()) ? 0 : 1
+
+function readArguments() {
+  const flag = { type: 'boolean', default: false } as const
+  const filter = { type: 'string', multiple: true, default: [] as string[] } as const
+  try {
+    const flags = { filter, long: flag, json: flag, help: flag }
+    const { values, positionals } = parseArgs({ allowPositionals: true, options: flags })
+    return { options: values, positionals }
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${help}`)
+    process.exit(1)
+  }
+}
 
 async function testMembers(): Promise<boolean> {
   const startedAt = Date.now()

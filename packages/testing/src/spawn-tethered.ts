@@ -62,6 +62,8 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', onReport ? 'pipe' : 'ignore'],
   })
+  // A start that fails says so here too, later, and nobody would hear it.
+  child.on('error', () => {})
   if (child.pid === undefined) throw new Error(`Could not start ${command}: is ${cwd ?? 'its folder'} there?`)
   const pid = child.pid
   const watcher = spawn('/bin/sh', ['-c', WATCH, 'tether', `${pid}`, stopSignal.slice(3), removeIfWeDie], {

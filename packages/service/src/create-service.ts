@@ -81,7 +81,7 @@ export function createService({ name, env, checks = {}, ...options }: ServiceOpt
     // A request has five minutes to arrive, its headers fifteen seconds; silence ends a connection after two minutes.
     requestTimeout: 300_000,
     connectionTimeout: 120_000,
-    http: { headersTimeout: 15_000, requireHostHeader: false },
+    http: { headersTimeout: 15_000, connectionsCheckingInterval: 5000, requireHostHeader: false },
     // Longer than the 60 s of most balancers: who closes first must be the one who knows whether he just sent something.
     keepAliveTimeout: 72_000,
     // After the drain a request can only come from a balancer that is late. It is answered, not turned away.

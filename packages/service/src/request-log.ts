@@ -22,6 +22,8 @@ export function logOptions(name: string, env: ServiceEnv): FastifyServerOptions 
   return {
     logger: {
       level: env.LOG_LEVEL,
+      // Written at once: what waits in a buffer is lost with a process that crashes, and it is the line that says why.
+      stream: pino.destination({ fd: 1, sync: true }),
       base: { service: name, process: env.PROCESS_NAME },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },

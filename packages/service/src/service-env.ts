@@ -26,10 +26,15 @@ export const serviceEnv = {
     description: 'Where browsers find the whole application',
   }),
   TRUST_PROXY: Type.Optional(
-    Type.Array(Type.String({ pattern: '^(loopback|linklocal|uniquelocal|[\\da-fA-F:.]+(/\\d{1,3})?)$' }), {
-      expected: 'a list of loopback, linklocal, uniquelocal, addresses or networks, separated by commas',
-      description: 'The proxies whose X-Forwarded headers are believed; none by default',
-    }),
+    Type.Array(
+      Type.String({
+        pattern: '^(loopback|linklocal|uniquelocal|[\\da-fA-F:.]*[:.][\\da-fA-F:.]*(/\\d{1,3})?)$',
+      }),
+      {
+        expected: 'a list of loopback, linklocal, uniquelocal, addresses or networks, separated by commas',
+        description: 'The proxies whose X-Forwarded headers are believed; none by default',
+      },
+    ),
   ),
   DRAIN_MS: Type.Integer({
     minimum: 0,

@@ -9,7 +9,8 @@ export interface TraceContext {
   traceparent: string
 }
 
-const TRACEPARENT = /^(?!ff)[\da-f]{2}-(?!0{32})([\da-f]{32})-(?!0{16})[\da-f]{16}-([\da-f]{2})(?:$|-)/
+const TRACEPARENT =
+  /^(?!ff)[\da-f]{2}-(?!0{32})([\da-f]{32})-(?!0{16})[\da-f]{16}-([\da-f]{2})(?:$|(?<!^00.*)-)/
 
 /** Goes on with the trace of the caller's `traceparent`, else starts one. */
 export function continueTrace(header: string | string[] | undefined): TraceContext {

@@ -2,19 +2,10 @@ import { connect } from 'node:net'
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { createService } from '../src/index.ts'
-
-const env = {
-  NODE_ENV: 'test',
-  PORT: 0,
-  HOST: '127.0.0.1',
-  LOG_LEVEL: 'silent',
-  PUBLIC_ORIGIN: 'http://localhost',
-  DRAIN_MS: 0,
-  SHUTDOWN_DEADLINE_MS: 1000,
-} as const
+import { testEnv } from './test-env.ts'
 
 test('a client that goes on sending still reads that its body is too large, every time', async () => {
-  const app = createService({ name: 'linger', env, bodyLimit: 1000 })
+  const app = createService({ name: 'linger', env: testEnv, bodyLimit: 1000 })
   app.post('/', { config: { access: 'public' } }, async () => 'read')
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as { port: number }

@@ -1,0 +1,17 @@
+import { connect } from 'node:net'
+
+export interface RawAnswer {
+  status: number
+  head: string
+  body: string
+}
+
+/** Sends bytes as they are, where a real client would refuse to, and reads until the other side ends. */
+export async function sendRaw(port: number, bytes: string): Promise<RawAnswer> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(bytes)
+  let text = ''
+  for await (const chunk of socket) text += String(chunk)
+  const [head = '', body = ''] = text.split('\r\n\r\n')
+  return { status: Number(head.split(' ')[1]), head: head.toLowerCase(), body }
+}

@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import type { TString, TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { serviceEnv } from '../src/index.ts'
+
+/** Rows of the README such as: | `PORT` | | Where the process listens | */
+const documented = [
+  ...readFileSync(new URL('../README.md', import.meta.url), 'utf8').matchAll(
+    /^\| `([A-Z_]+)` +\| (?:`(\w\S*)`)? *\| (\D.*?) +\|$/gm,
+  ),
+].map(([, name, value, description]) => ({ name, default: value, description }))
+
+type Variable = TSchema & { default?: unknown; description?: string }
+
+test('the table of variables is the schema', () => {
+  const known = Object.entries(serviceEnv as Record<string, Variable>).map(([name, variable]) => ({
+    name,
+    default: variable.default === undefined ? undefined : String(variable.default),
+    description: variable.description,
+  }))
+
+  expect(documented).toEqual(known)
+})
+
+test.each([
+  ['https://example.com', true, true],
+  ['https://example.com:8443', true, true],
+  ['http://localhost:3000', true, false],
+  ['https://example.com/', false, true],
+  ['example.com', false, false],
+])('%s as PUBLIC_ORIGIN: good %s, in production too %s', (origin, isGood, isGoodInProduction) => {
+  const { inProduction } = serviceEnv.PUBLIC_ORIGIN as unknown as { inProduction: TString }
+
+  expect(Value.Check(serviceEnv.PUBLIC_ORIGIN, origin)).toBe(isGood)
+  expect(Value.Check(inProduction, origin)).toBe(isGoodInProduction)
+})
+
+test.each(['loopback', '10.0.0.0/8', '127.0.0.1', 'fd00::/8'])('%s may be a trusted proxy', (proxy) => {
+  expect(Value.Check(serviceEnv.TRUST_PROXY, [proxy])).toBe(true)
+})
+
+test.each(['true', '1', '*', 'proxy.internal'])('%s may not', (proxy) => {
+  expect(Value.Check(serviceEnv.TRUST_PROXY, [proxy])).toBe(false)
+})

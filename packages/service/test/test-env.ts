@@ -1,0 +1,11 @@
+import type { ServiceEnv } from '../src/index.ts'
+
+export const testEnv: ServiceEnv = {
+  NODE_ENV: 'test',
+  PORT: 0,
+  HOST: '127.0.0.1',
+  LOG_LEVEL: 'silent',
+  PUBLIC_ORIGIN: 'https://example.com',
+  DRAIN_MS: 0,
+  SHUTDOWN_DEADLINE_MS: 1000,
+}

@@ -1,21 +1,77 @@
 import { PrismaPg } from '@prisma/adapter-pg'
-import { Pool } from 'pg'
-import { PrismaClient } from './generated/client.ts'
-import type { Prisma } from './generated/client.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Prisma, PrismaClient } from './generated/client.ts'
+import { isConnectionLost, openPool, type PoolOptions } from './open-pool.ts'
 
+/** What the callback of `database.$transaction` gets. */
 export type Transaction = Prisma.TransactionClient
-export type Database = PrismaClient & AsyncDisposable & { check(): Promise<void> }
 
-/** Opens nothing yet: the first query connects. */
-export function openDatabase(url: string): Database {
-  const pool = new Pool({ connectionString: url, connectionTimeoutMillis: 2_000 })
-  pool.on('error', () => {})
-  const client = new PrismaClient({ adapter: new PrismaPg(pool) })
-  return Object.assign(client, {
+/**
+ * Prisma's client, which answers DATABASE_UNAVAILABLE (503, with `retry-after`) while Postgres is away, and works again
+ * by itself. Other errors are Prisma's: a violated unique constraint is its `P2002`.
+ */
+export type Database = PrismaClient &
+  AsyncDisposable & {
+    /** @throws DATABASE_UNAVAILABLE */
+    check(): Promise<void>
+  }
+
+/** Connects to nothing yet: that is the first query's. */
+export function openDatabase(url: string, options: PoolOptions = {}): Database {
+  const { connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
+  const pool = openPool(url, options)
+  const client = new PrismaClient({
+    adapter: new PrismaPg(pool),
+    // Longer than the pool waits, so that the pool is the one to answer.
+    transactionOptions: { maxWait: connectWithinMs + answerWithinMs + 1_000, timeout: 15_000 },
+  })
+  const database = client.$extends({
+    query: {
+      $allOperations: ({ operation, args, query }) =>
+        asItself(() => (reads.has(operation) ? readAgain(() => query(args)) : query(args))),
+    },
+  })
+
+  return Object.assign(database, {
     check: async () => void (await pool.query('SELECT 1')),
     [Symbol.asyncDispose]: async () => {
       await client.$disconnect()
       await pool.end()
     },
-  })
+  }) as unknown as Database
+}
+
+const reads = new Set([
+  'findUnique',
+  'findUniqueOrThrow',
+  'findFirst',
+  'findFirstOrThrow',
+  'findMany',
+  'count',
+  'aggregate',
+  'groupBy',
+])
+
+/** Finds what the pool threw in the error that Prisma made of it. */
+async function asItself<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw findUnavailable(error) ?? error
+  }
+}
+
+/** A read that lost its connection is asked again: a restart of Postgres breaks all of them at once. */
+async function readAgain<T>(read: () => Promise<T>, triesLeft = 3): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    if (triesLeft === 0 || !isConnectionLost(findUnavailable(error)?.cause)) throw error
+    await sleep(Math.random() * 50)
+    return await readAgain(read, triesLeft - 1)
+  }
+}
+
+function findUnavailable(error: unknown): Error | undefined {
+  return (error as { meta?: { unavailable?: Error } }).meta?.unavailable
 }

@@ -1,0 +1,112 @@
+import createError from '@fastify/error'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Pool, type PoolClient, type QueryConfig, type QueryResult } from 'pg'
+
+export const DatabaseUnavailable = createError(
+  'DATABASE_UNAVAILABLE',
+  'The database cannot be reached right now. Please try again in a moment.',
+  503,
+)
+
+export interface PoolOptions {
+  /** Connections of this process. Default 10. */
+  max?: number | undefined
+  /** How long a connection may take, including the wait for a free one and a server that is starting. Default 2 000. */
+  connectWithinMs?: number | undefined
+  /** How long a statement may take. Default 5 000. */
+  answerWithinMs?: number | undefined
+}
+
+/**
+ * A pool whose every error that says "not now" is DATABASE_UNAVAILABLE, and which connects again by itself. It opens
+ * no connection until one is needed.
+ */
+export function openPool(url: string, options: PoolOptions = {}): Pool {
+  const { max = 10, connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
+  const pool = new Pool({
+    connectionString: url,
+    max,
+    connectionTimeoutMillis: connectWithinMs,
+    // Postgres gives up first, and says so; a Postgres that says nothing is given up on a little later.
+    statement_timeout: answerWithinMs,
+    query_timeout: answerWithinMs + 500,
+    // A process that froze in a transaction must not hold its locks for ever.
+    idle_in_transaction_session_timeout: 30_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 5_000,
+  })
+  const connect = pool.connect.bind(pool) as () => Promise<PoolClient>
+
+  // Whoever uses a connection when it breaks is told; without a listener the process would end.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    const query = client.query.bind(client) as (config: QueryConfig) => Promise<QueryResult>
+    Object.assign(client, { query: (config: QueryConfig) => asUnavailable(() => query(config)) })
+  })
+
+  // A connection that still owes an answer, or stands in an open transaction, is no good to the next who asks for one.
+  pool.on('release', (_error, client) => {
+    const { readyForQuery } = client as unknown as { readyForQuery: boolean }
+    if (!readyForQuery || client.getTransactionStatus() !== 'I') void client.end().catch(() => {})
+  })
+
+  return Object.assign(pool, {
+    connect: () => asUnavailable(connectInTime),
+    query: queryOnce,
+  }) as Pool
+
+  // Nothing has been sent yet, so trying again is safe whatever was to be sent.
+  async function connectInTime(): Promise<PoolClient> {
+    const giveUpAt = performance.now() + connectWithinMs
+    for (;;) {
+      try {
+        const client = await connect()
+        return client
+      } catch (error) {
+        const pauseMs = 25 + Math.random() * 100
+        if (!isUnavailable(error) || performance.now() + pauseMs > giveUpAt) throw error
+        await sleep(pauseMs)
+      }
+    }
+  }
+
+  // The pool's own way closes the connection after any error, also after a violated constraint.
+  async function queryOnce(config: QueryConfig): Promise<QueryResult> {
+    const client = await pool.connect()
+    try {
+      return await client.query(config)
+    } finally {
+      client.release()
+    }
+  }
+}
+
+async function asUnavailable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (!isUnavailable(cause)) throw cause
+    const error = Object.assign(new DatabaseUnavailable({ cause }), { headers: { 'retry-after': '1' } })
+    // Prisma makes an error of its own of any that has a code, and keeps only the meta: there it finds itself again.
+    throw Object.defineProperty(error, 'meta', { value: { unavailable: error } })
+  }
+}
+
+/** What Postgres did not say itself was said by the network, or by nobody. */
+function isUnavailable(error: unknown): boolean {
+  const { severity, code } = error as { severity?: string; code?: string }
+  return severity === undefined || unavailableStates.test(code ?? '')
+}
+
+// Connection failures, no resources left, shutting down or starting, out of time, a standby, no such role or database.
+const unavailableStates = /^(08|53|57P|57014|25006|28|3D000)/
+
+/** It broke with a statement under way, as opposed to never having been there, or being slow. */
+export function isConnectionLost(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: string; message?: string }
+  return lostCodes.has(code ?? '') || lostMessage.test(message ?? '')
+}
+
+const lostCodes = new Set(['ECONNRESET', 'EPIPE', '57P01', '57P02'])
+const lostMessage = /^(Connection terminated unexpectedly|Client has encountered a connection error)/

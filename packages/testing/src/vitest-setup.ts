@@ -1,19 +1,24 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
+import { promisify } from 'node:util'
+import type { TestProject } from 'vitest/node'
 import { dropDatabases } from './create-database.ts'
 import { startPostgres } from './start-postgres.ts'
 import { startRedis } from './start-redis.ts'
 
 /**
- * The backing services of one run of the tests. `DATABASE_URL` and `SESSION_STORE_URL` win when they are set, as
- * `pnpm test` does to start them once for all members; a member that is tested alone starts its own.
+ * What one run of the tests stands on. `pnpm test` has made it all when it calls a member's `test` script, once for all
+ * of them; a member that is tested alone gets here what is missing.
  */
-export async function setup(): Promise<() => Promise<void>> {
+export async function setup({ config }: TestProject): Promise<() => Promise<void>> {
   const resources = new AsyncDisposableStack()
-  const isOurRun = process.env.TEST_RUN_ID === undefined
+  const isAlone = process.env.TEST_RUN_ID === undefined
   process.env.TEST_RUN_ID ??= randomBytes(4).toString('hex')
+  if (isAlone) await makeProducts(config.root)
   if (!process.env.DATABASE_URL) {
     process.env.DATABASE_URL = resources.use(await startPostgres()).url
-  } else if (isOurRun) {
+  } else if (isAlone) {
     resources.defer(dropDatabases)
   }
   if (!process.env.SESSION_STORE_URL) {
@@ -21,4 +26,17 @@ export async function setup(): Promise<() => Promise<void>> {
     if (redis) process.env.SESSION_STORE_URL = resources.use(redis).url
   }
   return () => resources.disposeAsync()
+}
+
+/** Has turbo make what this member's tests cannot start without, as the database client (`made` in turbo.json). */
+async function makeProducts(member: string): Promise<void> {
+  const turbo = resolve(import.meta.dirname, '../../../node_modules/turbo/bin/turbo')
+  try {
+    await promisify(execFile)(process.execPath, [turbo, 'run', 'made', '--output-logs=errors-only'], {
+      cwd: member,
+    })
+  } catch (error) {
+    // An editor may run vitest where turbo does not find pnpm. Whatever was made before is still there.
+    console.error(`turbo could not make what the tests need: ${(error as Error).message}`)
+  }
 }

@@ -1,6 +1,7 @@
 import { call } from './api.ts'
 import { h } from './element.ts'
 import { formOf } from './form.ts'
+import type { User } from './sign-in.ts'
 
 interface Session {
   id: string
@@ -11,7 +12,7 @@ interface Session {
 }
 
 /** The devices a person is signed in on, and the password. */
-export function accountView(): HTMLElement {
+export function accountView({ email }: User): HTMLElement {
   const list = h('ul', { className: 'devices', 'aria-label': 'Devices' })
   const status = h('p', { className: 'message', role: 'status' })
   const endOthers = h('button', { type: 'button', hidden: true }, 'Sign out everywhere else')
@@ -68,6 +69,10 @@ export function accountView(): HTMLElement {
       next: { label: 'Your next password', type: 'password', required: true, autocomplete: 'new-password' },
     },
     submit: 'Change password',
+    // Tells a password manager whose password it is.
+    extra: [
+      h('input', { type: 'text', autocomplete: 'username', value: email, hidden: true, readOnly: true }),
+    ],
     async onSubmit(values, form) {
       await call('PUT', '/api/accounts/password', values)
       form.reset()

@@ -6,9 +6,10 @@ export interface Bookmark {
   id: string
   url: string
   title: string
-  notes: string | null
+  notes: string
   tags: string[]
-  folder: string | null
+  /** Such as `Dev/PHP`. */
+  folder: string
   createdAt: string
 }
 
@@ -26,8 +27,20 @@ export function bookmarkItem(bookmark: Bookmark, actions: Actions): HTMLLIElemen
   function show(shown: Bookmark): void {
     const { url, title, notes, tags, folder, createdAt } = shown
     const day = new Date(createdAt).toLocaleDateString(undefined, { dateStyle: 'medium' })
+    const name = title || url
+    const editButton = h(
+      'button',
+      { type: 'button', className: 'link', 'aria-label': `Edit ${name}` },
+      'Edit',
+    )
+    editButton.addEventListener('click', () => edit(shown))
     item.replaceChildren(
-      h('a', { href: safeHref(url), rel: 'noopener noreferrer', target: '_blank' }, title || url),
+      h(
+        'div',
+        { className: 'title' },
+        h('a', { href: safeHref(url), rel: 'noopener noreferrer', target: '_blank' }, name),
+        h('div', { className: 'actions' }, editButton, removeButton(shown)),
+      ),
       h('p', { className: 'quiet' }, [hostOf(url), folder, day].filter(Boolean).join(' · ')),
       ...(notes ? [h('p', { className: 'notes' }, notes)] : []),
       h(
@@ -37,33 +50,21 @@ export function bookmarkItem(bookmark: Bookmark, actions: Actions): HTMLLIElemen
           h('button', { type: 'button', className: 'tag', onclick: () => actions.onTag(tag) }, tag),
         ),
       ),
-      h(
-        'div',
-        { className: 'actions' },
-        h('button', { type: 'button', className: 'link', onclick: () => edit(shown) }, 'Edit'),
-        removeButton(shown),
-      ),
     )
   }
 
-  function edit({ id, title, notes, tags, ...rest }: Bookmark): void {
-    const cancel = h(
-      'button',
-      { type: 'button', onclick: () => back({ id, title, notes, tags, ...rest }) },
-      'Cancel',
-    )
+  function edit(shown: Bookmark): void {
     const form = formOf({
       fields: {
-        title: { label: 'Title', value: title },
-        notes: { label: 'Notes', value: notes ?? '' },
-        tags: { label: 'Tags', value: tags.join(', '), hint: 'separated by commas' },
+        title: { label: 'Title', value: shown.title },
+        notes: { label: 'Notes', value: shown.notes },
+        tags: { label: 'Tags', value: shown.tags.join(', '), hint: 'separated by commas' },
       },
       submit: 'Save',
-      extra: [cancel],
-      async onSubmit(values) {
-        const changed = { title: values.title.trim(), notes: values.notes, tags: splitTags(values.tags) }
-        await call('PATCH', `/api/bookmarks/${id}`, changed)
-        back({ id, ...rest, ...changed })
+      extra: [h('button', { type: 'button', onclick: () => back(shown) }, 'Cancel')],
+      async onSubmit({ title, notes, tags }) {
+        const change = { title: title.trim(), notes, tags: splitTags(tags) }
+        back(await call<Bookmark>('PATCH', `/api/bookmarks/${shown.id}`, change))
       },
     })
     item.replaceChildren(form)

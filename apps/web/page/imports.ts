@@ -7,9 +7,8 @@ const POLL_EVERY_MS = 500
 interface Import {
   id: string
   status: 'queued' | 'running' | 'done' | 'failed'
-  total: number | null
-  imported: number | null
-  skipped: number | null
+  imported: number
+  skipped: number
   error: string | null
 }
 
@@ -80,12 +79,11 @@ function progressOf(id: string): HTMLElement {
     }
   }
 
-  function show({ status, total, imported, skipped, error }: Import): void {
-    const done = (imported ?? 0) + (skipped ?? 0)
-    const counts = `${format(imported)} imported, ${format(skipped)} skipped`
-    if (total) Object.assign(bar, { max: total, value: done })
+  /** How many there will be is known at the end only, so until then the bar says no more than that it goes on. */
+  function show({ status, imported, skipped, error }: Import): void {
+    const counts = `${imported.toLocaleString()} imported, ${skipped.toLocaleString()} skipped`
     if (status === 'done') {
-      Object.assign(bar, { max: 1, value: 1 })
+      bar.value = 1
       sentence.replaceChildren(`Done: ${counts}. `, h('a', { href: '#/' }, 'See your bookmarks'))
     } else if (status === 'failed') {
       bar.remove()
@@ -95,8 +93,4 @@ function progressOf(id: string): HTMLElement {
       sentence.textContent = status === 'queued' ? 'Waiting for a worker …' : `Importing: ${counts} so far …`
     }
   }
-}
-
-function format(count: number | null): string {
-  return (count ?? 0).toLocaleString()
 }

@@ -17,7 +17,7 @@ function show(): void {
   if (!user) return showDoor()
   const [, place, id] = location.hash.split('/')
   if (place === 'imports') main.replaceChildren(importsView(id))
-  else if (place === 'account') main.replaceChildren(accountView())
+  else if (place === 'account') main.replaceChildren(accountView(user))
   else main.replaceChildren(bookmarksView())
   showHeader(place ? `#/${place}` : '#/')
 }
@@ -32,7 +32,7 @@ function showHeader(here: string): void {
       ? [
           h('nav', { 'aria-label': 'Places' }, ...links),
           h('span', { className: 'quiet who' }, user.email),
-          h('button', { type: 'button', onclick: signOut }, 'Sign out'),
+          h('button', { type: 'button', className: 'link', onclick: signOut }, 'Sign out'),
         ]
       : []),
   )
@@ -42,6 +42,7 @@ function showDoor(notice?: string): void {
   user = null
   showHeader('')
   main.replaceChildren(signInView(enter, notice))
+  main.querySelector('input')?.focus()
 }
 
 function enter(next: User): void {
@@ -53,6 +54,7 @@ function enter(next: User): void {
 async function signOut(): Promise<void> {
   try {
     await call('POST', '/api/accounts/sign-out')
+    history.replaceState(null, '', '#/')
     showDoor('You are signed out.')
   } catch (error) {
     // Still signed in: the one thing that must not look done when it is not.

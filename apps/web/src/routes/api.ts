@@ -6,20 +6,20 @@ import { endToEnd, hasBody, headersForService } from '../headers.ts'
 import type { UpstreamProcess } from '../upstream-process.ts'
 import type { Upstreams } from '../upstreams.ts'
 
-const PathRejected = createError('PATH_REJECTED', 'This path can be read in more than one way', 400)
-const RequestRejected = createError('REQUEST_REJECTED', 'This request cannot be passed on: %s', 400)
-const ServiceUnknown = createError('SERVICE_UNKNOWN', 'No service answers this path', 404)
+const PathRejected = createError('PATH_REJECTED', 'This path can be read in more than one way.', 400)
+const RequestRejected = createError('REQUEST_REJECTED', 'This request cannot be passed on: %s.', 400)
+const ServiceUnknown = createError('SERVICE_UNKNOWN', 'No service answers this path.', 404)
 const ServiceUnavailable = createError(
   'SERVICE_UNAVAILABLE',
-  'No process of this service can be reached',
+  'No process of this service can be reached.',
   503,
 )
 const ServiceBroke = createError(
   'SERVICE_BROKE_OFF',
-  'The service broke off before it had answered; whether it did what was asked is not known',
+  'The service broke off before it had answered; whether it did what was asked is not known.',
   502,
 )
-const ServiceTimeout = createError('SERVICE_TIMEOUT', 'The service did not answer in time', 504)
+const ServiceTimeout = createError('SERVICE_TIMEOUT', 'The service did not answer in time.', 504)
 
 /**
  * What another router could take for another path than ours does: empty segments, `.` and `..`, a backslash, and

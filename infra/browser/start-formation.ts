@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { freePort } from '../../packages/testing/src/free-port.ts'
+import { startPostgres } from '../../packages/testing/src/start-postgres.ts'
+import { startProcess, type NodeProcess } from '../../packages/testing/src/start-process.ts'
+import { startRedis } from '../../packages/testing/src/start-redis.ts'
+import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const PROCESSES_OF_EACH = 2
+
+/** Everything that runs, on servers and ports of its own, so that it disturbs no `pnpm dev`. */
+export interface RunningFormation extends AsyncDisposable {
+  url: string
+  processes: NodeProcess[]
+}
+
+/** Starts two processes of every type in the formation, one edge before them, and what they need behind them. */
+export async function startFormation(): Promise<RunningFormation> {
+  await using starting = new AsyncDisposableStack()
+  const formation = readFormation(ROOT)
+  const door = frontDoor(formation)!
+  const doorPort = await freePort()
+  const [postgres, redis] = await Promise.all([startPostgres(), startRedis()])
+  starting.use(postgres)
+  if (redis) starting.use(redis)
+  const env = {
+    NODE_ENV: 'development',
+    LOG_LEVEL: 'warn',
+    PUBLIC_ORIGIN: `http://localhost:${doorPort}`,
+    DATABASE_URL: postgres.url,
+    SESSION_STORE_URL: redis?.url ?? postgres.url,
+    SESSION_SECRETS: randomBytes(32).toString('base64url'),
+    UPSTREAM_PROBE_MS: '100',
+    DRAIN_MS: '150',
+  }
+
+  async function start(
+    type: ProcessType,
+    n: number,
+    more: Record<string, string> = {},
+  ): Promise<NodeProcess> {
+    const name = `${type.name}.${n}`
+    return starting.use(
+      await startProcess({
+        name,
+        cwd: join(ROOT, type.app),
+        entry: type.entry,
+        env: { ...env, ...more, PROCESS_NAME: name },
+        onLine: (line) => line.includes('"level":"error"') && console.error(name, line),
+      }),
+    )
+  }
+
+  for (const type of formation.release) {
+    const running = await start(type, 1)
+    const { code } = await running.exited
+    if (code !== 0) throw new Error(`${type.name} failed:\n${running.output()}`)
+  }
+
+  const started = new Map<ProcessType, NodeProcess[]>()
+  for (const type of formation.running) {
+    if (type === door) continue
+    started.set(type, [])
+    for (let n = 1; n <= PROCESSES_OF_EACH; n++) started.get(type)!.push(await start(type, n))
+  }
+  const services = [...started.values()].flat()
+  const urlsOf = (type: ProcessType): string[] => started.get(type)!.map(({ url }) => url)
+  const edge = await start(door, 1, { PORT: `${doorPort}`, UPSTREAMS: upstreams(formation, urlsOf) })
+  await Promise.all([...services, edge].map(({ ready }) => ready))
+
+  const resources = starting.move()
+  return {
+    url: env.PUBLIC_ORIGIN,
+    processes: [...services, edge],
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}

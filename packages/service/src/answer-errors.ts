@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { ConnectionError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import * as errors from './errors.ts'
 import { PROBLEM_TYPE, toProblem, type Answerable, type Problem } from './problem.ts'
@@ -76,7 +77,16 @@ export function answerConnectionError(error: ConnectionError, socket: Socket): v
     socket.destroy()
     return
   }
-  const problem = toProblem(new (connectionErrors[error.code] ?? errors.RequestMalformed)())
+  writeProblem(socket, new (connectionErrors[error.code] ?? errors.RequestMalformed)())
+}
+
+/** A request to be a tunnel, which Node hands over as a bare socket as well. */
+export function refuseTunnel(_request: unknown, socket: Duplex): void {
+  writeProblem(socket, new errors.MethodNotAllowed())
+}
+
+function writeProblem(socket: Duplex, error: Error): void {
+  const problem = toProblem(error)
   const body = JSON.stringify(problem)
   socket.end(
     [

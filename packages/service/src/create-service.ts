@@ -7,7 +7,7 @@ import fastify, {
   type FastifyTypeProvider,
 } from 'fastify'
 import type { Static, TSchema } from 'typebox'
-import { answerConnectionError, answerErrorPastHooks, answerErrors } from './answer-errors.ts'
+import { answerConnectionError, answerErrorPastHooks, answerErrors, refuseTunnel } from './answer-errors.ts'
 import { compileValidator } from './compile-validator.ts'
 import { RequestMalformed } from './errors.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
@@ -123,6 +123,7 @@ export function createService({ name, env, checks = {}, ...options }: ServiceOpt
 
   // Node would answer 417 on its own, with no body. An expectation that nobody knows may as well be ignored.
   app.server.on('checkExpectation', app.routing)
+  app.server.on('connect', refuseTunnel)
 
   answerErrors(app)
   answerProbes(app, {

@@ -244,6 +244,16 @@ test.each([
   expect(JSON.parse(answer.body)).toMatchObject({ code: 'REQUEST_MALFORMED' })
 })
 
+test('a request to be a tunnel is refused as a problem', async () => {
+  const answer = await sendRaw(
+    port,
+    'CONNECT elsewhere.example:443 HTTP/1.1\r\nhost: elsewhere.example\r\n\r\n',
+  )
+
+  expect(answer.status).toBe(405)
+  expect(JSON.parse(answer.body)).toMatchObject({ code: 'METHOD_NOT_ALLOWED' })
+})
+
 test('an expectation that nobody knows is ignored', async () => {
   expect(await send('GET /items/1', 'expect: a-miracle\r\n')).toMatchObject({ status: 200, body: 'found' })
 })

@@ -1,0 +1,71 @@
+import { watch } from 'node:fs'
+import { join, relative } from 'node:path'
+import { readFormation, type Formation } from '../formation.ts'
+import { findSyntaxError } from './find-syntax-error.ts'
+import type { Printer } from './print.ts'
+import type { Supervisor } from './supervisor.ts'
+import { watchFolders } from './watch-folders.ts'
+
+interface EditsOptions {
+  root: string
+  /** As it runs now. */
+  formation: Formation
+  supervisor: Supervisor
+  print: Printer
+  /** Makes again what is made from sources that have changed. */
+  makeFor(formation: Formation): Promise<void>
+  release(formation: Formation): Promise<void>
+}
+
+/** Does what an edit asks for: make again, release again, start, stop, restart. */
+export function followEdits(options: EditsOptions): Disposable {
+  const { root, supervisor, print, makeFor, release } = options
+  // What has changed since the files could last be read; all of it counts once they can be.
+  let pending = new Set<string>()
+  let known = JSON.stringify(options.formation)
+
+  async function onChange(changed: ReadonlySet<string>): Promise<void> {
+    pending = new Set([...pending, ...changed])
+    try {
+      await follow(pending)
+      pending = new Set()
+    } catch (error) {
+      print.warn((error as Error).message)
+    }
+  }
+
+  async function follow(paths: ReadonlySet<string>): Promise<void> {
+    for (const path of paths) {
+      const problem = supervisor.isImported(path) && findSyntaxError(path)
+      if (problem)
+        throw new Error(`${relative(root, path)}: ${problem}\nEverything goes on with the code from before.`)
+    }
+    const names = [...paths].map((path) => relative(root, path))
+    const formation = readFormation(root)
+    await makeFor(formation)
+    const isOther = known !== JSON.stringify(formation)
+    if (isOther || names.some((name) => name.startsWith('packages/database/migrations/'))) {
+      await release(formation)
+    }
+    known = JSON.stringify(formation)
+    for (const problem of await supervisor.follow(formation, { paths, name: shortly(names) }))
+      print.warn(problem)
+    if (isOther) print.table(supervisor.rows())
+  }
+
+  const lockfile = watch(root, (_event, name) => {
+    if (name === 'pnpm-lock.yaml')
+      print.say('pnpm-lock.yaml changed: start pnpm dev again, which installs what it asks for.')
+  })
+  const sources = watchFolders([join(root, 'apps'), join(root, 'packages')], onChange)
+  return {
+    [Symbol.dispose]() {
+      sources[Symbol.dispose]()
+      lockfile.close()
+    },
+  }
+}
+
+function shortly(names: string[]): string {
+  return names.length > 2 ? `${names.length} files` : names.join(', ')
+}

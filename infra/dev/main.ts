@@ -1,0 +1,94 @@
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { Supervisor } from './supervisor.ts'
+
+const HELP = `pnpm dev [type...] [--each N] [--inspect type]
+
+Runs everything on this machine: Postgres and a session store, the migrations, one process of the public edge on
+http://localhost:3000, and two of every other process type. An edit restarts those who import the file.
+
+  type              these process types only, and the public edge
+  --each N          N processes of each type instead of two
+  --inspect type    a debugger on the first process of this type; may be given again
+
+  PORT=3001             another port
+  DATABASE_URL=...      a Postgres of yours, instead of the embedded one in .dev/postgres
+  SESSION_STORE_URL=... a session store of yours, instead of a private Redis or that Postgres
+`
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const options = readArguments()
+
+// Starting is mostly compiling: what was compiled once is kept for us and for every process we start.
+enableCompileCache(join(root, '.dev/compile-cache'))
+const { createPrinter } = await import('./print.ts')
+const { runDevelopment } = await import('./run-development.ts')
+const { watchParents } = await import('./watch-parents.ts')
+
+const print = createPrinter(process.stdout)
+const running = new AsyncDisposableStack()
+let supervisor: Supervisor | undefined
+let stoppingSince: number | undefined
+
+/** Puts everything away, in good order. Whatever is left then is tethered to us, and ends when we do. */
+async function stop(exitCode: number): Promise<void> {
+  if (stoppingSince !== undefined) return
+  stoppingSince = performance.now()
+  await running.disposeAsync().catch((error: Error) => print.warn(error.message))
+  process.exit(exitCode)
+}
+
+function interrupt(): void {
+  // A person's second Ctrl-C; not the same one again, which the commands that started us may pass on.
+  if (stoppingSince !== undefined && performance.now() - stoppingSince > 300) {
+    supervisor?.kill()
+    process.exit(130)
+  }
+  void stop(0)
+}
+
+process.on('SIGINT', interrupt)
+process.on('SIGTERM', () => void stop(0))
+process.on('SIGHUP', () => void stop(0))
+// The terminal is closed: there is nobody to tell, and we still have things to put away.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+watchParents(() => void stop(0))
+
+try {
+  supervisor = await runDevelopment({ root, print, port: readPort(), ...options }, running)
+} catch (error) {
+  if (stoppingSince === undefined) print.warn((error as Error).message)
+  await stop(1)
+}
+
+function readArguments(): { only: string[]; each: number; inspected: string[] } {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        each: { type: 'string', default: '2' },
+        inspect: { type: 'string', multiple: true, default: [] },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    if (values.help) {
+      process.stdout.write(HELP)
+      process.exit()
+    }
+    if (!/^[1-9]\d?$/.test(values.each))
+      throw new Error(`--each ${values.each}: expected a number from 1 to 99`)
+    return { only: positionals, each: Number(values.each), inspected: values.inspect }
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${HELP}`)
+    process.exit(1)
+  }
+}
+
+function readPort(): number {
+  const port = process.env.PORT || '3000'
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new Error(`PORT=${port}: expected a port`)
+  return Number(port)
+}

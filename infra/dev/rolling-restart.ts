@@ -1,0 +1,76 @@
+import type { Place } from './place.ts'
+import type { Printer } from './print.ts'
+
+/** Two processes that start share two cores: more at once would only keep the first from being ready. */
+const AT_ONCE = 2
+
+/** The places of one process type. */
+export interface Crew {
+  readonly places: readonly Place[]
+}
+
+/** Restarts places, never two of a crew at once, so that the others go on answering. */
+export interface RollingRestart {
+  /** Adds places to those that wait for their turn. Who is starting just now gets another turn. */
+  restart(places: readonly Place[], why: string): void
+}
+
+/** @param crews in the order of their turns; within a crew, whoever does not run comes first */
+export function createRollingRestart(crews: () => readonly Crew[], print: Printer): RollingRestart {
+  const waiting = new Set<Place>()
+  const busy = new Set<Crew>()
+  let reason = ''
+  let startedAt = 0
+  let done: string[] = []
+
+  function restart(places: readonly Place[], why: string): void {
+    if (places.length === 0) return
+    for (const place of places) waiting.add(place)
+    if (busy.size === 0) done = []
+    reason = why
+    startedAt = performance.now()
+    takeTurns()
+  }
+
+  function takeTurns(): void {
+    while (busy.size < AT_ONCE) {
+      const turn = nextTurn()
+      if (!turn) break
+      const { crew, place } = turn
+      busy.add(crew)
+      waiting.delete(place)
+      void replace(crew, place).then(() => {
+        busy.delete(crew)
+        takeTurns()
+      })
+    }
+    if (busy.size > 0 || done.length === 0) return
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+    print.say(`${reason}: restarted ${done.sort().join(', ')} in ${seconds} s`)
+    done = []
+  }
+
+  /** The first places of all crews before the second ones: the sooner there is an answer from each type. */
+  function nextTurn(): { crew: Crew; place: Place } | undefined {
+    return crews()
+      .filter((crew) => !busy.has(crew))
+      .flatMap((crew) => crew.places.map((place, i) => ({ crew, place, turn: place.pid ? i + 1 : 0 })))
+      .filter(({ place }) => waiting.has(place))
+      .sort((a, b) => a.turn - b.turn)[0]
+  }
+
+  async function replace(crew: Crew, place: Place): Promise<void> {
+    const problem = await place.start()
+    if (!problem) {
+      done.push(place.name)
+      return
+    }
+    // The others stay with the code they have until the next save, so that somebody answers.
+    const others = crew.places.filter((other) => other !== place && other.pid !== undefined)
+    for (const other of others) waiting.delete(other)
+    const names = others.map(({ name }) => name).join(' and ')
+    print.warn(names ? `${problem} Until then ${names} runs the code from before.` : problem)
+  }
+
+  return { restart }
+}

@@ -1,0 +1,88 @@
+import { join } from 'node:path'
+import { startProcess } from '@repo/testing/start-process'
+import { readFormation, type Formation, type ProcessType } from '../formation.ts'
+import { assertPortIsFree } from './assert-port-is-free.ts'
+import { openBackingServices } from './backing-services.ts'
+import { claimClone } from './claim-clone.ts'
+import { followEdits } from './follow-edits.ts'
+import { make, productsOf } from './make.ts'
+import { createSupervisor, type Supervisor, type SupervisorOptions } from './supervisor.ts'
+
+export type DevelopmentOptions = Omit<SupervisorOptions, 'environmentOf'>
+
+/**
+ * Starts what the formation says, and goes on following it. In order: the backing services, what processes are made
+ * from, the release processes, all others.
+ *
+ * @param running takes up what is to be disposed of at the end, piece by piece, so that it may end half-way
+ */
+export async function runDevelopment(
+  options: DevelopmentOptions,
+  running: AsyncDisposableStack,
+): Promise<Supervisor> {
+  const { root, port, print } = options
+  running.use(await claimClone(root, `http://localhost:${port} (pid ${process.pid})`))
+  await assertPortIsFree(port)
+  const formation = readFormation(root)
+  assertKnown([...options.only, ...options.inspected], formation)
+
+  const [stores] = await Promise.all([
+    openBackingServices(root, process.env, print.say).then((opened) => running.use(opened)),
+    makeFor(formation),
+  ])
+  await release(formation)
+
+  const supervisor = createSupervisor({ ...options, environmentOf })
+  running.defer(() => supervisor.stop())
+  const problems = await supervisor.follow(formation)
+  // A person mends and saves; a script is better told.
+  if (problems.length > 0 && !print.isTerminal) throw new Error(problems.join('\n'))
+  for (const problem of problems) print.warn(problem)
+  running.use(followEdits({ root, formation, supervisor, print, makeFor, release }))
+
+  print.table([...supervisor.rows(), ...stores.running])
+  print.say(`ready in ${(performance.now() / 1000).toFixed(1)} s: http://localhost:${port}`)
+  return supervisor
+
+  async function makeFor(formation: Formation): Promise<void> {
+    await Promise.all(productsOf(root, formation).map((product) => make(root, product)))
+  }
+
+  async function release({ release }: Formation): Promise<void> {
+    for (const type of release) {
+      const { name, app, entry } = type
+      const onLine = (line: string): void => print.log(name, line)
+      const process = await startProcess({
+        name,
+        cwd: join(root, app),
+        entry,
+        env: environmentOf(type),
+        onLine,
+      })
+      const { code, signal } = await process.exited
+      if (code !== 0) throw new Error(`${name} failed (${signal ?? `exit code ${code}`}), as it says above.`)
+    }
+  }
+
+  function environmentOf({ needs }: ProcessType): Record<string, string | undefined> {
+    return {
+      // The edge looks ten times a second who is there, so that a process may go as soon as it has said so.
+      UPSTREAM_PROBE_MS: '100',
+      DRAIN_MS: '150',
+      SHUTDOWN_DEADLINE_MS: '4000',
+      HOST: '127.0.0.1',
+      PUBLIC_ORIGIN: `http://localhost:${port}`,
+      ...process.env,
+      NODE_ENV: 'development',
+      NODE_COMPILE_CACHE: join(root, '.dev/compile-cache'),
+      ...Object.assign({}, ...needs.map((need) => stores.environment[need])),
+    }
+  }
+}
+
+function assertKnown(asked: string[], { running }: Formation): void {
+  const names = running.map(({ name }) => name)
+  const unknown = asked.filter((name) => !names.includes(name))
+  if (unknown.length === 0) return
+  throw new Error(`There is no process type ${unknown.join(', ')}. There are ${names.join(', ')}.`)
+}

@@ -1,0 +1,151 @@
+import { join } from 'node:path'
+import { freePort } from '@repo/testing/free-port'
+import { frontDoor, upstreams, type Formation, type ProcessType } from '../formation.ts'
+import { openPlace, type Place } from './place.ts'
+import type { Printer, Row } from './print.ts'
+import { createRollingRestart, type Crew as Places } from './rolling-restart.ts'
+
+/** Where a service is that was not asked for: the edge finds nobody there, and says so. */
+const NOBODY = 'http://127.0.0.1:1'
+
+export interface SupervisorOptions {
+  root: string
+  /** Process types to run, beside the front door; all of them when empty. */
+  only: readonly string[]
+  /** Processes of each type; of the front door there is one. */
+  each: number
+  /** Process types whose first process gets a debugger. */
+  inspected: readonly string[]
+  /** The front door's. */
+  port: number
+  environmentOf(type: ProcessType): Record<string, string | undefined>
+  print: Printer
+}
+
+/** Files that have changed, and how to call them in a sentence. */
+export interface Edit {
+  paths: ReadonlySet<string>
+  name: string
+}
+
+/** Runs so many processes of each type of a formation. */
+export interface Supervisor {
+  /**
+   * Starts what is new, stops what is gone, and restarts, one after the other, who is declared otherwise, who imports
+   * an edited file, and who does not run.
+   *
+   * @returns why a new one is not ready, a sentence for each
+   */
+  follow(formation: Formation, edit?: Edit): Promise<string[]>
+  /** Whether any process imports this file. */
+  isImported(path: string): boolean
+  rows(): Row[]
+  stop(): Promise<void>
+  /** Ends everybody at once. */
+  kill(): void
+}
+
+interface Crew extends Places {
+  type: ProcessType
+}
+
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const { root, only, each, inspected, port, environmentOf, print } = options
+  const crews = new Map<string, Crew>()
+  const rolling = createRollingRestart(inTurn, print)
+  let formation: Formation = { release: [], running: [] }
+
+  async function follow(next: Formation, edit?: Edit): Promise<string[]> {
+    const upstreamsBefore = upstreamsNow()
+    formation = next
+    const names = next.running.filter(isWanted).map(({ name }) => name)
+    const gone = [...crews].filter(([name]) => !names.includes(name))
+    for (const [name] of gone) crews.delete(name)
+    const stale = everybody().filter((place) => edit && isTouched(place, edit))
+    const added: Place[] = []
+
+    for (const type of next.running.filter(isWanted)) {
+      const crew = crews.get(type.name)
+      if (!crew) added.push(...(await open(type)))
+      else if (JSON.stringify(crew.type) !== JSON.stringify(type)) {
+        crew.type = type
+        stale.push(...crew.places)
+      }
+    }
+    // The edge last: by the time it hears of a new service, the service is there.
+    const problems = await Promise.all(added.map((place) => place.start()))
+    const door = crews.get(frontDoor(next)?.name ?? '')?.places ?? []
+    if (upstreamsBefore !== upstreamsNow()) stale.push(...door.filter((place) => !added.includes(place)))
+    rolling.restart(stale, edit?.name ?? 'The formation')
+    await Promise.all(gone.flatMap(([, { places }]) => places.map((place) => place.stop())))
+    return problems.filter((problem) => problem !== undefined)
+  }
+
+  async function open(type: ProcessType): Promise<readonly Place[]> {
+    const count = isFrontDoor(type) ? 1 : each
+    const numbers = Array.from({ length: count }, (_, i) => i + 1)
+    const crew: Crew = { type, places: await Promise.all(numbers.map(openNumbered)) }
+    crews.set(type.name, crew)
+    return crew.places
+
+    async function openNumbered(n: number): Promise<Place> {
+      const name = `${type.name}.${n}`
+      const isInspected = n === 1 && inspected.includes(type.name)
+      const nodeArgs = isInspected ? [`--inspect=127.0.0.1:${await freePort()}`] : []
+      return openPlace({
+        name,
+        port: isFrontDoor(type) ? port : await freePort(),
+        program: () => ({
+          nodeArgs,
+          cwd: join(root, crew.type.app),
+          entry: crew.type.entry,
+          env: envOf(crew.type),
+        }),
+        onLine: (line) => print.log(name, line),
+        onTrouble: print.warn,
+      })
+    }
+  }
+
+  function envOf(type: ProcessType): Record<string, string | undefined> {
+    return isFrontDoor(type) ? { ...environmentOf(type), UPSTREAMS: upstreamsNow() } : environmentOf(type)
+  }
+
+  function upstreamsNow(): string {
+    return upstreams(formation, ({ name }) => crews.get(name)?.places.map(({ url }) => url) ?? [NOBODY])
+  }
+
+  function isFrontDoor({ name }: ProcessType): boolean {
+    return name === frontDoor(formation)?.name
+  }
+
+  function isWanted(type: ProcessType): boolean {
+    return only.length === 0 || only.includes(type.name) || isFrontDoor(type)
+  }
+
+  /** Services, then workers, then the front door: it has one place, and while that restarts nobody is answered. */
+  function inTurn(): Crew[] {
+    const turn = ({ type }: Crew): number => (isFrontDoor(type) ? 2 : type.route ? 0 : 1)
+    return [...crews.values()].sort((a, b) => turn(a) - turn(b))
+  }
+
+  function everybody(): Place[] {
+    return [...crews.values()].flatMap(({ places }) => places)
+  }
+
+  return {
+    follow,
+    isImported: (path) => everybody().some((place) => place.imports(path)),
+    rows: () => everybody().map(({ name, url, pid }) => ({ name, url, pid })),
+    async stop() {
+      await Promise.all(everybody().map((place) => place.stop()))
+    },
+    kill() {
+      for (const place of everybody()) place.kill()
+    },
+  }
+}
+
+function isTouched(place: Place, { paths }: Edit): boolean {
+  return place.pid === undefined || [...paths].some((path) => place.imports(path))
+}

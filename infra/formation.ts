@@ -1,0 +1,172 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Type, type Static } from 'typebox'
+import { Errors } from 'typebox/value'
+
+/** One entry of `processes` in an app's package.json, under the name of the process type. */
+const Declaration = Type.Object(
+  {
+    entry: Type.String({
+      pattern: '^src/.+\\.ts$',
+      description: 'The file Node runs, from the folder of the app, as src/server.ts.',
+    }),
+    route: Type.Optional(
+      Type.String({
+        pattern: '^/([a-z0-9-]+(/[a-z0-9-]+)*)?$',
+        description:
+          'The paths it answers, as /api/orders; / is the public edge. Without one it is a worker.',
+      }),
+    ),
+    needs: Type.Optional(
+      Type.Array(Type.Union([Type.Literal('database'), Type.Literal('session')]), {
+        uniqueItems: true,
+        description:
+          'What it is attached to: database (DATABASE_URL), session (SESSION_STORE_URL, SESSION_SECRETS).',
+      }),
+    ),
+    page: Type.Optional(
+      Type.String({
+        pattern: '^[a-z0-9-]+$',
+        description: "The folder of the page it serves, which the app's `build` script builds.",
+      }),
+    ),
+    release: Type.Optional(
+      Type.Boolean({
+        description: 'It runs once for a release, to its end, before any of the others starts.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+/** What `database` or `session` stands for in `needs`. */
+export type Need = 'database' | 'session'
+
+/** One process type: a program that is started, scaled and stopped apart from all others. */
+export interface ProcessType extends Omit<Static<typeof Declaration>, 'needs' | 'release'> {
+  /** Unique in the formation; also its host name in a network of containers. */
+  readonly name: string
+  /** The folder of its app, from the root of the repository on, as `apps/orders`. */
+  readonly app: string
+  readonly needs: readonly Need[]
+}
+
+/** THE list of process types, each half sorted by name. */
+export interface Formation {
+  /** Run once, in this order, before the others start. */
+  readonly release: readonly ProcessType[]
+  readonly running: readonly ProcessType[]
+}
+
+/** Says everything that is wrong with the declarations, one line for each. */
+export class FormationError extends Error {
+  override readonly name = 'FormationError'
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.problems = problems
+  }
+}
+
+// Also a DNS label, an image's name and the prefix of a log line.
+const NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/
+
+/**
+ * Reads what each app declares in the `processes` of its own package.json. Development, Procfile, compose, manifests
+ * and the edge's upstreams are all derived from this list, so that adding a service is adding a folder.
+ *
+ * @throws {FormationError} naming file, process and field
+ */
+export function readFormation(root: string): Formation {
+  const problems: string[] = []
+  const release: ProcessType[] = []
+  const running: ProcessType[] = []
+
+  for (const app of listApps(root)) {
+    const file = `${app}/package.json`
+    for (const [name, declaration] of Object.entries(readProcesses(root, file, problems))) {
+      const where = `${file}: processes.${name}`
+      const found = declarationProblems(root, app, name, declaration)
+      problems.push(...found.map((problem) => `${where}${problem}`))
+      if (found.length > 0) continue
+      const { release: isRelease, needs = [], ...rest } = declaration as Static<typeof Declaration>
+      const list = isRelease ? release : running
+      list.push({ ...rest, name, app, needs })
+    }
+  }
+
+  const all = [...release, ...running]
+  problems.push(...sharedValues(all, 'name'), ...sharedValues(all, 'route'))
+  if (problems.length > 0) throw new FormationError(problems)
+  return { release: release.sort(byName), running: running.sort(byName) }
+}
+
+/** The public edge: the process type that answers every path no other one claims. */
+export function frontDoor(formation: Formation): ProcessType | undefined {
+  return formation.running.find(({ route }) => route === '/')
+}
+
+/**
+ * The edge's variable UPSTREAMS: which process types answer which paths, and where.
+ *
+ * @param urlsOf the base URLs of a type's processes; several are written with `|`
+ */
+export function upstreams(formation: Formation, urlsOf: (type: ProcessType) => readonly string[]): string {
+  return formation.running
+    .filter(({ route }) => route !== undefined && route !== '/')
+    .map((type) => `${type.route}=${urlsOf(type).join('|')}`)
+    .join(',')
+}
+
+function listApps(root: string): string[] {
+  return readdirSync(join(root, 'apps'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(root, 'apps', entry.name, 'package.json')))
+    .map((entry) => `apps/${entry.name}`)
+    .sort()
+}
+
+function readProcesses(root: string, file: string, problems: string[]): Record<string, unknown> {
+  try {
+    const { processes = {} } = JSON.parse(readFileSync(join(root, file), 'utf8')) as { processes?: unknown }
+    if (typeof processes === 'object' && processes !== null && !Array.isArray(processes)) {
+      return processes as Record<string, unknown>
+    }
+    problems.push(`${file}: processes must be an object of name and declaration`)
+  } catch (error) {
+    problems.push(`${file}: ${(error as Error).message}`)
+  }
+  return {}
+}
+
+function declarationProblems(root: string, app: string, name: string, declaration: unknown): string[] {
+  const problems = [...Errors(Declaration, declaration)].map(({ instancePath, message, params }) => {
+    const field = instancePath.replaceAll('/', '.')
+    const unknown = 'additionalProperties' in params ? ` (${String(params.additionalProperties)})` : ''
+    return `${field} ${message}${unknown}`
+  })
+  if (!NAME.test(name))
+    problems.push(' must be lower case letters, digits and hyphens, and start with a letter')
+  if (problems.length > 0) return problems
+  const { entry, page, route, release } = declaration as Static<typeof Declaration>
+  if (!existsSync(join(root, app, entry))) problems.push(`.entry names ${entry}, which is not there`)
+  if (page && !existsSync(join(root, app, page))) problems.push(`.page names ${page}, which is not there`)
+  if (release && route) problems.push('.route: a release process runs to its end and answers nothing')
+  return problems
+}
+
+function sharedValues(types: readonly ProcessType[], field: 'name' | 'route'): string[] {
+  const groups = Map.groupBy(
+    types.filter((type) => type[field] !== undefined),
+    (type) => type[field],
+  )
+  return [...groups]
+    .filter(([, group]) => group.length > 1)
+    .map(([value, group]) => {
+      const files = group.map(({ app, name }) => `${app}/package.json: processes.${name}`)
+      return `${files.join(' and ')} have the same ${field} ${value}`
+    })
+}
+
+function byName(a: ProcessType, b: ProcessType): number {
+  return a.name < b.name ? -1 : 1
+}

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
-import { createService, type Checks, type Service } from '../src/index.ts'
+import createError from '@fastify/error'
+import { createService, problemResponses, type Checks, type Service } from '../src/index.ts'
 import { testEnv } from './test-env.ts'
 
 const config = { access: 'public' } as const
@@ -158,4 +159,23 @@ test('the OpenAPI document tells every route by its schemas, and no probe', asyn
     ],
     responses: { 200: { content: { 'application/json': { schema: { required: ['total'] } } } } },
   })
+})
+
+test('the OpenAPI document tells the errors that a route says it throws, and they are still answered as problems', async () => {
+  const ThingTaken = createError('THING_TAKEN', 'There is such a thing already.', 409)
+  const app = build()
+  const response = { 201: Type.Object({ id: Type.String() }), ...problemResponses(ThingTaken) }
+  app.post('/things', { config, schema: { response } }, async () => {
+    throw new ThingTaken()
+  })
+  const document = (await app.inject('/openapi.json')).json()
+  const answer = await app.inject({ method: 'POST', url: '/things' })
+
+  expect(document.paths['/things'].post.responses['409']).toMatchObject({
+    description: '`THING_TAKEN`: There is such a thing already.',
+    content: {
+      'application/problem+json': { schema: { required: expect.arrayContaining(['code', 'detail']) } },
+    },
+  })
+  expect(answer.json()).toMatchObject({ status: 409, code: 'THING_TAKEN', requestId: expect.any(String) })
 })

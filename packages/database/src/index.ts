@@ -1,5 +1,4 @@
-export { databaseEnv } from './environment.ts'
-export { openDatabase, type Database, type Transaction } from './open-database.ts'
+export { databaseEnv, openDatabase, type Database, type Transaction } from './open-database.ts'
 export { Prisma } from './generated/client.ts'
 export type {
   Bookmark,

@@ -1,7 +1,16 @@
 import { PrismaPg } from '@prisma/adapter-pg'
+import { Type } from 'typebox'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Prisma, PrismaClient } from './generated/client.ts'
 import { isConnectionLost, openPool, type PoolOptions } from './open-pool.ts'
+
+/** The variables of a process that uses the database. */
+export const databaseEnv = {
+  DATABASE_URL: Type.String({
+    description: 'Postgres: postgres://user:password@host:5432/name',
+    pattern: '^postgres(ql)?://',
+  }),
+}
 
 /** What the callback of `database.$transaction` gets. */
 export type Transaction = Prisma.TransactionClient

@@ -1,26 +1,23 @@
 import { readFile } from 'node:fs/promises'
 import { PrismaPg } from '@prisma/adapter-pg'
 import {
-  ColumnTypeEnum,
   bindMigrationAwareSqlAdapterFactory,
+  ColumnTypeEnum,
+  DriverAdapterError,
   type SqlDriverAdapter,
-  type SqlQuery,
   type SqlMigrationAwareDriverAdapterFactory,
+  type SqlQuery,
 } from '@prisma/driver-adapter-utils'
 import type { SchemaEngine } from '@prisma/schema-engine-wasm'
-import type { Pool, QueryConfig, QueryResult } from 'pg'
+import type { DatabaseError, Pool, QueryConfig, QueryResult } from 'pg'
 
 export type { SchemaEngine }
 
-// Postgres's numbers for the types "char" and text.
-const internalChar = 18
-const text = 25
-
-/** What the engine may hold while it works: one connection to the database, and one to a scratch copy of it. */
-export interface EngineConnections {
+/** What the engine works on. Each pool has one connection, so that what it sets and locks holds for all it asks. */
+export interface EngineDatabases {
   main: Pool
   /** Opens an empty database, which the engine fills with the migrations to see where they lead. */
-  openScratch?: () => Promise<{ pool: Pool; close(): Promise<void> }>
+  openScratch(): Promise<{ pool: Pool; close(): Promise<void> }>
 }
 
 /**
@@ -29,14 +26,13 @@ export interface EngineConnections {
  */
 export async function openSchemaEngine(
   schema: { path: string; content: string }[],
-  { main, openScratch }: EngineConnections,
+  { main, openScratch }: EngineDatabases,
 ): Promise<SchemaEngine> {
   const adapters: SqlMigrationAwareDriverAdapterFactory = {
     provider: 'postgres',
     adapterName: '@prisma/adapter-pg',
     connect: () => adapt(main),
     connectToShadowDb: async () => {
-      if (openScratch === undefined) throw new Error('This use of the schema engine has no scratch database')
       const scratch = await openScratch()
       return Object.assign(await adapt(scratch.pool), { dispose: scratch.close })
     },
@@ -49,38 +45,70 @@ export async function openSchemaEngine(
   )
 }
 
+// Prisma's adapter, but for two things that it does not do for the engine's sake.
 async function adapt(pool: Pool): Promise<SqlDriverAdapter> {
   let internalChars = new Set<number>()
   const query = pool.query.bind(pool) as (config: QueryConfig) => Promise<QueryResult>
-  Object.assign(pool, {
-    query: async (config: QueryConfig) => {
+  const reading = Object.assign(pool, {
+    async query(config: QueryConfig) {
       const result = await query(config)
-      const fields = result.fields ?? []
-      internalChars = new Set(fields.keys().filter((index) => fields[index]?.dataTypeID === internalChar))
-      for (const index of internalChars) fields[index]!.dataTypeID = text
+      internalChars = new Set(
+        result.fields.keys().filter((i) => result.fields[i]?.dataTypeID === internalChar),
+      )
+      for (const i of internalChars) result.fields[i]!.dataTypeID = text
       return result
     },
   })
-  const adapter = await new PrismaPg(pool).connect()
+  const adapter = await new PrismaPg(reading).connect()
   const queryRaw = adapter.queryRaw.bind(adapter)
+
   return Object.assign(adapter, {
-    // The engine reads "char" columns of the system catalogues, which the adapter refuses: it is told that they are
-    // text, and the engine what they are. The engine asks one thing after the other, so they are the last query's.
-    queryRaw: async (query: SqlQuery) => {
-      const result = await queryRaw(query)
-      const columnTypes = result.columnTypes.map((type, index) =>
-        internalChars.has(index) ? ColumnTypeEnum.Character : type,
-      )
-      return { ...result, columnTypes }
+    // The catalogues of Postgres have columns of its internal type "char", which the adapter refuses. So it is told
+    // that they are text, and the engine what they are. They are the last query's: the engine asks one at a time.
+    async queryRaw(question: SqlQuery) {
+      const result = await queryRaw(question)
+      for (const i of internalChars) result.columnTypes[i] = ColumnTypeEnum.Character
+      return result
     },
-    // The adapter's own way cuts a script at every semicolon, also inside a function's body, and commits piece by
-    // piece. Sent whole, Postgres parses it and runs it as one transaction: a migration that fails has changed nothing.
-    executeScript: async (sql: string) => void (await adapter.executeRaw({ sql, args: [], argTypes: [] })),
+    // The adapter cuts a script at every semicolon, also inside a function's body, and commits piece by piece. Sent
+    // whole, it is one transaction, unless it says otherwise itself: a migration that fails has changed nothing.
+    executeScript: (sql: string) =>
+      query({ text: sql }).then(
+        () => {},
+        (error) => rethrow(error, sql),
+      ),
   })
 }
 
-// The package's own entry imports the .wasm file as a module, which Node calls experimental on stderr.
+// Postgres's numbers of the types "char" and text.
+const internalChar = 18
+const text = 25
+
+function rethrow(error: DatabaseError, sql: string): never {
+  const { code, severity, message, detail, column, hint, position } = error
+  if (code === undefined || severity === undefined) throw error
+  const line = position === undefined ? '' : `line ${sql.slice(0, Number(position)).split('\n').length}: `
+  throw new DriverAdapterError({
+    kind: 'postgres',
+    code,
+    severity,
+    message: line + message,
+    detail,
+    column,
+    hint,
+  })
+}
+
 async function loadEngine() {
+  // Where the engine puts its last words before it traps, which says nothing by itself.
+  Object.assign(globalThis, {
+    PRISMA_WASM_PANIC_REGISTRY: {
+      set_message(words: string) {
+        throw new Error(`The schema engine panicked: ${words}`)
+      },
+    },
+  })
+  // The package's own entry imports the .wasm file as a module, which Node calls experimental on stderr.
   const name = '@prisma/schema-engine-wasm/schema_engine_bg'
   const glue = await import('@prisma/schema-engine-wasm/schema_engine_bg')
   const wasm = await readFile(new URL(import.meta.resolve(name).replace(/\.js$/, '.wasm')))

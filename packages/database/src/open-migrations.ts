@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { MigrationList } from '@prisma/schema-engine-wasm'
+import { Pool } from 'pg'
+import { openSchemaEngine, type SchemaEngine } from './schema-engine.ts'
+
+/** Where the migrations and the schema are. A bundle has them beside its own folder, as this package does. */
+export interface Folders {
+  migrations: string
+  schema: string
+}
+
+export const ownFolders: Folders = {
+  migrations: join(import.meta.dirname, '../migrations'),
+  schema: join(import.meta.dirname, '../schema'),
+}
+
+export interface Migrations {
+  engine: SchemaEngine
+  /** The one connection that the engine works on. */
+  main: Pool
+  list: MigrationList
+  schema: { path: string; content: string }[]
+  /** Every migration of the folder, in the order in which they are applied: name and SQL. */
+  scripts: Map<string, string>
+}
+
+/** Something a person has to do something about. Its message says what. */
+export class MigrationError extends Error {
+  override name = 'MigrationError'
+}
+
+export const filters = { externalTables: [], externalEnums: [] }
+
+/** Opens the schema engine on a database and the folders, for as long as `use` takes. */
+export async function withMigrations<T>(
+  url: string,
+  folders: Folders,
+  use: (migrations: Migrations) => Promise<T>,
+): Promise<T> {
+  const schema = await readSchema(folders.schema)
+  const scripts = await readScripts(folders.migrations)
+  const main = openSingle(url)
+  try {
+    const engine = await openSchemaEngine(schema, { main, openScratch: () => openScratch(url) })
+    return await use({ engine, main, schema, scripts, list: toList(folders.migrations, scripts) })
+  } catch (error) {
+    throw error instanceof MigrationError ? error : new MigrationError(withoutTrace(error), { cause: error })
+  } finally {
+    await main.end()
+  }
+}
+
+/** One connection, which lives until the pool ends: what is set and locked on it holds for all that follows. */
+export function openSingle(url: string): Pool {
+  const pool = new Pool({
+    connectionString: url,
+    max: 1,
+    idleTimeoutMillis: 0,
+    connectionTimeoutMillis: 10_000,
+  })
+  // Whoever asks next is told; without a listener the process would end.
+  pool.on('error', () => {})
+  return pool
+}
+
+/** What the engine says, without the places in its own source. */
+export function withoutTrace(error: unknown): string {
+  const [words] = (error as Error).message.split(/\n\s+0: /)
+  return words!.replace(/^external connector error\n(Error querying the database: )?/, '').trim()
+}
+
+async function openScratch(url: string): Promise<{ pool: Pool; close(): Promise<void> }> {
+  const database = `scratch_${randomUUID().replaceAll('-', '')}`
+  const server = openSingle(url)
+  await server.query(`CREATE DATABASE ${database} TEMPLATE template0`)
+  const pool = openSingle(Object.assign(new URL(url), { pathname: `/${database}` }).href)
+  return {
+    pool,
+    async close() {
+      await pool.end()
+      await server.query(`DROP DATABASE ${database} WITH (FORCE)`)
+      await server.end()
+    },
+  }
+}
+
+async function readSchema(folder: string): Promise<Migrations['schema']> {
+  const paths = (await readdir(folder)).filter((name) => name.endsWith('.prisma')).sort()
+  return await Promise.all(
+    paths.map(async (path) => ({ path, content: await readFile(join(folder, path), 'utf8') })),
+  )
+}
+
+async function readScripts(folder: string): Promise<Map<string, string>> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  const scripts = new Map<string, string>()
+  for (const name of names.sort()) {
+    scripts.set(name, await readFile(join(folder, name, 'migration.sql'), 'utf8'))
+  }
+  return scripts
+}
+
+function toList(baseDir: string, scripts: Map<string, string>): MigrationList {
+  return {
+    baseDir,
+    // The engine insists on Prisma's lock file, whose only word is the kind of database.
+    lockfile: { path: 'migration_lock.toml', content: 'provider = "postgresql"' },
+    shadowDbInitScript: '',
+    migrationDirectories: [...scripts].map(([path, value]) => ({
+      path,
+      migrationFile: { path: 'migration.sql', content: { tag: 'ok', value } },
+    })),
+  }
+}

@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
+// Those that take minutes: `pnpm test --long`.
 const longOnes = process.env.TEST_LONG ? [] : ['**/*.long.test.ts']
 
 /** The one configuration of every member's tests: `vitest run --config ../../vitest.config.ts --root .` */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { dropDatabases } from '@repo/testing/create-database'
 import { findProgram } from '@repo/testing/find-program'
 import { pollUntil } from '@repo/testing/poll-until'
 import { startPostgres } from '@repo/testing/start-postgres'
@@ -69,8 +70,10 @@ async function testMembers(): Promise<boolean> {
 
 /** The backing services, once for all members, and what names them in the members' environment. */
 async function startServices(resources: AsyncDisposableStack): Promise<Record<string, string | undefined>> {
-  const env: Record<string, string | undefined> = { TEST_RUN_ID: randomBytes(4).toString('hex') }
-  if (!process.env.DATABASE_URL) env.DATABASE_URL = resources.use(await startPostgres()).url
+  const env: Record<string, string | undefined> = {}
+  process.env.TEST_RUN_ID = randomBytes(4).toString('hex')
+  if (process.env.DATABASE_URL) resources.defer(dropDatabases)
+  else env.DATABASE_URL = resources.use(await startPostgres()).url
   if (!process.env.SESSION_STORE_URL) {
     const redis = await startRedis()
     if (redis) env.SESSION_STORE_URL = resources.use(redis).url

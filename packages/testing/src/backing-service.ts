@@ -54,17 +54,14 @@ export async function runBackingService({ url, launch, check, cleanUp }: Recipe)
   async function signalAll(signal: NodeJS.Signals): Promise<void> {
     // The parent first, so that it cannot start another child in between.
     server.kill(signal)
-    for (const pid of await childrenOf(server.pid)) {
-      try {
-        process.kill(pid, signal)
-      } catch {
-        // It has just ended by itself.
-      }
-    }
+    for (const pid of await childrenOf(server.pid)) send(pid, signal)
   }
 
   async function kill(): Promise<void> {
+    // Asked first, since a dead parent has no children. Frozen ones would never notice that it died.
+    const children = await childrenOf(server.pid)
     server.kill('SIGKILL')
+    for (const pid of children) send(pid, 'SIGKILL')
     await server.exited
   }
 
@@ -90,6 +87,14 @@ export async function runBackingService({ url, launch, check, cleanUp }: Recipe)
       await stop()
       await cleanUp()
     },
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has just ended by itself.
   }
 }
 

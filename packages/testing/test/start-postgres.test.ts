@@ -62,6 +62,14 @@ test('a frozen one answers nobody, on no connection, until it is thawed', async 
   await client.end()
 })
 
+test('a frozen one can be killed, and is back', async () => {
+  await using postgres = await startPostgres()
+  await postgres.freeze()
+  await postgres.kill()
+  await postgres.restart()
+  expect(await query(postgres.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+})
+
 test('a folder that still names a server which is long gone is taken over', async () => {
   const directory = await temporaryFolder()
   const first = await startPostgres({ directory })

@@ -44,6 +44,17 @@ console.table(results)
 if (options.json) console.log(JSON.stringify(results))
 process.exit()
 
+async function kill(worker: ChildProcess): Promise<void> {
+  worker.kill('SIGKILL')
+  if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit')
+}
+
+// The first twenty warm the code up.
+function quantile(values: number[], share: number): number {
+  const sorted = values.slice(20).sort((a, b) => a - b)
+  return Number(sorted[Math.floor(share * (sorted.length - 1))]!.toFixed(1))
+}
+
 async function measure(name: string): Promise<Record<string, number | string>> {
   await using postgres = await startPostgres()
   await using database = openDatabase(postgres.url)
@@ -61,10 +72,6 @@ async function measure(name: string): Promise<Record<string, number | string>> {
     worker.on('message', (message: Omit<Told, 'worker'>) => told.emit('told', { ...message, worker }))
     await next(({ event }) => event === 'ready')
   }
-  const kill = async (worker: ChildProcess): Promise<void> => {
-    worker.kill('SIGKILL')
-    if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit')
-  }
   // Resolves on a message like the one that is described, or to undefined when it does not come in time.
   const next = (isIt: (message: Told) => boolean, withinMs = 120_000): Promise<Told | undefined> =>
     new Promise((resolve) => {
@@ -79,7 +86,9 @@ async function measure(name: string): Promise<Record<string, number | string>> {
       told.on('told', listen)
       giveUp.addEventListener('abort', () => finish())
     })
-  const enqueue = async (payload: Omit<Payload, 'number'> = {}): Promise<{ number: number; committedAt: number }> => {
+  const enqueue = async (
+    payload: Omit<Payload, 'number'> = {},
+  ): Promise<{ number: number; committedAt: number }> => {
     const number = ++lastNumber
     await database.$transaction(async (tx) => {
       await tx.$executeRawUnsafe('INSERT INTO made VALUES ($1)', number)
@@ -100,10 +109,6 @@ async function measure(name: string): Promise<Record<string, number | string>> {
     latencies.push((await started)!.at - committedAt)
     await setTimeout(20)
   }
-  // The first twenty warm the code up.
-  const sorted = (values: number[]): number[] => values.slice(20).sort((a, b) => a - b)
-  const at = (values: number[], share: number): number => Number(sorted(values).at(Math.floor(share * 199))!.toFixed(1))
-
   const perSecond: number[] = []
   for (const processes of [1, 2]) {
     process.stderr.write(`${name}: throughput with ${processes}\n`)
@@ -139,15 +144,18 @@ async function measure(name: string): Promise<Record<string, number | string>> {
   const stalled = next(({ event, number }) => event === 'start' && number === lastNumber)
   await enqueue({ takesMs: 20_000, blocks: true })
   const { number: blocked, worker: blockedWorker } = (await stalled)!
-  const twin = await next((one) => one.event === 'start' && one.number === blocked && one.worker !== blockedWorker, 19_000)
+  const twin = await next(
+    (one) => one.event === 'start' && one.number === blocked && one.worker !== blockedWorker,
+    19_000,
+  )
 
   await Promise.all(workers.splice(0).map(kill))
   await enqueuer.close()
   return {
-    'transaction with enqueue, ms p50': at(transactions, 0.5),
-    'commit to start, ms p50': at(latencies, 0.5),
-    'p95': at(latencies, 0.95),
-    'max': at(latencies, 1),
+    'transaction with enqueue, ms p50': quantile(transactions, 0.5),
+    'commit to start, ms p50': quantile(latencies, 0.5),
+    p95: quantile(latencies, 0.95),
+    max: quantile(latencies, 1),
     'jobs/s, 1 process': perSecond[0]!,
     'jobs/s, 2 processes': perSecond[1]!,
     'kill -9 to next start, s': again ? Number(((again.at - killedAt) / 1000).toFixed(1)) : 'not within 40',

@@ -247,7 +247,7 @@ export const journeys: Record<string, (visit: Visit) => Promise<void>> = {
     await Promise.all(bookmarks.map(({ exited }) => exited))
     await field(page, 'Address').fill('https://example.com/away')
     await submit(page, 'Add')
-    await page.getByText('No process of this service can be reached.').waitFor()
+    await page.getByText('This service cannot be reached right now.').first().waitFor()
     equal(await field(page, 'Address').inputValue(), 'https://example.com/away')
     await picture('11 away')
   },

@@ -4,6 +4,7 @@ import { freePort } from '../../packages/testing/src/free-port.ts'
 import { startPostgres } from '../../packages/testing/src/start-postgres.ts'
 import { startProcess, type NodeProcess } from '../../packages/testing/src/start-process.ts'
 import { startRedis } from '../../packages/testing/src/start-redis.ts'
+import { make, productsOf } from '../dev/make.ts'
 import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -20,6 +21,7 @@ export async function startFormation(): Promise<RunningFormation> {
   await using starting = new AsyncDisposableStack()
   const formation = readFormation(ROOT)
   const door = frontDoor(formation)!
+  await Promise.all(productsOf(ROOT, formation).map((product) => make(ROOT, product)))
   const doorPort = await freePort()
   const [postgres, redis] = await Promise.all([startPostgres(), startRedis()])
   starting.use(postgres)
@@ -47,7 +49,6 @@ export async function startFormation(): Promise<RunningFormation> {
         cwd: join(ROOT, type.app),
         entry: type.entry,
         env: { ...env, ...more, PROCESS_NAME: name },
-        onLine: (line) => line.includes('"level":"error"') && console.error(name, line),
       }),
     )
   }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '@repo/testing/free-port'
-import { pollUntil } from '@repo/testing'
+import { pollUntil, type NodeProcess } from '@repo/testing'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { openHouse, type Fixture, type House } from './start-edge.ts'
 
@@ -31,6 +31,11 @@ async function began(): Promise<string | undefined> {
 async function whoBegan(): Promise<string> {
   await pollUntil('the request has arrived', async () => (await began()) !== undefined)
   return (await began())!
+}
+
+async function killed(running: NodeProcess): Promise<void> {
+  running.kill('SIGKILL')
+  await running.exited
 }
 
 /** Light, steady load until `isOver`, and everything that was not as it should be. */
@@ -79,8 +84,7 @@ test('reads go on without a failure while processes are killed', async () => {
   let isOver = false
   const loading = load(() => isOver, ['read'])
   for (const n of [1, 2]) {
-    pair.processes[n - 1]!.kill('SIGKILL')
-    await pair.processes[n - 1]!.exited
+    await killed(pair.processes[n - 1]!)
     await pair.start(n)
   }
   isOver = true
@@ -88,8 +92,7 @@ test('reads go on without a failure while processes are killed', async () => {
 })
 
 test('a write that nobody has seen yet is tried on the next process', async () => {
-  pair.processes[0]!.kill('SIGKILL')
-  await pair.processes[0]!.exited
+  await killed(pair.processes[0]!)
   const ids = ['1', '2', '3', '4']
   const answers = await Promise.all(ids.map(post))
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
@@ -99,7 +102,7 @@ test('a write that nobody has seen yet is tried on the next process', async () =
 test('a write whose process dies with it is not sent again, and the client hears that its fate is unknown', async () => {
   const slow = fetch(`${edge}/api/pair/slow?ms=20000`, { method: 'POST' })
   const who = await whoBegan()
-  pair.processes.find(({ name }) => who === `${name} began`)!.kill('SIGKILL')
+  await killed(pair.processes.find(({ name }) => who === `${name} began`)!)
 
   const response = await slow
   expect(response.status).toBe(502)
@@ -111,7 +114,7 @@ test('a write whose process dies with it is not sent again, and the client hears
 test('a read whose process dies with it is asked for again', async () => {
   const slow = fetch(`${edge}/api/pair/slow?ms=300`)
   const who = await whoBegan()
-  pair.processes.find(({ name }) => who === `${name} began`)!.kill('SIGKILL')
+  await killed(pair.processes.find(({ name }) => who === `${name} began`)!)
   expect((await slow).status).toBe(200)
   expect(await pair.done()).toHaveLength(2)
 })

@@ -11,7 +11,7 @@ const RequestRejected = createError('REQUEST_REJECTED', 'This request cannot be 
 const ServiceUnknown = createError('SERVICE_UNKNOWN', 'No service answers this path.', 404)
 const ServiceUnavailable = createError(
   'SERVICE_UNAVAILABLE',
-  'No process of this service can be reached.',
+  'This service cannot be reached right now. Try again in a moment.',
   503,
 )
 const ServiceBroke = createError(

@@ -16,7 +16,8 @@ export interface UpstreamRequest {
 export interface Answer {
   statusCode: number
   headers: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
-  body: Buffer | Readable
+  /** Whole when it is small; null when there is none. */
+  body: Buffer | Readable | null
 }
 
 /** There is no answer, or not the whole of a small one. */
@@ -104,7 +105,7 @@ export function exchange(
         settle()
         if (stream) stream.push(null)
         else if (answer)
-          resolve({ ...answer, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) })
+          resolve({ ...answer, body: chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null) })
       },
       onResponseError(_controller, error) {
         settle()

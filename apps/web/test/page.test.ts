@@ -25,6 +25,8 @@ test('the document is asked for anew each time, and is not sent again when it is
   const again = await fetch(edge, { headers: { 'if-none-match': headers.get('etag')! } })
   expect([again.status, await again.text()]).toEqual([304, ''])
   expect((await fetch(edge, { headers: { 'if-none-match': '"of another release"' } })).status).toBe(200)
+  const head = await fetch(edge, { method: 'HEAD' })
+  expect([head.status, head.headers.get('etag'), await head.text()]).toEqual([200, headers.get('etag'), ''])
 })
 
 test('everything the document loads is there, of the right type, and may be kept for ever', async () => {

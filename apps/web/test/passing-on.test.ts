@@ -165,6 +165,9 @@ test('a request keeps its name and its trace', async () => {
 
 test('answers without a body, and bodies of any type, arrive as they are', async () => {
   expect(await send('/api/outer/nothing')).toMatchObject({ status: 204, body: '' })
+  const same = await send('/api/outer/same')
+  expect(same).toMatchObject({ status: 304, body: '', headers: { etag: '"1"' } })
+  expect(same.headers).not.toHaveProperty('content-length')
   const head = await send('/api/outer/headers', { method: 'HEAD' })
   expect(head).toMatchObject({ status: 200, body: '' })
   expect(Number(head.headers['content-length'])).toBeGreaterThan(0)

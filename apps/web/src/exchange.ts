@@ -16,8 +16,8 @@ export interface UpstreamRequest {
 export interface Answer {
   statusCode: number
   headers: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
-  /** Whole when it is small; null when there is none. */
-  body: Buffer | Readable | null
+  /** Whole when it is small; undefined when there is none. */
+  body: Buffer | Readable | undefined
 }
 
 /** There is no answer, or not the whole of a small one. */
@@ -104,8 +104,7 @@ export function exchange(
       onResponseEnd() {
         settle()
         if (stream) stream.push(null)
-        else if (answer)
-          resolve({ ...answer, body: chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null) })
+        else if (answer) resolve({ ...answer, body: chunks.length > 1 ? Buffer.concat(chunks) : chunks[0] })
       },
       onResponseError(_controller, error) {
         settle()

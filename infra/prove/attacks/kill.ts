@@ -1,0 +1,70 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { atLeast, none, told, type Attack } from '../attack.ts'
+import { NOTICE_MS, type Deployment } from '../deployment/open-deployment.ts'
+import type { Place } from '../deployment/place.ts'
+import { failuresOf, standing, tellFailures } from '../load/standing.ts'
+import type { Result } from '../load/start-load.ts'
+
+const EVERY_MS = 1000
+
+/** A connection to a process that dies breaks at once; the news takes its time on a busy machine. */
+const NEWS_MS = 250
+
+/** `kill -9`, at most one a second, of processes whose type has another one. */
+export const kill: Attack = {
+  name: 'kill',
+  does: 'kill -9 of a random process every second, all types; each is started again at once',
+  claim:
+    'nobody signed out, no acknowledged write lost, no wrong answer; only what was in flight on the victim fails',
+  isQuick: true,
+  needs: [['haproxy']],
+  async run({ deployment, startLoad, random, scale, note }) {
+    const load = await startLoad()
+    const victims: { name: string; at: number }[] = []
+    const starting: Promise<void>[] = []
+    const endAt = performance.now() + scale(12, 60) * 1000
+    await sleep(EVERY_MS)
+    while (performance.now() < endAt) {
+      const nextAt = performance.now() + EVERY_MS
+      const victim = random.pick(expendable(deployment))
+      if (victim) {
+        note(`kill ${victim.name}`)
+        victims.push({ name: victim.name, at: performance.now() })
+        await victim.kill()
+        starting.push(victim.start())
+      }
+      await sleep(nextAt - performance.now())
+    }
+    await Promise.all(starting)
+    const results = await load.stop()
+
+    const kills = victims.map(({ at }) => at)
+    const failures = failuresOf(results)
+    const unexplained = failures.filter((failure) => !kills.some((at) => wasInFlight(failure, at)))
+    return [
+      atLeast('processes killed', victims.length, scale(5, 20)),
+      told('types killed', new Set(victims.map(({ name }) => name.split('.')[0])).size),
+      ...(await standing(load)),
+      tellFailures(results),
+      none('failed that were in flight on no victim', unexplained.length),
+      none(
+        'reads that failed (the edge repeats them)',
+        failures.filter(({ method }) => method === 'GET').length,
+      ),
+    ]
+  },
+}
+
+/** Those whose type has another process that everybody knows of by now. */
+function expendable(deployment: Deployment): Place[] {
+  return deployment.formation.running.flatMap((type) => {
+    const known = deployment
+      .places(type)
+      .filter(({ readySince = Infinity }) => performance.now() - readySince > NOTICE_MS)
+    return known.length > 1 ? known : []
+  })
+}
+
+function wasInFlight({ intendedAt, endedAt }: Result, killedAt: number): boolean {
+  return intendedAt <= killedAt + NEWS_MS && endedAt >= killedAt
+}

@@ -1,0 +1,66 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { findProgram } from '@repo/testing/find-program'
+import { isListening } from '@repo/testing/is-listening'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
+import { pollUntil } from '@repo/testing/poll-until'
+import { spawnTethered } from '@repo/testing/spawn-tethered'
+
+/** One process that may be behind the balancer; whether it is there now, the balancer finds out. */
+export interface Backend {
+  name: string
+  port: number
+}
+
+/** How often the balancer asks each process whether it is ready. A process must drain for longer. */
+export const BALANCER_PROBE_MS = 200
+
+export async function startHaproxy(port: number, backends: readonly Backend[]): Promise<AsyncDisposable> {
+  const program = findProgram('haproxy')
+  if (!program) throw new Error('This machine has no haproxy')
+  const folder = await openTemporaryFolder('haproxy')
+  const file = join(folder.path, 'haproxy.cfg')
+  await writeFile(file, renderConfig(port, backends))
+  const running = spawnTethered(program, ['-db', '-f', file], {
+    env: { PATH: process.env.PATH },
+  })
+  await pollUntil('HAProxy listens', () => {
+    if (!running.isRunning) throw new Error(running.output())
+    return isListening(`http://127.0.0.1:${port}`)
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      await running.stop()
+      await folder[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** A balancer as one would run it: it looks who is ready, and repeats what is safe to repeat. */
+export function renderConfig(port: number, backends: readonly Backend[]): string {
+  return `defaults
+  mode http
+  maxconn 4000
+  timeout connect 1s
+  timeout client 60s
+  timeout server 60s
+  timeout check 500ms
+  option forwardfor
+  option redispatch 1
+  retries 3
+
+frontend public
+  bind 127.0.0.1:${port}
+  default_backend edge
+
+backend edge
+  balance roundrobin
+  option httpchk GET /readyz
+  http-check expect status 200
+  # A request whose process died before a byte of the answer came goes to another one, unless it may have changed something.
+  retry-on conn-failure empty-response
+  http-request disable-l7-retry unless { method GET HEAD }
+  default-server check inter ${BALANCER_PROBE_MS}ms fall 1 rise 1
+${backends.map(({ name, port }) => `  server ${name} 127.0.0.1:${port}`).join('\n')}
+`
+}

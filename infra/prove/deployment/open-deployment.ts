@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { BackingService } from '@repo/testing'
+import { startPostgres } from '@repo/testing/start-postgres'
+import { startProcess } from '@repo/testing/start-process'
+import { startRedis } from '@repo/testing/start-redis'
+import { make, productsOf } from '../../dev/make.ts'
+import { frontDoor, readFormation, upstreams, type Formation, type ProcessType } from '../../formation.ts'
+import { BALANCER_PROBE_MS, startHaproxy } from './haproxy.ts'
+import { openPlace, type Place, type PlaceEnvironment } from './place.ts'
+import { reservePorts } from './reserve-ports.ts'
+
+const ROOT = join(import.meta.dirname, '../../..')
+
+/** Places of each type that balancer and edge know of; how many are taken is up to the attack. */
+const MOST_OF_EACH = 4
+
+const DRAIN_MS = 1000
+const GRACE_MS = 10_000
+
+/**
+ * How long after a process is ready the edge and the balancer send it requests at the latest, on a busy machine:
+ * each asks every 200 ms.
+ */
+export const NOTICE_MS = 4 * BALANCER_PROBE_MS
+
+export interface DeploymentOptions {
+  /** Processes of each type. Default: 2. */
+  each?: number
+  /** Where sessions live, when not in a Redis of its own. */
+  sessionStoreUrl?: string
+  /** Given to every process, over all else. */
+  env?: PlaceEnvironment
+  /** Modules that every process loads before its own entry: planted faults. */
+  preloads?: readonly string[]
+}
+
+/** The whole formation on servers and ports of its own, behind a real HAProxy. */
+export interface Deployment extends AsyncDisposable {
+  readonly formation: Formation
+  /** Where the balancer listens. */
+  readonly url: string
+  readonly graceMs: number
+  /** So many of each type. */
+  readonly each: number
+  readonly postgres: BackingService
+  /** Undefined when the row brought a session store of its own, or this machine has no Redis. */
+  readonly redis: BackingService | undefined
+  /** All places of a type, or of all types, whether somebody is there or not. */
+  places(type?: ProcessType): readonly Place[]
+  /** The places in which a process runs. */
+  inhabited(type?: ProcessType): readonly Place[]
+  /** Processes that ended though nobody had ended them, a sentence each. */
+  readonly crashes: string[]
+  /** As at the beginning: everybody runs, and nobody else. */
+  heal(): Promise<void>
+}
+
+export async function openDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
+  const { each = 2, preloads = [] } = options
+  await using opening = new AsyncDisposableStack()
+  const formation = readFormation(ROOT)
+  const [postgres, redis] = await Promise.all([
+    startPostgres().then((server) => opening.use(server)),
+    options.sessionStoreUrl ? undefined : startRedis().then((server) => opening.use(server)),
+    ...productsOf(ROOT, formation).map((product) => make(ROOT, product)),
+  ])
+
+  const [port, ...ports] = await reservePorts(1 + formation.running.length * MOST_OF_EACH)
+  const numbered = formation.running.flatMap((type) =>
+    Array.from({ length: MOST_OF_EACH }, (_, i) => ({
+      type,
+      name: `${type.name}.${i + 1}`,
+      port: ports.shift()!,
+    })),
+  )
+  const door = frontDoor(formation)
+  if (!door) throw new Error('The formation has no process type with the route "/"')
+
+  const env: PlaceEnvironment = {
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'warn',
+    NODE_COMPILE_CACHE: join(ROOT, '.dev/compile-cache'),
+    PUBLIC_ORIGIN: 'http://localhost',
+    TRUST_PROXY: 'loopback',
+    DRAIN_MS: `${DRAIN_MS}`,
+    SHUTDOWN_DEADLINE_MS: `${GRACE_MS - 1000}`,
+    UPSTREAM_PROBE_MS: `${BALANCER_PROBE_MS}`,
+    // Imports are fetched from servers on loopback.
+    IMPORT_ALLOWED_ADDRESSES: '127.0.0.1',
+  }
+  const needs: Record<string, PlaceEnvironment> = {
+    database: { DATABASE_URL: postgres.url },
+    session: {
+      SESSION_STORE_URL: options.sessionStoreUrl ?? redis?.url ?? postgres.url,
+      SESSION_SECRETS: randomBytes(32).toString('base64url'),
+    },
+  }
+  const upstreamsOf = (type: ProcessType): string[] =>
+    numbered.filter((place) => place.type === type).map((place) => `http://127.0.0.1:${place.port}`)
+
+  function environmentOf(type: ProcessType): PlaceEnvironment {
+    return {
+      ...env,
+      ...Object.assign({}, ...type.needs.map((need) => needs[need])),
+      ...(type === door && { UPSTREAMS: upstreams(formation, upstreamsOf) }),
+      ...options.env,
+    }
+  }
+
+  for (const type of formation.release) {
+    const { name, app, entry } = type
+    const release = await startProcess({ name, cwd: join(ROOT, app), entry, env: environmentOf(type) })
+    const { code } = await release.exited
+    if (code !== 0) throw new Error(`${name} failed:\n${release.output()}`)
+  }
+
+  const crashes: string[] = []
+  const places = numbered.map((numbered) =>
+    openPlace({
+      ...numbered,
+      cwd: join(ROOT, numbered.type.app),
+      env: environmentOf(numbered.type),
+      nodeArgs: preloads.flatMap((preload) => ['--import', preload]),
+      graceMs: GRACE_MS,
+      onCrash: (sentence) => void crashes.push(sentence),
+    }),
+  )
+  const of = (type?: ProcessType): Place[] => places.filter((place) => !type || place.type === type)
+  opening.defer(async () => void (await Promise.all(places.map((place) => place.kill()))))
+
+  async function heal(): Promise<void> {
+    await Promise.all(formation.running.flatMap((type) => of(type).slice(each)).map((place) => place.kill()))
+    for (const type of formation.running) {
+      await Promise.all(
+        of(type)
+          .slice(0, each)
+          .map((place) => place.start()),
+      )
+    }
+  }
+  await heal()
+  opening.use(await startHaproxy(port!, of(door)))
+
+  const resources = opening.move()
+  return {
+    formation,
+    url: `http://127.0.0.1:${port}`,
+    graceMs: GRACE_MS,
+    each,
+    postgres,
+    redis,
+    places: of,
+    inhabited: (type) => of(type).filter(({ pid }) => pid !== undefined),
+    crashes,
+    heal,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}

@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises'
+import { startProcess, type NodeProcess } from '@repo/testing/start-process'
+import type { ProcessType } from '../../formation.ts'
+
+/** How a process ended that was asked to, and after how long. */
+export interface Departure {
+  name: string
+  code: number | null
+  tookMs: number
+}
+
+/** One numbered place of a process type, as `accounts.2`, at a port of its own. Processes come and go in it. */
+export interface Place {
+  readonly name: string
+  readonly type: ProcessType
+  readonly port: number
+  readonly pid: number | undefined
+  /** Since when the process that runs now has been ready, on the clock of `performance.now()`. */
+  readonly readySince: number | undefined
+  /** Resolves once it is ready; at once when a process runs here. */
+  start(more?: PlaceEnvironment): Promise<void>
+  /** `kill -9`. */
+  kill(): Promise<void>
+  /** SIGTERM, and how it ended. */
+  stop(): Promise<Departure>
+  /** It keeps its connections and answers nothing (SIGSTOP), until `thaw()`. */
+  freeze(): void
+  thaw(): void
+  /** Resident memory; 0 when nobody is here. */
+  measureMemory(): Promise<number>
+}
+
+export type PlaceEnvironment = Record<string, string | undefined>
+
+export interface PlaceOptions {
+  name: string
+  type: ProcessType
+  port: number
+  cwd: string
+  env: PlaceEnvironment
+  nodeArgs: string[]
+  graceMs: number
+  /** Called when a process ends that nobody has ended. */
+  onCrash(sentence: string): void
+}
+
+export function openPlace(options: PlaceOptions): Place {
+  const { name, type, port, cwd, graceMs, onCrash } = options
+  let current: NodeProcess | undefined
+  let readySince: number | undefined
+
+  async function start(more: PlaceEnvironment = {}): Promise<void> {
+    if (current) return
+    const started = await startProcess({
+      name,
+      cwd,
+      entry: type.entry,
+      nodeArgs: options.nodeArgs,
+      env: { ...options.env, ...more, PROCESS_NAME: name, PORT: `${port}` },
+    })
+    current = started
+    void started.exited.then(({ code, signal }) => {
+      if (current !== started) return
+      vacate()
+      onCrash(`${name} ended by itself (${signal ?? `exit code ${code}`}):\n${started.output()}`)
+    })
+    await started.ready.catch((error: unknown) => {
+      // Whoever killed it while it started does not want to hear that it did not get ready.
+      if (current === started) throw error
+    })
+    if (current === started) readySince = performance.now()
+  }
+
+  /** From now on the end of the process that was here is no crash. */
+  function vacate(): NodeProcess | undefined {
+    const process = current
+    current = undefined
+    readySince = undefined
+    return process
+  }
+
+  return {
+    name,
+    type,
+    port,
+    get pid() {
+      return current?.pid
+    },
+    get readySince() {
+      return readySince
+    },
+    start,
+    async kill() {
+      const process = vacate()
+      process?.kill('SIGKILL')
+      await process?.exited
+    },
+    async stop() {
+      const process = vacate()
+      const begunAt = performance.now()
+      await process?.stop(graceMs)
+      const { code } = (await process?.exited) ?? { code: 0 }
+      return { name, code, tookMs: Math.round(performance.now() - begunAt) }
+    },
+    freeze: () => current?.kill('SIGSTOP'),
+    thaw: () => current?.kill('SIGCONT'),
+    async measureMemory() {
+      const status = await readFile(`/proc/${current?.pid}/status`, 'utf8').catch(() => '')
+      return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024
+    },
+  }
+}

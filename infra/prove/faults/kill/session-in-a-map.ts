@@ -1,0 +1,20 @@
+import { plant } from '../plant.ts'
+
+// Sessions that live in the process which made them: any other one does not know the person.
+plant(
+  'packages/session/src/open-session-store.ts',
+  'guardStore(await openStore(url), options)',
+  `guardStore(openMap(), options)
+  function openMap() {
+    const records = new Map()
+    return {
+      load: async (key) => records.get(key) ?? null,
+      create: async (key, record) => !!records.set(key, record),
+      patch: async () => 'done',
+      remove: async (key) => records.delete(key) && null,
+      list: async () => [],
+      check: async () => {},
+      [Symbol.asyncDispose]: async () => {},
+    }
+  }`,
+)

@@ -1,0 +1,90 @@
+import { request, type Dispatcher } from 'undici'
+
+export interface Question {
+  method: 'GET' | 'POST'
+  path: string
+  /** Sent as JSON. */
+  json?: unknown
+}
+
+export interface Answer {
+  status: number
+  headers: Dispatcher.ResponseData['headers']
+  text: string
+}
+
+/** Somebody who has signed in once, holds the cookie, and must stay who they are. */
+export interface Person {
+  readonly id: string
+  readonly email: string
+  readonly cookie: string
+  /** Rejects when no whole answer came. */
+  ask(question: Question): Promise<Answer>
+  /** How often somebody wanted to replace the cookie. It is never replaced: whoever loses it would notice too late. */
+  readonly cookieChanges: number
+}
+
+/** How the deployment is asked. */
+export interface Caller {
+  url: string
+  dispatcher: Dispatcher
+}
+
+/** The one sentence of the product that prove knows by heart: how a person comes to be, and who they are then. */
+const SIGN_UP = '/api/accounts/sign-up'
+export const WHO_AM_I = '/api/accounts/me'
+
+/** A browser gives up sooner; a process that has promised a deadline has answered long before. */
+const PATIENCE_MS = 15_000
+
+export async function signUp(caller: Caller, email: string): Promise<Person> {
+  const password = `the password of ${email}`
+  const { status, headers, text } = await send(caller, {
+    method: 'POST',
+    path: SIGN_UP,
+    json: { email, password },
+  })
+  if (status !== 201) throw new Error(`${email} could not sign up: ${status} ${text}`)
+  const { user } = JSON.parse(text) as { user: { id: string } }
+  const cookie = setCookies(headers)
+    .map((line) => line.split(';')[0])
+    .join('; ')
+  let cookieChanges = 0
+
+  return {
+    id: user.id,
+    email,
+    cookie,
+    get cookieChanges() {
+      return cookieChanges
+    },
+    async ask(question) {
+      const answer = await send(caller, question, cookie)
+      cookieChanges += setCookies(answer.headers).length
+      return answer
+    },
+  }
+}
+
+async function send(
+  { url, dispatcher }: Caller,
+  { method, path, json }: Question,
+  cookie?: string,
+): Promise<Answer> {
+  const { statusCode, headers, body } = await request(url + path, {
+    dispatcher,
+    method,
+    headers: {
+      ...(cookie && { cookie }),
+      ...(json !== undefined && { 'content-type': 'application/json' }),
+      'sec-fetch-site': 'same-origin',
+    },
+    body: json === undefined ? null : JSON.stringify(json),
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  })
+  return { status: statusCode, headers, text: await body.text() }
+}
+
+function setCookies(headers: Answer['headers']): string[] {
+  return [headers['set-cookie'] ?? []].flat()
+}

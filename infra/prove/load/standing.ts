@@ -1,0 +1,38 @@
+import { atLeast, none, told, type Finding } from '../attack.ts'
+import type { Load, Result } from './start-load.ts'
+
+/** What must be true after every attack under load, whatever was done. */
+export async function standing(load: Load): Promise<Finding[]> {
+  const results = await load.stop()
+  const { acknowledged, lost, people, signedOut, cookieChanges } = await load.check()
+  const signedOutMeanwhile = countOf(results, 'signed out')
+  return [
+    atLeast('requests', results.length, 100),
+    atLeast('writes acknowledged', acknowledged, 10),
+    none('acknowledged writes lost', lost),
+    none('wrong answers', countOf(results, 'wrong')),
+    none(`of ${people} people signed out`, signedOut + signedOutMeanwhile),
+    none('cookies changed', cookieChanges),
+  ]
+}
+
+export function countOf(results: readonly Result[], outcome: Result['outcome']): number {
+  return results.filter((result) => result.outcome === outcome).length
+}
+
+export function failuresOf(results: readonly Result[]): readonly Result[] {
+  return results.filter(({ outcome }) => outcome === 'failed')
+}
+
+/** As `12 × POST 502, 3 × POST UND_ERR_SOCKET`. */
+export function tellFailures(results: readonly Result[]): Finding {
+  const kinds = Map.groupBy(failuresOf(results), ({ method, answer }) => `${method} ${answer}`)
+  const text = [...kinds].map(([kind, group]) => `${group.length} × ${kind}`).join(', ')
+  return told('requests that failed', text || 0)
+}
+
+/** In milliseconds, from the moment a request was to be sent. */
+export function percentile(results: readonly Result[], share: number): number {
+  const latencies = results.map(({ intendedAt, endedAt }) => endedAt - intendedAt).sort((a, b) => a - b)
+  return Math.round(latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0)
+}

@@ -1,0 +1,215 @@
+import { isDeepStrictEqual } from 'node:util'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Agent } from 'undici'
+import type { Deployment } from '../deployment/open-deployment.ts'
+import type { Random } from '../random.ts'
+import { findWork, type Work, type Write } from './find-work.ts'
+import { signUp, WHO_AM_I, type Answer, type Person, type Question } from './person.ts'
+
+export interface LoadOptions {
+  /** Requests a second. */
+  rate: number
+  people: number
+  random: Random
+}
+
+/**
+ * - `ok`: as it must be.
+ * - `failed`: no answer, or one that says that it could not be done.
+ * - `wrong`: an answer that is not true: somebody else's name, or a record that was acknowledged and is not there.
+ * - `signed out`: the person is not known any more.
+ */
+export type Outcome = 'ok' | 'failed' | 'wrong' | 'signed out'
+
+/** What became of one request. Times are those of `performance.now()`. */
+export interface Result {
+  /** When it was to be sent: a request that had to wait for its turn has waited. */
+  intendedAt: number
+  endedAt: number
+  method: string
+  path: string
+  outcome: Outcome
+  /** The status, or why there is none. */
+  answer: string
+  retryAfter?: string
+}
+
+/** A write that was answered 201. */
+interface Acknowledged {
+  person: Person
+  location: string
+  content: Record<string, unknown>
+}
+
+/** Requests of many people, sent when they are due whatever became of those before (an open loop). */
+export interface Load {
+  readonly results: readonly Result[]
+  readonly people: readonly Person[]
+  readonly work: Work
+  /** Sends no more, waits for those in flight, and resolves with what was counted. Second and later calls do nothing more. */
+  stop(): Promise<readonly Result[]>
+  /** After the attack: asks for every acknowledged write, and every person who they are. */
+  check(): Promise<Aftermath>
+}
+
+export interface Aftermath {
+  acknowledged: number
+  lost: number
+  people: number
+  signedOut: number
+  cookieChanges: number
+}
+
+/** So many may wait for an answer. It bounds our own memory; who comes on top is counted as failed. */
+const MOST_IN_FLIGHT = 2000
+
+let loads = 0
+
+export async function startLoad(
+  deployment: Deployment,
+  { rate, people, random }: LoadOptions,
+): Promise<Load> {
+  const name = `${process.pid}-${++loads}`
+  const agent = new Agent({ connections: 256, keepAliveTimeout: 30_000 })
+  const caller = { url: deployment.url, dispatcher: agent }
+  const crowd: Person[] = []
+  for (let n = 1; n <= people; n++) crowd.push(await signUp(caller, `person-${n}-${name}@prove.example`))
+  const work = await findWork(deployment, crowd[0]!)
+
+  const results: Result[] = []
+  const acknowledged: Acknowledged[] = []
+  const inFlight = new Set<Promise<void>>()
+  let writes = 0
+  let isStopped = false
+  const sending = sendAll()
+
+  async function sendAll(): Promise<void> {
+    const begunAt = performance.now()
+    for (let n = 0; !isStopped; n++) {
+      const intendedAt = begunAt + (n * 1000) / rate
+      await sleep(Math.max(0, intendedAt - performance.now()))
+      const flight = chooseAndSend(intendedAt).finally(() => inFlight.delete(flight))
+      inFlight.add(flight)
+    }
+  }
+
+  async function chooseAndSend(intendedAt: number): Promise<void> {
+    const person = random.pick(crowd)!
+    const chance = random.next()
+    const write = chance < 0.3 ? random.pick(work.writes) : undefined
+    const record = chance > 0.7 ? random.pick(acknowledged) : undefined
+    if (write) return postRecord(person, write, intendedAt)
+    if (record) return readRecord(record, intendedAt)
+    const path = chance < 0.5 ? WHO_AM_I : random.pick(work.reads)!
+    await attempt(person, { method: 'GET', path }, intendedAt, (answer) =>
+      isWhatIsAsked(person, path, answer),
+    )
+  }
+
+  async function postRecord(person: Person, { path, body, kept }: Write, intendedAt: number): Promise<void> {
+    const json = body(`${name}-${++writes}`)
+    await attempt(person, { method: 'POST', path, json }, intendedAt, ({ status, headers, text }) => {
+      if (status !== 201) return false
+      const content = JSON.parse(text) as Record<string, unknown>
+      const keptOnly = Object.fromEntries(kept.map((key) => [key, content[key]]))
+      acknowledged.push({ person, location: String(headers.location), content: keptOnly })
+      return true
+    })
+  }
+
+  async function readRecord(record: Acknowledged, intendedAt: number): Promise<void> {
+    const question: Question = { method: 'GET', path: record.location }
+    await attempt(record.person, question, intendedAt, (answer) => isThere(record, answer))
+  }
+
+  async function attempt(
+    person: Person,
+    question: Question,
+    intendedAt: number,
+    isRight: (answer: Answer) => boolean,
+  ): Promise<void> {
+    const told = { intendedAt, method: question.method, path: question.path }
+    const conclude = (outcome: Outcome, answer: string, more: Partial<Result> = {}): void =>
+      void results.push({ ...told, endedAt: performance.now(), outcome, answer, ...more })
+    if (inFlight.size >= MOST_IN_FLIGHT) return conclude('failed', 'not sent: too many wait already')
+    try {
+      const answer = await person.ask(question)
+      const { 'retry-after': retryAfter } = answer.headers
+      conclude(
+        judge(answer, isRight),
+        `${answer.status}`,
+        typeof retryAfter === 'string' ? { retryAfter } : {},
+      )
+    } catch (error) {
+      const { code, name } = error as { code?: string; name: string }
+      conclude('failed', code ?? name)
+    }
+  }
+
+  async function stop(): Promise<readonly Result[]> {
+    isStopped = true
+    await sending
+    await Promise.all(inFlight)
+    return results
+  }
+
+  async function check(): Promise<Aftermath> {
+    await stop()
+    let lost = 0
+    let signedOut = 0
+    await eachOf(acknowledged, 8, async (record) => {
+      const answer = await askPatiently(record.person, { method: 'GET', path: record.location })
+      if (!isThere(record, answer)) lost++
+    })
+    await eachOf(crowd, 4, async (person) => {
+      const answer = await askPatiently(person, { method: 'GET', path: WHO_AM_I })
+      if (!isWhatIsAsked(person, WHO_AM_I, answer)) signedOut++
+    })
+    const cookieChanges = crowd.reduce((sum, person) => sum + person.cookieChanges, 0)
+    await agent.destroy()
+    return { acknowledged: acknowledged.length, lost, people: crowd.length, signedOut, cookieChanges }
+  }
+
+  return { results, people: crowd, work, stop, check }
+}
+
+function judge(answer: Answer, isRight: (answer: Answer) => boolean): Outcome {
+  if (answer.status === 401) return 'signed out'
+  if (answer.status >= 500 || answer.status === 429) return 'failed'
+  return isRight(answer) ? 'ok' : 'wrong'
+}
+
+function isWhatIsAsked(person: Person, path: string, { status, text }: Answer): boolean {
+  if (status !== 200) return false
+  return path !== WHO_AM_I || (JSON.parse(text) as { user: { id: string } }).user.id === person.id
+}
+
+function isThere({ content }: Acknowledged, { status, text }: Answer): boolean {
+  if (status !== 200) return false
+  const found = JSON.parse(text) as Record<string, unknown>
+  return Object.entries(content).every(([key, value]) => isDeepStrictEqual(found[key], value))
+}
+
+/** After the attack: whoever cannot answer yet is asked again for five seconds, and what they say then counts. */
+async function askPatiently(person: Person, question: Question): Promise<Answer> {
+  const giveUpAt = performance.now() + 5000
+  for (;;) {
+    const answer = await person.ask(question).catch((): undefined => undefined)
+    if (answer && answer.status < 500) return answer
+    if (performance.now() > giveUpAt) return answer ?? { status: 0, headers: {}, text: '' }
+    await sleep(100)
+  }
+}
+
+async function eachOf<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = items.values()
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (const item of left) await work(item)
+    }),
+  )
+}

@@ -1,0 +1,139 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { attacks } from './attacks.ts'
+import type { Attack } from './attack.ts'
+import { openDeployment, type Deployment } from './deployment/open-deployment.ts'
+import { listFaults } from './list-faults.ts'
+import { printRow, printSummary } from './print.ts'
+import { runAttack, type RowResult, type RunOptions } from './run-attack.ts'
+
+const HELP = `pnpm prove [row...] [--quick] [--seed N] [--rate N] [--each N] [--faults] [--json] [--list] [--help]
+
+Attacks the whole formation on servers and ports of its own: real processes behind a real HAProxy, real stores, load
+on loopback, everything counted. Writes a second-by-second record to prove.json. Exits with 0 only when every row that
+was asked for holds; a row that did not run has not held.
+
+  row        these rows only; --list names them
+  --quick    the shorter forms of ${quickRows().join(', ')}, in about 90 s
+  --seed N   makes the choices of an earlier run again
+  --rate N   requests a second (default 60)
+  --each N   processes of each type (default 2)
+  --faults   each row once more for every planted fault (infra/prove/faults): now each must be found broken
+  --json     ends with one line of JSON
+`
+
+const ROOT = join(import.meta.dirname, '../..')
+const { values: options, positionals } = readArguments()
+if (options.help) {
+  console.log(HELP)
+  process.exit()
+}
+if (options.list) {
+  for (const { name, does, claim } of attacks)
+    console.log(`${name.padEnd(14)}${does}\n${''.padEnd(14)}${claim}`)
+  process.exit()
+}
+
+const seed = readNumber('seed', `${Date.now() % 1_000_000}`)
+const each = readNumber('each', '2')
+const run: Omit<RunOptions, 'openShared'> = {
+  seed,
+  isQuick: options.quick,
+  load: { rate: readNumber('rate', '60'), people: 8 },
+  deployment: { each },
+}
+const rows = chooseRows()
+// What we started is tethered to us and ends with us.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
+
+console.log(`seed ${seed}, ${each} processes of each type, ${run.load.rate} requests a second`)
+const results = options.faults ? await findFaults() : await proveRows()
+printSummary(results, seed)
+const isProved = results.every(({ verdict }) => verdict === (options.faults ? 'broken' : 'holds'))
+await writeFile(
+  join(ROOT, 'prove.json'),
+  `${JSON.stringify({ seed, isQuick: options.quick, each, ...run.load, isProved, rows: results }, null, 2)}\n`,
+)
+if (options.json)
+  console.log(JSON.stringify(Object.fromEntries(results.map(({ row, verdict }) => [row, verdict]))))
+process.exit(isProved ? 0 : 1)
+
+/** All rows, on one deployment as far as they share it. */
+async function proveRows(): Promise<RowResult[]> {
+  await using resources = new AsyncDisposableStack()
+  let shared: Promise<Deployment> | undefined
+  const openShared = (): Promise<Deployment> =>
+    (shared ??= openDeployment(run.deployment).then((deployment) => resources.use(deployment)))
+  const results: RowResult[] = []
+  for (const attack of rows) {
+    const result = await runAttack(attack, { ...run, openShared })
+    results.push(result)
+    printRow(result)
+  }
+  return results
+}
+
+/** Each fault in a deployment of its own, under the row that must find it. */
+async function findFaults(): Promise<RowResult[]> {
+  const results: RowResult[] = []
+  for (const attack of rows) {
+    const faults = await listFaults(attack.name)
+    if (faults.length === 0) console.log(`\nNo fault is planted for ${attack.name}`)
+    for (const { name, url } of faults) {
+      await using resources = new AsyncDisposableStack()
+      const deployment = { ...run.deployment, preloads: [url] }
+      const openShared = async (): Promise<Deployment> => resources.use(await openDeployment(deployment))
+      const result = await runAttack(
+        { ...attack, does: `${attack.does}, with ${name} planted` },
+        { ...run, deployment, openShared },
+      )
+      results.push({ ...result, row: `${attack.name}/${name}` })
+      printRow(result)
+    }
+  }
+  return results
+}
+
+function chooseRows(): readonly Attack[] {
+  const unknown = positionals.filter((name) => !attacks.some((attack) => attack.name === name))
+  if (unknown.length > 0)
+    fail(`There is no row ${unknown.join(', ')}. There are ${attacks.map(({ name }) => name).join(', ')}.`)
+  if (positionals.length > 0) return attacks.filter(({ name }) => positionals.includes(name))
+  return options.quick ? attacks.filter(({ isQuick }) => isQuick) : attacks
+}
+
+function quickRows(): string[] {
+  return attacks.filter(({ isQuick }) => isQuick).map(({ name }) => name)
+}
+
+function readArguments() {
+  const flag = { type: 'boolean', default: false } as const
+  const number = { type: 'string' } as const
+  const flags = {
+    quick: flag,
+    faults: flag,
+    json: flag,
+    list: flag,
+    help: flag,
+    seed: number,
+    rate: number,
+    each: number,
+  }
+  try {
+    return parseArgs({ allowPositionals: true, options: flags })
+  } catch (error) {
+    return fail((error as Error).message)
+  }
+}
+
+function readNumber(name: 'seed' | 'rate' | 'each', usual: string): number {
+  const text = options[name] ?? usual
+  if (!/^\d{1,9}$/.test(text)) fail(`--${name} ${text}: expected a whole number`)
+  return Number(text)
+}
+
+function fail(sentence: string): never {
+  console.error(`${sentence}\n\n${HELP}`)
+  process.exit(1)
+}

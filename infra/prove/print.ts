@@ -1,0 +1,41 @@
+import { styleText } from 'node:util'
+import type { RowResult } from './run-attack.ts'
+
+const COLOURS = { holds: 'green', broken: 'red', 'not run': 'yellow' } as const
+
+export function paintVerdict(verdict: RowResult['verdict']): string {
+  return styleText(COLOURS[verdict], verdict.toUpperCase().padEnd(7), { stream: process.stdout })
+}
+
+/** Everything that was counted in one row. */
+export function printRow({ row, does, claim, verdict, reason, tookMs, findings }: RowResult): void {
+  console.log(`\n${paintVerdict(verdict)}  ${row}: ${does} (${Math.round(tookMs / 1000)} s)`)
+  console.log(`         ${claim}`)
+  if (reason) console.log(`         ${reason.replaceAll('\n', '\n         ')}`)
+  for (const { what, found, limit, holds } of findings) {
+    const mark = holds ? ' ' : styleText('red', '✗', { stream: process.stdout })
+    const wanted = limit ? `  (${limit})` : ''
+    if (typeof found === 'string') console.log(`       ${mark}          ${what}: ${found}${wanted}`)
+    else console.log(`       ${mark} ${String(found).padStart(7)}  ${what}${wanted}`)
+  }
+}
+
+/** One line for each row that was asked for. */
+export function printSummary(results: readonly RowResult[], seed: number): void {
+  const width = Math.max(...results.map(({ row }) => row.length))
+  const said = (result: RowResult, pattern: RegExp): string =>
+    String(result.findings.find(({ what }) => pattern.test(what))?.found ?? '')
+  console.log(`\n${''.padEnd(7)}  ${'row'.padEnd(width)}  requests  lost  wrong  signed out  broken`)
+  for (const result of results) {
+    const broken = result.findings.filter(({ holds }) => !holds).map(({ what }) => what)
+    const columns = [
+      said(result, /^requests$/).padStart(8),
+      said(result, /lost$/).padStart(4),
+      said(result, /^wrong answers$/).padStart(5),
+      said(result, /signed out$/).padStart(10),
+      result.verdict === 'not run' ? result.reason?.split('\n')[0] : broken.join('; '),
+    ]
+    console.log(`${paintVerdict(result.verdict)}  ${result.row.padEnd(width)}  ${columns.join('  ')}`)
+  }
+  console.log(`\nRepeat any of them with: pnpm prove <row> --seed ${seed}`)
+}

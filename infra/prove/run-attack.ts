@@ -1,0 +1,93 @@
+import { findProgram } from '@repo/testing/find-program'
+import { none, type Attack, type Finding } from './attack.ts'
+import type { Deployment, DeploymentOptions } from './deployment/open-deployment.ts'
+import { startLoad, type Load, type LoadOptions } from './load/start-load.ts'
+import { createRandom } from './random.ts'
+import { bySecond, type Note, type Second } from './record.ts'
+
+export interface RowResult {
+  row: string
+  does: string
+  claim: string
+  /** A row that did not run has not held. */
+  verdict: 'holds' | 'broken' | 'not run'
+  /** Why it did not run, or broke off. */
+  reason?: string
+  tookMs: number
+  findings: Finding[]
+  seconds: Second[]
+}
+
+export interface RunOptions {
+  seed: number
+  isQuick: boolean
+  /** Requests a second, and by how many people. */
+  load: Omit<LoadOptions, 'random'>
+  deployment: DeploymentOptions
+  /** The one that all rows share which do not open their own. */
+  openShared(): Promise<Deployment>
+}
+
+/** Runs one row. Never rejects: what goes wrong is part of the result. */
+export async function runAttack(attack: Attack, options: RunOptions): Promise<RowResult> {
+  const { name: row, does, claim } = attack
+  const begunAt = performance.now()
+  const told = (result: Omit<RowResult, 'row' | 'does' | 'claim' | 'tookMs'>): RowResult => ({
+    row,
+    does,
+    claim,
+    tookMs: Math.round(performance.now() - begunAt),
+    ...result,
+  })
+  const missing = missingPrograms(attack)
+  if (missing.length > 0) {
+    const reason = `this machine has no ${missing.join(' and no ')}`
+    return told({ verdict: 'not run', reason, findings: [], seconds: [] })
+  }
+
+  await using resources = new AsyncDisposableStack()
+  const random = createRandom(options.seed).fork(row)
+  const notes: Note[] = []
+  const loads: Load[] = []
+  const record = (): Second[] =>
+    bySecond(
+      loads.flatMap(({ results }) => results),
+      notes,
+    )
+  let deployment: Deployment
+  try {
+    deployment = (await attack.open?.(options.deployment, resources)) ?? (await options.openShared())
+    await deployment.heal()
+  } catch (error) {
+    const reason = `the formation did not come up: ${(error as Error).message}`
+    return told({ verdict: 'not run', reason, findings: [], seconds: [] })
+  }
+
+  try {
+    deployment.crashes.length = 0
+    const findings = await attack.run({
+      deployment,
+      random,
+      scale: (quick, full) => (options.isQuick ? quick : full),
+      note: (what) => void notes.push({ at: performance.now(), what }),
+      async startLoad(more = {}) {
+        const load = await startLoad(deployment, { ...options.load, random: random.fork('load'), ...more })
+        loads.push(load)
+        return load
+      },
+    })
+    findings.push(none('processes that ended by themselves', deployment.crashes.length))
+    const verdict = findings.every(({ holds }) => holds) ? 'holds' : 'broken'
+    const reason = deployment.crashes[0]
+    return told({ verdict, findings, seconds: record(), ...(reason && { reason }) })
+  } catch (error) {
+    const reason = `it broke off: ${(error as Error).message}`
+    return told({ verdict: 'broken', reason, findings: [], seconds: record() })
+  } finally {
+    for (const load of loads) await load.stop()
+  }
+}
+
+function missingPrograms({ needs = [] }: Attack): string[] {
+  return needs.filter((names) => !findProgram(...names)).map((names) => names.join(' or '))
+}

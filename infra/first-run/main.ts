@@ -33,7 +33,7 @@ try {
   for (const stream of [dev.stdout, dev.stderr])
     stream.setEncoding('utf8').on('data', (text) => (said += text))
 
-  const isReady = await waitFor(() => / ready in [\d.]+ s/.test(` ${said}`) || dev.exitCode !== null, 300_000)
+  const isReady = await waitFor(() => /^ready in [\d.]+ s/m.test(said) || dev.exitCode !== null, 300_000)
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
   report(isReady && dev.exitCode === null, `npx pnpm dev is ready ${seconds} s after a clone`, said)
 

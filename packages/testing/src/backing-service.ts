@@ -24,14 +24,14 @@ interface Recipe {
   launch(): TetheredProcess | Promise<TetheredProcess>
   /** Resolves once the server answers, rejects while it does not. */
   check(): Promise<void>
-  /** Removes what was temporary, once the server has ended. */
-  cleanUp(): Promise<void>
+  /** What it works on; disposed of once the server has ended. */
+  resources: AsyncDisposableStack
 }
 
 /** Runs one server process as a backing service. */
-export async function runBackingService({ url, launch, check, cleanUp }: Recipe): Promise<BackingService> {
+export async function runBackingService({ url, launch, check, resources }: Recipe): Promise<BackingService> {
   let server = await launchAndWait().catch(async (error: unknown) => {
-    await cleanUp()
+    await resources.disposeAsync()
     throw error
   })
 
@@ -85,7 +85,7 @@ export async function runBackingService({ url, launch, check, cleanUp }: Recipe)
     },
     async [Symbol.asyncDispose]() {
       await stop()
-      await cleanUp()
+      await resources.disposeAsync()
     },
   }
 }

@@ -22,8 +22,6 @@ export interface TetherOptions {
   cwd?: string | undefined
   /** What asks this program to end in good order. */
   stopSignal?: NodeJS.Signals
-  /** A temporary folder that is removed if we die before we could remove it ourselves. */
-  removeIfWeDie?: string | undefined
   /** Sees each line as it is written. */
   onLine?: ((line: string) => void) | undefined
   /** Opens descriptor 4 to the program, and sees each line that it writes there. */
@@ -44,7 +42,6 @@ const WATCH = `
   tries=0
   while kill -s 0 "$1" && [ $tries -lt 50 ]; do tries=$((tries + 1)); sleep 0.2; done
   kill -s KILL "$1"
-  [ -z "$3" ] || rm -rf "$3"
 `
 
 /**
@@ -55,7 +52,7 @@ const WATCH = `
  * The program leads a session of its own, so Ctrl-C in our terminal reaches us alone and we decide the order.
  */
 export function spawnTethered(command: string, args: string[], options: TetherOptions): TetheredProcess {
-  const { env, cwd, stopSignal = 'SIGTERM', removeIfWeDie = '', onLine, onReport } = options
+  const { env, cwd, stopSignal = 'SIGTERM', onLine, onReport } = options
   const child = spawn('/bin/sh', ['-c', START, command, command, ...args], {
     cwd,
     env: env as NodeJS.ProcessEnv,
@@ -66,7 +63,7 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
   child.on('error', () => {})
   if (child.pid === undefined) throw new Error(`Could not start ${command}: is ${cwd ?? 'its folder'} there?`)
   const pid = child.pid
-  const watcher = spawn('/bin/sh', ['-c', WATCH, 'tether', `${pid}`, stopSignal.slice(3), removeIfWeDie], {
+  const watcher = spawn('/bin/sh', ['-c', WATCH, 'tether', `${pid}`, stopSignal.slice(3)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   })

@@ -32,6 +32,6 @@ export async function startMemcached(options: MemcachedOptions = {}): Promise<Ba
         },
       ),
     check: async () => void (await expectAnswer(port, 'version', /^VERSION/)),
-    async cleanUp() {},
+    resources: new AsyncDisposableStack(),
   })
 }

@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { arch, platform, tmpdir } from 'node:os'
+import { arch, platform } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { runBackingService, type BackingService } from './backing-service.ts'
 import { freePort } from './free-port.ts'
+import { openTemporaryFolder } from './open-temporary-folder.ts'
 import { asOrdinaryUser } from './ordinary-user.ts'
 import { pollUntil } from './poll-until.ts'
 import { spawnTethered } from './spawn-tethered.ts'
@@ -31,7 +32,8 @@ const FORGETFUL = { fsync: 'off', full_page_writes: 'off' }
  * @throws when another server already uses the folder, or this machine cannot run one, and says why.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<BackingService> {
-  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'nonstick-postgres-')))
+  const resources = new AsyncDisposableStack()
+  const directory = options.directory ?? resources.use(await openTemporaryFolder('postgres')).path
   const port = options.port ?? (await freePort())
   const data = join(directory, 'data')
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
@@ -56,7 +58,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
         env: { PATH: process.env.PATH, TZ: 'UTC' },
         // SIGINT is Postgres's fast shutdown: it ends its clients' sessions and writes everything down.
         stopSignal: 'SIGINT',
-        removeIfWeDie: options.directory ? undefined : directory,
       })
     },
     async check() {
@@ -68,9 +69,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
         await client.end()
       }
     },
-    async cleanUp() {
-      if (!options.directory) await rm(directory, { recursive: true, force: true })
-    },
+    resources,
   })
 }
 

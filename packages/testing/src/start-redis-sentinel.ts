@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runBackingService, type BackingService } from './backing-service.ts'
 import { expectAnswer } from './expect-answer.ts'
 import { freePort } from './free-port.ts'
+import { openTemporaryFolder } from './open-temporary-folder.ts'
 import { pollUntil } from './poll-until.ts'
 import { spawnTethered } from './spawn-tethered.ts'
 import { findRedis, startRedis } from './start-redis.ts'
@@ -72,7 +72,8 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
 
 /** A sentinel keeps what it has learnt in its configuration, so its file is its data. */
 async function startSentinel(program: string, master: BackingService): Promise<BackingService> {
-  const directory = await mkdtemp(join(tmpdir(), 'nonstick-sentinel-'))
+  const resources = new AsyncDisposableStack()
+  const directory = resources.use(await openTemporaryFolder('sentinel')).path
   const file = join(directory, 'sentinel.conf')
   const port = await freePort()
   const lines = [
@@ -89,10 +90,9 @@ async function startSentinel(program: string, master: BackingService): Promise<B
     launch: () =>
       spawnTethered(program, [file, '--sentinel'], {
         env: { PATH: process.env.PATH },
-        removeIfWeDie: directory,
       }),
     check: async () => void (await expectAnswer(port, 'PING', /^\+PONG/)),
-    cleanUp: () => rm(directory, { recursive: true, force: true }),
+    resources,
   })
 }
 

@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { runBackingService, type BackingService } from './backing-service.ts'
 import { expectAnswer } from './expect-answer.ts'
 import { findProgram } from './find-program.ts'
 import { freePort } from './free-port.ts'
+import { openTemporaryFolder } from './open-temporary-folder.ts'
 import { spawnTethered } from './spawn-tethered.ts'
 
 export interface RedisOptions {
@@ -23,7 +21,8 @@ export interface RedisOptions {
 export async function startRedis(options: RedisOptions = {}): Promise<BackingService | undefined> {
   const program = findRedis()
   if (!program) return undefined
-  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'nonstick-redis-')))
+  const resources = new AsyncDisposableStack()
+  const directory = options.directory ?? resources.use(await openTemporaryFolder('redis')).path
   const port = options.port ?? (await freePort())
   const settings = [
     '--bind',
@@ -43,13 +42,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<BackingSer
     launch: () =>
       spawnTethered(program, [...settings, ...(options.args ?? [])], {
         env: { PATH: process.env.PATH },
-        removeIfWeDie: options.directory ? undefined : directory,
       }),
     // A Redis that still reads its data back answers -LOADING.
     check: async () => void (await expectAnswer(port, 'PING', /^\+PONG/)),
-    async cleanUp() {
-      if (!options.directory) await rm(directory, { recursive: true, force: true })
-    },
+    resources,
   })
 }
 

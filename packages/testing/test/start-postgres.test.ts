@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { access, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { isListening } from '../src/is-listening.ts'
+import { openTemporaryFolder } from '../src/open-temporary-folder.ts'
 import { pollUntil } from '../src/poll-until.ts'
 import { startPostgres } from '../src/start-postgres.ts'
 
@@ -21,9 +21,9 @@ async function query(url: string, text: string): Promise<unknown[]> {
 }
 
 async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'nonstick-test-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  return folder
+  const folder = await openTemporaryFolder('test')
+  onTestFinished(() => folder[Symbol.asyncDispose]())
+  return folder.path
 }
 
 test('it answers, and leaves neither port nor file behind', async () => {

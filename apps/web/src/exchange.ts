@@ -44,7 +44,7 @@ export function isRead(method: string): boolean {
  * read also when the process stalls before it has begun to answer.
  *
  * This is undici's `dispatch` and not its `request`, because only `dispatch` tells whether the request was written
- * (which decides whether a POST may be tried elsewhere); it also takes half the processor time.
+ * (which decides whether a POST may be tried elsewhere); it also costs less.
  *
  * @throws ExchangeFailed
  */

@@ -1,10 +1,17 @@
-import { createHmac, createSecretKey, hash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import {
+  createHmac,
+  createSecretKey,
+  hash,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+  type KeyObject,
+} from 'node:crypto'
 import { SecretsWeak } from './session-error.ts'
 
-// 192 random bits, the absolute deadline, the signature. What has another form is never even verified.
-const FORM = /^[\w-]{32}\.[0-9a-z]{8,10}\.[\w-]{43}$/
+// 192 random bits, the absolute deadline, and a signature for each secret. What has another form is not even verified.
+const FORM = /^[\w-]{32}\.[0-9a-z]{8,10}(?:\.[\w-]{43})+$/
 const DEADLINE_AT = 33
-const SIGNATURE_LENGTH = 43
 
 /** What @fastify/session asks of a signer. */
 export interface CookieSigner {
@@ -36,9 +43,10 @@ export function keyOf(id: string): string {
 }
 
 /**
- * Signs with the first secret and accepts all of them: put a new one in front, and take the old one away once the
- * absolute limit has passed. The name of the cookie is part of the key (HKDF, RFC 5869), so a value that was signed
- * for another cookie is worth nothing here.
+ * Signs with every secret and asks for one of the signatures, so that during a rolling release processes that know only the
+ * old secret and processes that know only the new one read the same cookie. A cookie that lacks the signature of
+ * the newest secret is signed again. The name of the cookie is part of each key (HKDF, RFC 5869), so a value that
+ * was signed for another cookie is worth nothing here.
  *
  * @throws SESSION_SECRETS_WEAK
  */
@@ -47,27 +55,39 @@ export function createCookieSigner(secrets: readonly string[], cookieName: strin
   const keys = secrets.map((secret) =>
     createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `session cookie ${cookieName}`, 32))),
   )
-  const signature = (key: (typeof keys)[0], id: string): string =>
-    createHmac('sha256', key).update(id).digest('base64url')
 
   return {
     accepted: undefined,
 
     sign(id) {
       if (id === '') return ''
-      return id === this.accepted?.id ? this.accepted.cookie : `${id}.${signature(keys[0]!, id)}`
+      if (id === this.accepted?.id) return this.accepted.cookie
+      return [id, ...keys.map((key) => signature(key, id))].join('.')
     },
 
     unsign(cookie) {
       this.accepted = undefined
       if (!FORM.test(cookie)) return { valid: false, renew: false, value: null }
-      const id = cookie.slice(0, -SIGNATURE_LENGTH - 1)
-      const given = Buffer.from(cookie.slice(-SIGNATURE_LENGTH), 'latin1')
-      const signer = keys.findIndex((key) =>
-        timingSafeEqual(Buffer.from(signature(key, id), 'latin1'), given),
-      )
+      const end = cookie.indexOf('.', DEADLINE_AT)
+      const id = cookie.slice(0, end)
+      const given = cookie
+        .slice(end + 1)
+        .split('.')
+        .map(asBytes)
+      const signer = keys.findIndex((key) => {
+        const expected = asBytes(signature(key, id))
+        return given.some((one) => timingSafeEqual(one, expected))
+      })
       if (signer === 0) this.accepted = { id, cookie }
       return { valid: signer !== -1, renew: signer > 0, value: signer === -1 ? null : id }
     },
   }
+}
+
+function signature(key: KeyObject, id: string): string {
+  return createHmac('sha256', key).update(id).digest('base64url')
+}
+
+function asBytes(text: string): Buffer {
+  return Buffer.from(text, 'latin1')
 }

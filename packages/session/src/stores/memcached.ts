@@ -44,6 +44,12 @@ export async function openStore(url: string): Promise<SessionStore> {
     })
   }
 
+  /** A name that stays on the list of a full memcached harms nobody: there is no session behind it. */
+  async function unlist(ownerKey: string, key: string): Promise<void> {
+    const others = (lines: string[]): string[] => lines.filter((line) => !line.startsWith(`${key} `))
+    await changeList(ownerKey, others).catch(() => {})
+  }
+
   return {
     async load(key, ttlMs) {
       return (await send(`mg ${recordKey(key)} v T${expiry(ttlMs)}`)).value
@@ -66,7 +72,7 @@ export async function openStore(url: string): Promise<SessionStore> {
 
     async remove(key, ownerKey) {
       const record = await take(key)
-      if (ownerKey) await changeList(ownerKey, (lines) => lines.filter((line) => !line.startsWith(`${key} `)))
+      if (ownerKey) await unlist(ownerKey, key)
       return record
     },
 

@@ -17,6 +17,8 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS session_owner ON sessions.session (owner) WHERE owner IS NOT NULL;
   COMMIT;`
 
+const READ_ONLY = '25006'
+const DISK_FULL = '53100'
 const LATER = `now() + $2::float8 * interval '1 ms'`
 
 // A read that moves the expiry by less than a twentieth writes nothing. There is no index on expires_at, so that
@@ -69,15 +71,20 @@ export async function openStore(url: string): Promise<SessionStore> {
     application_name: 'sessions',
   })
   const clients = new Set<PoolClient>()
-  let schema: Promise<unknown> | undefined
+  let schema: Promise<void> | undefined
 
   // Without a listener a connection that Postgres closes while it is idle ends the process.
   pool.on('error', () => {})
   pool.on('connect', (client) => clients.add(client))
   pool.on('remove', (client) => clients.delete(client))
 
+  async function makeSchema(): Promise<void> {
+    const { rows } = await pool.query(`SELECT to_regclass('sessions.session') AS found`)
+    if (!rows[0].found) await pool.query(SCHEMA)
+  }
+
   async function query(name: string, text: string, values: unknown[]): Promise<Row[]> {
-    schema ??= pool.query(SCHEMA)
+    schema ??= makeSchema()
     await schema.catch((error: unknown) => {
       schema = undefined
       throw error
@@ -88,7 +95,11 @@ export async function openStore(url: string): Promise<SessionStore> {
 
   return {
     async load(key, ttlMs) {
-      const [row] = await query('load', LOAD, [key, ttlMs])
+      const [row] = await query('load', LOAD, [key, ttlMs]).catch((error: { code?: string }) => {
+        // A standby, or a full disk, can still say who it is.
+        if (error.code === READ_ONLY || error.code === DISK_FULL) return query('read', READ, [key])
+        throw error
+      })
       return row?.record ?? null
     },
 
@@ -123,10 +134,9 @@ export async function openStore(url: string): Promise<SessionStore> {
     },
 
     async [Symbol.asyncDispose]() {
-      // A frozen server never says goodbye.
-      const giveUp = setTimeout(() => clients.forEach(cut), 500)
+      // A frozen server never says goodbye, and its connections would keep the process alive.
+      setTimeout(() => clients.forEach(cut), 500).unref()
       await pool.end()
-      clearTimeout(giveUp)
     },
   }
 }

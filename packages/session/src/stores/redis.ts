@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
 import { Cluster, Redis } from 'ioredis'
@@ -41,6 +40,8 @@ type Client = (Redis | Cluster) & {
   enlistSession(key: string, now: number, until: number, member: string): Promise<void>
 }
 
+// A replica, a master that has lost its replicas, and a full disk can still say who it is.
+const REFUSES_WRITES = /^(READONLY|NOREPLICAS|MISCONF)/
 const RETRY_MS = 100
 
 const recordKey = (key: string): string => `session:${key}`
@@ -48,12 +49,15 @@ const listKey = (ownerKey: string): string => `sessions-of:${ownerKey}`
 
 /**
  * Sessions in Redis 6.2 or newer, or Valkey: alone, as a Cluster or behind Sentinel. Resolves once the first
- * connection is made or has failed.
+ * connection is made or has failed, or after a second.
  */
 export async function openStore(url: string): Promise<SessionStore> {
   const client = openClient(url)
   let isSuitable = false
-  await Promise.race([once(client, 'ready'), once(client, 'close')])
+  await new Promise((resolve) => {
+    client.once('ready', resolve).once('close', resolve)
+    setTimeout(resolve, 1000)
+  })
 
   return {
     async load(key, ttlMs) {
@@ -61,8 +65,7 @@ export async function openStore(url: string): Promise<SessionStore> {
       try {
         return await client.getex(recordKey(key), 'PX', ttlMs)
       } catch (error) {
-        // A replica in the middle of a failover can still say who it is.
-        if ((error as Error).message.startsWith('READONLY')) return client.get(recordKey(key))
+        if (REFUSES_WRITES.test((error as Error).message)) return client.get(recordKey(key))
         throw error
       }
     },

@@ -1,0 +1,13 @@
+import { faults } from './faults.ts'
+import { identity } from './identity.ts'
+import { lifetime } from './lifetime.ts'
+import { overlap } from './overlap.ts'
+import type { Behaviour } from './play.ts'
+
+/**
+ * The behaviours of a session that is right, by number. Each plays over HTTP on two or more processes and one store,
+ * knows nothing of the package behind them, and throws when what it claims is not so.
+ */
+export const behaviours: readonly Behaviour[] = [...overlap, ...identity, ...lifetime, ...faults].toSorted(
+  (a, b) => a.number - b.number,
+)

@@ -1,0 +1,98 @@
+import { strict as assert } from 'node:assert'
+import { newPerson, signedIn, who, write, type Behaviour } from './play.ts'
+import { openVisitor, pause } from './stage.ts'
+
+const IDLE_MS = 2000
+const ABSOLUTE_MS = 5000
+const limits = { SESSION_IDLE_MS: `${IDLE_MS}`, SESSION_ABSOLUTE_MS: `${ABSOLUTE_MS}` }
+
+/** How long a session lives, and what a read costs. */
+export const lifetime: Behaviour[] = [
+  {
+    number: 7,
+    claim: 'a session is anonymous after a silence longer than the idle limit',
+    async play({ start, store }) {
+      await using server = await start(limits)
+      const visitor = await signedIn(server)
+      await pause(IDLE_MS - 2 * store.tickMs - 200)
+      assert.notEqual(await who(visitor, server), null, 'it ended too early')
+      await pause(IDLE_MS + 2 * store.tickMs + 200)
+      assert.equal(await who(visitor, server), null)
+      assert.deepEqual(await leftOvers(), [])
+
+      async function leftOvers(): Promise<string[]> {
+        const dump = await store.dump()
+        return dump.filter(({ leftMs }) => leftMs < 0).map(({ key }) => key)
+      }
+    },
+  },
+  {
+    number: 8,
+    claim: 'reads keep a session alive beyond the idle limit, and nothing does beyond the absolute limit',
+    async play({ start, store }) {
+      await using server = await start(limits)
+      const started = performance.now()
+      const visitor = await signedIn(server)
+      const seen: { atMs: number; isAlive: boolean }[] = []
+      while (performance.now() - started < ABSOLUTE_MS + 500) {
+        const isAlive = (await who(visitor, server)) !== null
+        seen.push({ atMs: performance.now() - started, isAlive })
+        for (const { key, leftMs } of await store.dump()) {
+          const most = key.includes('sessions-of')
+            ? Infinity
+            : ABSOLUTE_MS - seen.at(-1)!.atMs + 2 * store.tickMs + 500
+          if (isAlive && leftMs < ABSOLUTE_MS)
+            assert.ok(leftMs <= most, `${key} outlives its absolute limit: ${leftMs} ms`)
+        }
+        await pause(IDLE_MS / 4)
+      }
+      const lastAlive = seen.findLast(({ isAlive }) => isAlive)!.atMs
+      assert.ok(lastAlive > 1.5 * IDLE_MS, `it ended after ${lastAlive} ms although it was used`)
+      assert.ok(lastAlive <= ABSOLUTE_MS, `it was alive after ${lastAlive} ms`)
+    },
+  },
+  {
+    number: 19,
+    isAlone: true,
+    claim: 'a signed-in read is one store command, renews the expiry, and sets no cookie',
+    async play({ start, store }) {
+      await using counted = await store.counted()
+      await using server = await start({ SESSION_STORE_URL: counted.url, SESSION_IDLE_MS: '10000' })
+      const before = new Set((await store.dump()).map(({ key }) => key))
+      const visitor = await signedIn(server)
+      await write(visitor, server, ['key', 'x'.repeat(500)])
+      const leftMs = async (): Promise<number> => {
+        const mine = (await store.dump()).filter(
+          ({ key, value }) => !before.has(key) && value.includes('xxx'),
+        )
+        assert.equal(mine.length, 1)
+        return mine[0]!.leftMs
+      }
+      await pause(2100)
+      assert.ok((await leftMs()) < 8500, 'time does not pass')
+      await counted.countCommands()
+      const answer = await visitor.ask(server, 'GET', '/values')
+      assert.equal(await counted.countCommands(), 1)
+      assert.deepEqual(answer.setCookies, [])
+      assert.ok((await leftMs()) >= 8900, 'the expiry was not renewed')
+    },
+  },
+  {
+    number: 30,
+    isAlone: true,
+    claim: 'every key in the store has an expiry',
+    async play({ a, b, store }) {
+      const user = newPerson()
+      for (const server of [a, b]) {
+        const visitor = await signedIn(server, user)
+        await write(visitor, server, ['key', 1])
+        await visitor.ask(server, 'POST', '/increment')
+        await visitor.ask(server, 'POST', '/regenerate')
+        await write(openVisitor(), server, ['key', 1])
+      }
+      const dump = await store.dump()
+      assert.ok(dump.length > 0)
+      for (const { key, leftMs } of dump) assert.ok(leftMs > 0 && leftMs < Infinity, `${key} has no expiry`)
+    },
+  },
+]

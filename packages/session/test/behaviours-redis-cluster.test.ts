@@ -1,0 +1,3 @@
+import { playBehaviours } from './play-behaviours.ts'
+
+await playBehaviours('Redis Cluster')

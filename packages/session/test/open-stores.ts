@@ -1,0 +1,61 @@
+import { startMemcached } from '@repo/testing/start-memcached'
+import { startPostgres } from '@repo/testing/start-postgres'
+import { startRedis } from '@repo/testing/start-redis'
+import { startRedisCluster } from '@repo/testing/start-redis-cluster'
+import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
+import {
+  openMemcachedUnderTest,
+  openPostgresUnderTest,
+  openRedisUnderTest,
+  type StoreUnderTest,
+} from '../src/testing/index.ts'
+
+/** Starts a store of one kind with what it needs; undefined when this machine does not have it. */
+type Open = (resources: AsyncDisposableStack) => Promise<StoreUnderTest | undefined>
+
+/** Every store the package knows, on real servers of this machine. */
+export const stores: Record<string, Open> = {
+  async Redis(resources) {
+    const server = await startRedis()
+    if (!server) return undefined
+    resources.use(server)
+    const recoveryMs = { thaw: 500, restart: 1000 }
+    return resources.use(
+      openRedisUnderTest({ name: 'Redis', url: server.url, servers: [server], cannot: {}, recoveryMs }),
+    )
+  },
+
+  async 'Redis Cluster'(resources) {
+    const cluster = await startRedisCluster()
+    if (!cluster) return undefined
+    resources.use(cluster)
+    return resources.use(
+      openRedisUnderTest({
+        name: 'Redis Cluster',
+        url: cluster.url,
+        servers: cluster.masters,
+        cannot: {},
+        // A master that was away for longer than the node timeout serves nobody for two seconds more.
+        recoveryMs: { thaw: 5000, restart: 5000 },
+      }),
+    )
+  },
+
+  async 'Redis Sentinel'(resources) {
+    const sentinel = await startRedisSentinel()
+    if (!sentinel) return undefined
+    resources.use(sentinel)
+    const { name, url, servers, sentinels: watchers } = { name: 'Redis Sentinel', ...sentinel }
+    const recoveryMs = { thaw: 5000, restart: 5000 }
+    return resources.use(openRedisUnderTest({ name, url, servers, watchers, cannot: {}, recoveryMs }))
+  },
+
+  async memcached(resources) {
+    const server = await startMemcached({ args: ['-M', '-m', '4'] })
+    return server && openMemcachedUnderTest(resources.use(server))
+  },
+
+  async Postgres(resources) {
+    return openPostgresUnderTest(resources.use(await startPostgres()))
+  },
+}

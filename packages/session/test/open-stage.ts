@@ -4,8 +4,12 @@ import type { Stage, StoreUnderTest } from '../src/testing/index.ts'
 const SERVER = 'src/testing/behaviour-server.ts'
 const secrets = ['a secret of at least thirty-two characters']
 
-/** Two processes of this package on a store, and more when a behaviour asks. */
-export async function openStage(store: StoreUnderTest, entry = SERVER): Promise<Stage & AsyncDisposable> {
+/** Two processes of this package on a store, and more when a behaviour asks; of another one, with its own `entry`. */
+export async function openStage(
+  store: StoreUnderTest,
+  entry = SERVER,
+  variant: Record<string, string> = {},
+): Promise<Stage & AsyncDisposable> {
   await using starting = new AsyncDisposableStack()
 
   const start: Stage['start'] = async (env = {}, { whetherReady = true } = {}) => {
@@ -19,6 +23,7 @@ export async function openStage(store: StoreUnderTest, entry = SERVER): Promise<
         SESSION_SECRETS: secrets.join(','),
         SESSION_IDLE_MS: '60000',
         SESSION_ABSOLUTE_MS: '600000',
+        ...variant,
         ...env,
       },
     })

@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Pool, type PoolClient, type QueryConfig, type QueryResult } from 'pg'
+import { type ClientBase, Pool, type PoolClient, type QueryConfig, type QueryResult } from 'pg'
 
 export const DatabaseUnavailable = createError(
   'DATABASE_UNAVAILABLE',
@@ -47,8 +47,7 @@ export function openPool(url: string, options: PoolOptions = {}): Pool {
 
   // A connection that still owes an answer, or stands in an open transaction, is no good to the next who asks for one.
   pool.on('release', (_error, client) => {
-    const { readyForQuery } = client as unknown as { readyForQuery: boolean }
-    if (!readyForQuery || client.getTransactionStatus() !== 'I') void client.end().catch(() => {})
+    if (!isReady(client) || client.getTransactionStatus() !== 'I') void client.end().catch(() => {})
   })
 
   return Object.assign(pool, {
@@ -74,12 +73,30 @@ export function openPool(url: string, options: PoolOptions = {}): Pool {
   // The pool's own way closes the connection after any error, also after a violated constraint.
   async function queryOnce(config: QueryConfig): Promise<QueryResult> {
     const client = await pool.connect()
+    let error: unknown
     try {
       return await client.query(config)
+    } catch (thrown) {
+      error = thrown
+      throw thrown
     } finally {
-      client.release()
+      // An error that Postgres sent is followed by the word that it is ready again, a moment later.
+      if (error && !(error instanceof DatabaseUnavailable) && !isReady(client)) releaseWhenReady(client)
+      else client.release()
     }
   }
+}
+
+function isReady(client: ClientBase): boolean {
+  return (client as unknown as { readyForQuery: boolean }).readyForQuery
+}
+
+function releaseWhenReady(client: PoolClient): void {
+  const release = (): void => {
+    client.off('drain', release).off('end', release)
+    client.release()
+  }
+  client.on('drain', release).on('end', release)
 }
 
 async function asUnavailable<T>(work: () => Promise<T>): Promise<T> {
@@ -93,8 +110,9 @@ async function asUnavailable<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What Postgres did not say itself was said by the network, or by nobody. */
+/** What Postgres did not say itself was said by the network, or by nobody; unless it is a mistake of ours. */
 function isUnavailable(error: unknown): boolean {
+  if (error instanceof TypeError) return false
   const { severity, code } = error as { severity?: string; code?: string }
   return severity === undefined || unavailableStates.test(code ?? '')
 }

@@ -37,7 +37,8 @@ export async function openSchemaEngine(
       return Object.assign(await adapt(scratch.pool), { dispose: scratch.close })
     },
   }
-  const { SchemaEngine } = await loadEngine()
+  loaded ??= loadEngine()
+  const { SchemaEngine } = await loaded
   return SchemaEngine.new(
     { datamodels: schema.map(({ path, content }) => [path, content]) },
     () => {},
@@ -98,6 +99,9 @@ function rethrow(error: DatabaseError, sql: string): never {
     hint,
   })
 }
+
+// Once in a process: the glue has room for one instance, and a second would take the first one's place in mid-work.
+let loaded: ReturnType<typeof loadEngine> | undefined
 
 async function loadEngine() {
   // Where the engine puts its last words before it traps, which says nothing by itself.

@@ -8,6 +8,7 @@ const checks = {
   lint: 'no mistake that oxlint knows                   mend: pnpm lint --fix',
   types: 'TypeScript agrees with itself',
   rules: 'the structure of the house (infra/rules.ts)',
+  drift: 'what is rendered from the formation is up to date  mend: pnpm infra',
 }
 
 const help = `pnpm check [name...] [--json]

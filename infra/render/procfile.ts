@@ -1,0 +1,20 @@
+import { bundleOf } from '../build/bundle.ts'
+import { frontDoor, type Formation, type ProcessType } from '../formation.ts'
+
+/** One line a process type. Platforms send what comes from outside to the one named `web`, and to no other. */
+export function renderProcfile(formation: Formation): string {
+  const { release, running } = formation
+  const door = frontDoor(formation)
+  const services = running.filter((type) => type !== door)
+  return [
+    '# Written by `pnpm infra` from the "processes" in apps/*/package.json. docs/operations.md says how to run it.',
+    ...(release.length > 0 ? [`release: ${release.map(commandOf).join(' && ')}`] : []),
+    ...(door ? [`web: ${commandOf(door)}`] : []),
+    ...services.map((type) => `${type.name}: ${commandOf(type)}`),
+    '',
+  ].join('\n')
+}
+
+function commandOf(type: ProcessType): string {
+  return `node --enable-source-maps ${bundleOf(type)}`
+}

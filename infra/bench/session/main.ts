@@ -9,11 +9,14 @@ import { runServer, type RunningServer } from './run-server.ts'
 import { reference, variants } from './variants.ts'
 
 const help = `pnpm bench session [--rounds 5] [--requests 5000] [--json]
+pnpm bench session --behaviours [--json]
 
 Our sessions beside their peers, in one run, interleaved: CPU microseconds per request and requests per second of a
 signed-in read, a write, and a request without a session. Servers run on the first core, the load on the second.
 Needs Linux (taskset), redis-server and memcached.
 
+  --behaviours     instead: plays the thirty behaviours of packages/session on ours and on each peer, and prints
+                   yes or no; about ten minutes
   --rounds N       times every server is measured; the median is printed   (default 5)
   --requests N     requests of each route in a round                       (default 5000)
   --json           ends with one line of JSON
@@ -23,12 +26,19 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     requests: { type: 'string', default: '5000' },
+    behaviours: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 if (options.help) {
   console.log(help)
+  process.exit()
+}
+
+if (options.behaviours) {
+  const { printBehaviours } = await import('./behaviours/print.ts')
+  await printBehaviours({ json: options.json })
   process.exit()
 }
 

@@ -16,6 +16,7 @@ export const variants: Variant[] = [
   { name: 'bare Fastify, no session', file: 'bare.ts', env: {} },
   { name: 'hand-written cookie + GETEX', file: 'hand-written.ts', env: {} },
   nonstick('Nonstick, Redis', 'redis'),
+  nonstick('Nonstick, Memcached', 'memcached'),
   nonstick('Nonstick, Postgres', 'postgres'),
   { name: '@fastify/session defaults, ioredis', file: 'fastify-session.ts', env: {} },
   { name: '@fastify/session lean, ioredis', file: 'fastify-session.ts', env: { LEAN: '1' } },

@@ -1,18 +1,8 @@
 import type { SessionUser } from './record.ts'
 import { SessionKeyReserved } from './session-error.ts'
-import {
-  commitState,
-  hasChanges,
-  keysOf,
-  readKey,
-  regenerateState,
-  reloadState,
-  signOutState,
-  updateState,
-  writeKey,
-  type SessionState,
-  type Shell,
-} from './session-state.ts'
+import { keysOf, readValue } from './session-data.ts'
+import { changeId, changeUser, commitState, endSession, hasChanges, reloadState } from './session-state.ts'
+import { updateValue, userOf, type SessionState, type Shell } from './session-state.ts'
 
 declare module 'fastify' {
   /** What a service keeps in a session: `declare module 'fastify' { interface Session { cart?: string[] } }`. */
@@ -34,23 +24,17 @@ declare module 'fastify' {
 
 type Callback = (error?: unknown) => void
 
-// The interface of @fastify/session, over our state. Its callbacks are kept too: its types promise them.
+// The interface of @fastify/session over our state, its callbacks included: its types promise them.
 const methods = {
-  get: (state: SessionState, key: string) => readKey(state, key),
-  set: (state: SessionState, key: string, value: unknown) => writeKey(state, key, value),
-  update: (state: SessionState, key: string, fn: (value: unknown) => unknown) => updateState(state, key, fn),
-  isModified: (state: SessionState) => hasChanges(state),
-  regenerate(state: SessionState, keys?: string[] | Callback, callback?: Callback) {
-    const named = Array.isArray(keys) ? keys : []
-    return answer(async () => regenerateState(state, named), typeof keys === 'function' ? keys : callback)
-  },
-  destroy: (state: SessionState, callback?: Callback) => answer(() => signOutState(state), callback),
-  reload: (state: SessionState, callback?: Callback) => answer(() => reloadState(state), callback),
-  save: (state: SessionState, callback?: Callback) => answer(() => commitState(state), callback),
+  get: readKey,
+  set: writeKey,
+  update: updateValue,
+  isModified: hasChanges,
+  save: withCallback(commitState),
+  reload: withCallback(reloadState),
+  destroy: withCallback(endSession),
+  regenerate: withCallback(async (state, keys: string[] = []) => changeId(state, keys)),
 }
-
-const OF_THE_SHELL = new Set(['sessionId', 'encryptedSessionId', 'cookie', 'touch', 'options', 'isSaved'])
-const isReserved = (key: string): boolean => Object.hasOwn(methods, key) || OF_THE_SHELL.has(key)
 
 /** `request.session`: a property for each key, and the methods of @fastify/session. */
 export function viewSession(state: SessionState): Shell {
@@ -60,41 +44,52 @@ export function viewSession(state: SessionState): Shell {
 const handler: ProxyHandler<SessionState> = {
   get(state, key) {
     if (typeof key === 'symbol') return undefined
-    if (Object.hasOwn(methods, key)) {
-      const method = methods[key as keyof typeof methods] as (...args: unknown[]) => unknown
-      return (...args: unknown[]) => method(state, ...args)
-    }
-    if (!OF_THE_SHELL.has(key)) return readKey(state, key)
-    const member = state.shell[key as keyof Shell] as unknown
-    return typeof member === 'function' ? member.bind(state.shell) : member
+    if (key === 'sessionId' || key === 'encryptedSessionId') return state.shell[key]
+    if (!isMethod(key)) return readKey(state, key)
+    return (methods[key] as (state: SessionState, ...args: unknown[]) => unknown).bind(undefined, state)
   },
   set(state, key, value) {
     if (typeof key === 'symbol' || isReserved(key)) throw new SessionKeyReserved(String(key))
     writeKey(state, key, value)
     return true
   },
-  deleteProperty(state, key) {
-    if (typeof key === 'symbol' || isReserved(key)) throw new SessionKeyReserved(String(key))
-    writeKey(state, key, undefined)
-    return true
-  },
+  deleteProperty: (state, key) => handler.set!(state, key, undefined, undefined),
   has: (state, key) => typeof key === 'string' && (isReserved(key) || readKey(state, key) !== undefined),
-  ownKeys: keysOf,
+  ownKeys: (state) => [...keysOf(state.data), ...(userOf(state) ? ['user'] : [])],
   getOwnPropertyDescriptor(state, key) {
-    const value = typeof key === 'string' ? readKey(state, key) : undefined
+    const value = readKey(state, String(key))
     return value === undefined ? undefined : { value, writable: true, enumerable: true, configurable: true }
   },
-  getPrototypeOf: () => Object.prototype,
-  defineProperty: () => false,
 }
 
-function answer(work: () => Promise<void>, callback?: Callback): Promise<void> | undefined {
-  const done = work()
-  if (!callback) return done
-  // On the next tick, so that what the callback throws is not taken for a failure of the work.
-  done.then(
-    () => process.nextTick(callback),
-    (error: unknown) => process.nextTick(callback, error),
-  )
-  return undefined
+function readKey(state: SessionState, key: string): unknown {
+  return key === 'user' ? (userOf(state) ?? undefined) : readValue(state.data, key)
+}
+
+function writeKey(state: SessionState, key: string, value: unknown): void {
+  if (state.failure) throw state.failure
+  if (key === 'user') changeUser(state, (value as SessionUser | undefined) ?? null)
+  else state.data.live.set(key, value)
+}
+
+function isMethod(key: string): key is keyof typeof methods {
+  return Object.hasOwn(methods, key)
+}
+
+function isReserved(key: string): boolean {
+  return isMethod(key) || key === 'sessionId' || key === 'encryptedSessionId'
+}
+
+function withCallback<T extends unknown[]>(work: (state: SessionState, ...args: T) => Promise<void>) {
+  return (state: SessionState, ...args: [...T, Callback?]): Promise<void> | undefined => {
+    const callback = typeof args.at(-1) === 'function' ? (args.pop() as Callback) : undefined
+    const done = work(state, ...(args as unknown as T))
+    if (!callback) return done
+    // On the next tick, so that what the callback throws is not taken for a failure of the work.
+    done.then(
+      () => process.nextTick(callback),
+      (error: unknown) => process.nextTick(callback, error),
+    )
+    return undefined
+  }
 }

@@ -13,11 +13,13 @@ import { readHead } from './record.ts'
 import { createCookieSigner, deadlineOf, keyOf, newSessionId } from './session-cookie.ts'
 import {
   commitState,
-  discardChanges,
+  giveUp,
   hasChanges,
   openState,
   STATE,
+  timeLeft,
   type SessionPolicy,
+  type SessionState,
   type Shell,
 } from './session-state.ts'
 import { viewSession } from './session-view.ts'
@@ -74,7 +76,7 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   // never asked to store, because its `set` cannot tell a new session from one that another process has just ended.
   const adapter = {
     get(id: string, done: (error: unknown, session?: Shell | null) => void): void {
-      const leftMs = Math.min(idleMs, deadlineOf(id) - Date.now())
+      const leftMs = timeLeft(policy, id)
       if (leftMs <= 0) return done(null, null)
       const { accepted } = signer
       store.load(keyOf(id), leftMs).then((record) => {
@@ -108,8 +110,8 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
       request.log.warn('This request has been answered already: did you forget to return the reply?')
       return
     }
-    if (state && reply.statusCode >= 500) discardChanges(state)
-    if (!state || state.isOver || !hasChanges(state)) {
+    if (state && reply.statusCode >= 500) giveUp(state)
+    if (!state || !isToSave(state, reply)) {
       sendCookie(request, reply)
       done()
       return
@@ -131,9 +133,9 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   function sendCookie(request: FastifyRequest, reply: FastifyReply): void {
     const state = request[STATE]
     request.session = null as unknown as Shell
-    if (!state || state.isOver) return
+    if (!state || state.failure) return
     const { shell } = state
-    const isNew = state.record !== undefined && request.cookies[cookieName] !== shell.encryptedSessionId
+    const isNew = state.data.record !== undefined && request.cookies[cookieName] !== shell.encryptedSessionId
     if (!isNew && !state.isSignedOut) return
     reply.header('cache-control', 'no-store')
     if (isNew) {
@@ -168,6 +170,11 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
       app.log.warn({ err: error.cause ?? error }, 'The session store is not available yet')
     })
   })
+}
+
+/** An error that is on its way is not replaced by the failure it may well be about. */
+function isToSave(state: SessionState, reply: FastifyReply): boolean {
+  return state.failure ? reply.statusCode < 400 : hasChanges(state)
 }
 
 /** A second answer writes its status and headers over those of the first: this puts them back. */

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { SessionUser } from './record.ts'
 import { SignedOut } from './session-error.ts'
-import { signInState, signOutState, stateOf, userOf } from './session-state.ts'
+import { changeUser, endSession, stateOf, userOf } from './session-state.ts'
 
 /** Who is signed in. @throws SIGNED_OUT */
 export function currentUser(request: FastifyRequest): Readonly<SessionUser> {
@@ -16,7 +16,7 @@ export function currentUser(request: FastifyRequest): Readonly<SessionUser> {
  * or more signs nobody in.
  */
 export async function signIn(request: FastifyRequest, user: SessionUser): Promise<void> {
-  signInState(stateOf(request), user)
+  changeUser(stateOf(request), user)
 }
 
 /**
@@ -26,5 +26,5 @@ export async function signIn(request: FastifyRequest, user: SessionUser): Promis
  * @throws SESSION_STORE_UNAVAILABLE
  */
 export async function signOut(request: FastifyRequest): Promise<void> {
-  await signOutState(stateOf(request))
+  await endSession(stateOf(request))
 }

@@ -18,18 +18,18 @@ export async function openStore(url: string): Promise<SessionStore> {
   const { send } = connection
   await connection.tried
 
-  /** Reads, decides, and writes only when nobody else wrote in between. Returns what `decide` returned at last. */
-  async function change<T extends { text?: string; ttlMs: number }>(
-    key: string,
-    decide: (text: string | null) => T | null,
-  ): Promise<T | null> {
+  /** Reads, decides, and does it only when nobody else wrote in between. Returns what it found at last. */
+  async function change(key: string, decide: (text: string | null) => Decision): Promise<string | null> {
     for (let attempt = 0; attempt < 100; attempt += 1) {
-      const found = await send(`mg ${key} v c`)
-      const decision = decide(found.value)
-      if (!decision || decision.text === undefined) return decision
-      const condition = found.value === null ? 'ME' : `C${found.flag('c')}`
-      const { status } = await send(`ms ${key} S T${expiry(decision.ttlMs)} ${condition}`, decision.text)
-      if (status === 'HD') return decision
+      const { value, flag } = await send(`mg ${key} v c`)
+      const decision = decide(value)
+      if (!decision) return value
+      const condition = value === null ? 'ME' : `C${flag('c')}`
+      const { status } =
+        decision === 'remove'
+          ? await send(`md ${key} ${condition}`)
+          : await send(`ms ${key} S T${expiry(decision.ttlMs)} ${condition}`, decision.put)
+      if (status === 'HD') return value
     }
     throw sessionBusy()
   }
@@ -37,17 +37,16 @@ export async function openStore(url: string): Promise<SessionStore> {
   async function changeList(ownerKey: string, edit: (lines: string[]) => string[]): Promise<void> {
     await change(listKey(ownerKey), (text) => {
       const lines = edit(readList(text))
-      const ttlMs = Math.max(0, ...lines.map(untilOf)) - Date.now()
-      return text === null && lines.length === 0
-        ? null
-        : { text: lines.join('\n'), ttlMs: Math.max(1, ttlMs) }
+      const ttlMs = Math.max(...lines.map(untilOf)) - Date.now()
+      if (lines.length > 0) return { put: lines.join('\n'), ttlMs }
+      return text === null ? undefined : 'remove'
     })
   }
 
-  /** A name that stays on the list of a full memcached harms nobody: there is no session behind it. */
-  async function unlist(ownerKey: string, key: string): Promise<void> {
-    const others = (lines: string[]): string[] => lines.filter((line) => !line.startsWith(`${key} `))
-    await changeList(ownerKey, others).catch(() => {})
+  async function readListed(line: string): Promise<ListedRecord> {
+    const key = line.slice(0, line.indexOf(' '))
+    const { value, flag } = await send(`mg ${recordKey(key)} v t`)
+    return { key, record: value, leftMs: Number(flag('t') ?? 0) * 1000, until: untilOf(line) }
   }
 
   return {
@@ -61,24 +60,26 @@ export async function openStore(url: string): Promise<SessionStore> {
     },
 
     async patch(key, { lines, expect }, ttlMs) {
-      const outcome = await change(recordKey(key), (text) => {
-        if (text === null) return null
-        if (expect && findJson(text, expect[0]) !== expect[1]) return { conflict: text, ttlMs }
-        return { text: applyLines(text, lines), ttlMs }
+      let isAsExpected = true
+      const found = await change(recordKey(key), (text) => {
+        isAsExpected = text !== null && (!expect || findJson(text, expect[0]) === expect[1])
+        return isAsExpected ? { put: applyLines(text!, lines), ttlMs } : undefined
       })
-      if (!outcome) return 'gone'
-      return 'conflict' in outcome ? { conflict: outcome.conflict! } : 'done'
+      if (found === null) return 'gone'
+      return isAsExpected ? 'done' : { conflict: found }
     },
 
     async remove(key, ownerKey) {
-      const record = await take(key)
-      if (ownerKey) await unlist(ownerKey, key)
+      const record = await change(recordKey(key), (text) => (text === null ? undefined : 'remove'))
+      const isOther = (line: string): boolean => !line.startsWith(`${key} `)
+      // A full memcached may refuse the shorter list; the name that stays has no session behind it.
+      if (ownerKey) await changeList(ownerKey, (lines) => lines.filter(isOther)).catch(() => {})
       return record
     },
 
     async list(ownerKey) {
-      const lines = readList((await send(`mg ${listKey(ownerKey)} v`)).value)
-      return Promise.all(lines.map(readListed))
+      const { value } = await send(`mg ${listKey(ownerKey)} v`)
+      return Promise.all(readList(value).map(readListed))
     },
 
     async check() {
@@ -90,24 +91,9 @@ export async function openStore(url: string): Promise<SessionStore> {
       connection.close()
     },
   }
-
-  /** Deletes exactly what was read, so that of many callers one gets it, and the last of its writes. */
-  async function take(key: string): Promise<string | null> {
-    for (let attempt = 0; attempt < 100; attempt += 1) {
-      const { value, flag } = await send(`mg ${recordKey(key)} v c`)
-      if (value === null) return null
-      const { status } = await send(`md ${recordKey(key)} C${flag('c')}`)
-      if (status === 'HD') return value
-    }
-    throw sessionBusy()
-  }
-
-  async function readListed(line: string): Promise<ListedRecord> {
-    const key = line.slice(0, line.indexOf(' '))
-    const { value, flag } = await send(`mg ${recordKey(key)} v t`)
-    return { key, record: value, leftMs: Number(flag('t') ?? 0) * 1000, until: untilOf(line) }
-  }
 }
+
+type Decision = { put: string; ttlMs: number } | 'remove' | undefined
 
 function readList(text: string | null): string[] {
   return (text ?? '').split('\n').filter((line) => line && untilOf(line) > Date.now())

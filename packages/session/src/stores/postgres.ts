@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Pool, type PoolClient } from 'pg'
+import { Pool, type PoolClient, type QueryResult } from 'pg'
 import type { ListedRecord, SessionStore } from '../store.ts'
 
 // Our own schema and table, made when absent. The lock is for processes that boot at the same time: without it
@@ -83,49 +83,49 @@ export async function openStore(url: string): Promise<SessionStore> {
     if (!rows[0].found) await pool.query(SCHEMA)
   }
 
-  async function query(name: string, text: string, values: unknown[]): Promise<Row[]> {
+  async function query(name: string, text: string, values: unknown[]): Promise<QueryResult<Row>> {
     schema ??= makeSchema()
     await schema.catch((error: unknown) => {
       schema = undefined
       throw error
     })
-    const { rows, rowCount } = await pool.query({ name, text, values })
-    return rows.length > 0 || !rowCount ? rows : Array.from({ length: rowCount }, () => ({}) as Row)
+    return pool.query<Row>({ name, text, values })
   }
 
   return {
     async load(key, ttlMs) {
-      const [row] = await query('load', LOAD, [key, ttlMs]).catch((error: { code?: string }) => {
+      const { rows } = await query('load', LOAD, [key, ttlMs]).catch((error: { code?: string }) => {
         // A standby, or a full disk, can still say who it is.
         if (error.code === READ_ONLY || error.code === DISK_FULL) return query('read', READ, [key])
         throw error
       })
-      return row?.record ?? null
+      return rows[0]?.record ?? null
     },
 
     async create(key, record, ttlMs, owner) {
       const place = randomBytes(32).toString('base64url')
-      return (await query('create', CREATE, [key, ttlMs, record, owner?.key ?? null, place])).length === 1
+      const { rowCount } = await query('create', CREATE, [key, ttlMs, record, owner?.key, place])
+      return rowCount === 1
     },
 
     async patch(key, { lines, expect }, ttlMs) {
       const [names, jsons] = [lines.map(([name]) => name), lines.map(([, json]) => json)]
-      const values = [key, ttlMs, names, jsons, expect?.[0] ?? null, expect?.[1] ?? null]
       for (;;) {
-        if ((await query('patch', PATCH, values)).length === 1) return 'done'
-        const [row] = await query('read', READ, [key])
-        if (!row) return 'gone'
-        if (expect) return { conflict: row.record }
+        const { rowCount } = await query('patch', PATCH, [key, ttlMs, names, jsons, expect?.[0], expect?.[1]])
+        if (rowCount === 1) return 'done'
+        const [found] = (await query('read', READ, [key])).rows
+        if (!found) return 'gone'
+        if (expect) return { conflict: found.record }
       }
     },
 
     async remove(key) {
-      const [row] = await query('remove', REMOVE, [key])
-      return row?.alive ? row.record : null
+      const [found] = (await query('remove', REMOVE, [key])).rows
+      return found?.alive ? found.record : null
     },
 
     async list(ownerKey): Promise<ListedRecord[]> {
-      const rows = await query('list', LIST, [ownerKey])
+      const { rows } = await query('list', LIST, [ownerKey])
       return rows.map(({ key, record, left_ms }) => ({ key, record, leftMs: left_ms, until: 0 }))
     },
 

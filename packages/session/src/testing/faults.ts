@@ -127,7 +127,6 @@ async function playFreeze({ a, b, store }: Stage): Promise<void> {
   ]).finally(() => store.thaw())
   const recoveredMs = await untilSignedIn(visitor, [a, b], user.id, store.recoveryMs.thaw + 10_000)
 
-  const times = (given: Answer[]): number[] => given.map(({ tookMs }) => tookMs).sort((x, y) => x - y)
   // What a request without a session takes on this machine at this moment, and must not take long.
   const publicMs = times(publicAnswers)
   assert.ok(
@@ -202,6 +201,10 @@ async function playShutdown({ start, store }: Stage): Promise<void> {
   } finally {
     await store.thaw()
   }
+}
+
+function times(answers: Answer[]): number[] {
+  return answers.map(({ tookMs }) => tookMs).sort((x, y) => x - y)
 }
 
 /** Requests at a steady pace, whether or not the earlier ones are answered. */

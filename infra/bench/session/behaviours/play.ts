@@ -65,7 +65,7 @@ async function playOne({ entry, env }: Candidate, behaviour: Behaviour): Promise
     await withDeadline(behaviour.play(stage as Stage))
     return undefined
   } catch (error) {
-    return (error as Error).message.split('\n')[0]!
+    return (error as Error).message.replaceAll(/\s+/g, ' ').slice(0, 160)
   } finally {
     // A process that does not end in good order has been judged already.
     await resources.disposeAsync().catch(() => {})

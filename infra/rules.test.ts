@@ -70,6 +70,25 @@ test.each([
     { 'apps/one/src/domain/a.ts': 'export const a = process.env.A' },
     'no process',
   ],
+  [
+    'a template of an app that depends on an app',
+    {
+      'packages/generator/package.json': '{"name":"@repo/generator"}',
+      'packages/generator/templates/http/package.json':
+        '{"name":"@repo/template-http","dependencies":{"@repo/two":"workspace:*"}}',
+      'packages/generator/templates/http/src/a.ts': "import '@repo/two'",
+    },
+    'apps import no app',
+  ],
+  [
+    'a template of a package that imports a package',
+    {
+      'packages/generator/package.json': '{"name":"@repo/generator"}',
+      'packages/generator/templates/package/package.json': '{"name":"@repo/template-package"}',
+      'packages/generator/templates/package/src/a.ts': "import { b } from '@repo/other'",
+    },
+    'leaves',
+  ],
   ['a file whose name says nothing', { 'apps/one/src/utils.ts': '' }, 'says nothing'],
   ['a folder whose name says nothing', { 'packages/leaf/src/helpers/a.ts': '' }, 'says nothing'],
   [
@@ -86,6 +105,16 @@ test.each([
   const violations = findViolations(buildHouse(files))
   expect(violations).toHaveLength(1)
   expect(violations[0]!.problem).toContain(words)
+})
+
+test('a template of an app imports packages, as an app does', () => {
+  const files = {
+    'packages/generator/package.json': '{"name":"@repo/generator"}',
+    'packages/generator/templates/http/package.json':
+      '{"name":"@repo/template-http","dependencies":{"@repo/leaf":"workspace:*"}}',
+    'packages/generator/templates/http/src/a.ts': "import { b } from '@repo/leaf'",
+  }
+  expect(findViolations(buildHouse(files))).toEqual([])
 })
 
 test('a comment imports nothing and reads no process', () => {

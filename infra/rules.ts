@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -58,7 +58,8 @@ function* importProblems({ file, member, imports, isTest }: Source): Generator<V
     if (specifier.startsWith('.')) {
       const target = resolve('/', dirname(file), specifier).slice(1)
       const own = target.startsWith(member.folder + sep)
-      if (!own)
+      const isAtRoot = !target.includes(sep)
+      if (!own && !isAtRoot)
         yield { file, problem: `"${specifier}" reaches into another member: import it by its package name` }
     } else if (specifier.startsWith('@repo/')) {
       const target = specifier.split('/').slice(0, 2).join('/')
@@ -117,7 +118,21 @@ function existsMember(root: string, kind: string, name: string): boolean {
 function listMembers(root: string): Member[] {
   const of = (parent: string, kind: Member['kind']) =>
     listFolders(join(root, parent)).map((folder) => readMember(root, join(parent, folder), kind))
-  return [...of('apps', 'app'), ...of('packages', 'package'), readMember(root, 'infra', 'infra')]
+  return [
+    ...of('apps', 'app'),
+    ...of('packages', 'package'),
+    ...listTemplates(root),
+    readMember(root, 'infra', 'infra'),
+  ]
+}
+
+/** The generator's templates live in a package and follow the rules of what is made from them. */
+function listTemplates(root: string): Member[] {
+  const parent = join('packages', 'generator', 'templates')
+  if (!existsSync(join(root, parent))) return []
+  return listFolders(join(root, parent))
+    .map((folder) => join(parent, folder))
+    .map((folder) => readMember(root, folder, folder.endsWith(`${sep}package`) ? 'package' : 'app'))
 }
 
 function readMember(root: string, folder: string, kind: Member['kind']): Member {
@@ -137,8 +152,9 @@ function listFolders(path: string): string[] {
 function listSources(root: string, member: Member): Source[] {
   const walk = (folder: string): string[] =>
     readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-      if (skipped.has(entry.name)) return []
       const path = join(folder, entry.name)
+      // A member inside a member, as a template is, speaks for itself.
+      if (skipped.has(entry.name) || existsSync(join(root, path, 'package.json'))) return []
       return entry.isDirectory() ? walk(path) : /\.ts$/.test(entry.name) ? [path] : []
     })
   return walk(member.folder).map((file) => {

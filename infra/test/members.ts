@@ -16,7 +16,10 @@ export const root = resolve(import.meta.dirname, '../..')
 
 /** Every member with a `test` script, or those whose folder or name contains one of the words. */
 export function listMembers(words: string[] = []): Member[] {
-  const folders = [...globSync('{apps,packages}/*', { cwd: root }).toSorted(), 'infra']
+  const folders = [
+    ...globSync('{apps,packages,packages/generator/templates}/*', { cwd: root }).toSorted(),
+    'infra',
+  ]
   return folders
     .flatMap((folder) => {
       const { name, scripts } = readManifest(folder)

@@ -1,0 +1,79 @@
+import type { Database } from '@repo/database'
+import { problemResponses, type Service } from '@repo/service'
+import { currentUser, SignedOut } from '@repo/session'
+import { Type } from 'typebox'
+import { addItem, OwnNameItemNotFound, finishItem, listItems, readItem } from '../domain/items.ts'
+
+const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
+
+const NewItem = Type.Object(
+  // Postgres stores no NUL; without the pattern, whoever sends one would get a 500.
+  { title: Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000]*$' }) },
+  { additionalProperties: false },
+)
+
+const ItemBody = Type.Object({
+  id: Type.String(),
+  title: Type.String(),
+  doneAt: Type.Union([Time, Type.Null()]),
+  createdAt: Time,
+})
+
+const ItemId = Type.Object({ id: Type.String({ format: 'uuid' }) })
+
+/** Items of who is signed in. */
+export async function itemRoutes(app: Service, { database }: { database: Database }): Promise<void> {
+  app.get(
+    '/',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'My newest items',
+        response: { 200: Type.Object({ items: Type.Array(ItemBody) }), ...problemResponses(SignedOut) },
+      },
+    },
+    async (request) => ({ items: await listItems(database, currentUser(request).id) }),
+  )
+
+  app.post(
+    '/',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'Add an item',
+        body: NewItem,
+        response: { 201: ItemBody, ...problemResponses(SignedOut) },
+      },
+    },
+    async (request, reply) => {
+      const item = await addItem(database, currentUser(request).id, request.body.title)
+      return reply.code(201).header('location', `/api/own-name/${item.id}`).send(item)
+    },
+  )
+
+  app.get(
+    '/:id',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'One item',
+        params: ItemId,
+        response: { 200: ItemBody, ...problemResponses(SignedOut, OwnNameItemNotFound) },
+      },
+    },
+    async (request) => readItem(database, currentUser(request).id, request.params.id),
+  )
+
+  app.put(
+    '/:id/done',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'Say that an item is done',
+        params: ItemId,
+        response: { 200: ItemBody, ...problemResponses(SignedOut, OwnNameItemNotFound) },
+      },
+    },
+    async (request) => finishItem(database, currentUser(request).id, request.params.id),
+  )
+}

@@ -1,0 +1,15 @@
+import { openDatabase, type Database } from '@repo/database'
+import type { Env } from './env.ts'
+
+/** What a process holds open. */
+export interface Resources extends AsyncDisposable {
+  database: Database
+}
+
+/** Waits for no server: a process boots while its stores are away, and says so on `/readyz`. */
+export async function openResources(env: Env): Promise<Resources> {
+  await using opened = new AsyncDisposableStack()
+  const database = opened.use(openDatabase(env.DATABASE_URL))
+  const held = opened.move()
+  return { database, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}

@@ -1,0 +1,7 @@
+import { serviceEnv } from '@repo/service'
+import { Type, type Static } from 'typebox'
+
+/** Every variable this app reads. */
+export const envSchema = Type.Object({ ...serviceEnv })
+
+export type Env = Readonly<Static<typeof envSchema>>

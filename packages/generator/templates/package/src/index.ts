@@ -1,0 +1,1 @@
+export { countAnyName } from './count-any-name.ts'

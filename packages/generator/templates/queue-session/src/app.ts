@@ -1,0 +1,21 @@
+import { createService, type Service } from '@repo/service'
+import { session } from '@repo/session'
+import type { Env } from './env.ts'
+import type { Resources } from './resources.ts'
+import { itemRoutes } from './routes/items.ts'
+
+/** The own-name service, in the order it is put together. Read this file first. */
+export async function buildApp(env: Env, { database, sessions }: Resources): Promise<Service> {
+  const app = createService({ name: 'own-name', env, checks: { database, sessions } })
+
+  await app.register(session, {
+    store: sessions,
+    secrets: env.SESSION_SECRETS,
+    origin: env.PUBLIC_ORIGIN,
+    idleMs: env.SESSION_IDLE_MS,
+    absoluteMs: env.SESSION_ABSOLUTE_MS,
+  })
+  await app.register(itemRoutes, { prefix: '/api/own-name', database })
+
+  return app
+}

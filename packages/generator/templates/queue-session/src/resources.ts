@@ -1,0 +1,18 @@
+import { openDatabase, type Database } from '@repo/database'
+import { openSessionStore, type SessionStore } from '@repo/session'
+import type { Env } from './env.ts'
+
+/** What an HTTP process holds open. */
+export interface Resources extends AsyncDisposable {
+  database: Database
+  sessions: SessionStore
+}
+
+/** Waits for no server: a process boots while its stores are away, and says so on `/readyz`. */
+export async function openResources(env: Env): Promise<Resources> {
+  await using opened = new AsyncDisposableStack()
+  const sessions = opened.use(await openSessionStore(env.SESSION_STORE_URL))
+  const database = opened.use(openDatabase(env.DATABASE_URL))
+  const held = opened.move()
+  return { database, sessions, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}

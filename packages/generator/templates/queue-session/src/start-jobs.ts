@@ -1,0 +1,17 @@
+import { openDatabase } from '@repo/database'
+import { runJobs, type QueueLog, type RunningJobs } from '@repo/queue'
+import { handleFinish } from './jobs/finish-item.ts'
+import type { WorkerEnv } from './worker-env.ts'
+
+/** The jobs of the own-name worker. */
+export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
+  const database = openDatabase(env.DATABASE_URL)
+  const jobs = await runJobs(env.DATABASE_URL, { jobs: [handleFinish({ database })], log })
+  return {
+    check: () => jobs.check(),
+    async [Symbol.asyncDispose]() {
+      await jobs[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,8 @@
+import { serviceEnv } from '@repo/service'
+import { sessionEnv } from '@repo/session'
+import { Type, type Static } from 'typebox'
+
+/** Every variable this app reads. */
+export const envSchema = Type.Object({ ...serviceEnv, ...sessionEnv })
+
+export type Env = Readonly<Static<typeof envSchema>>

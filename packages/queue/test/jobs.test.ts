@@ -1,0 +1,227 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createDatabase, pollUntil, type TestDatabase } from '@repo/testing'
+import { Pool } from 'pg'
+import { Type } from 'typebox'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import {
+  defineJob,
+  enqueue,
+  handle,
+  listFailed,
+  measureQueue,
+  retryFailed,
+  runJobs,
+  type HandledJob,
+  type JobContext,
+  type RawQueries,
+  type RunJobsOptions,
+} from '../src/index.ts'
+import { jobLog } from './job-log.ts'
+
+const count = defineJob({
+  name: 'test.count',
+  payload: Type.Object({ n: Type.Integer() }),
+  retry: { attempts: 3 },
+})
+
+let database: TestDatabase
+let pool: Pool
+let queries: RawQueries
+let lines: string[]
+
+beforeEach(async () => {
+  database = await createDatabase()
+  pool = new Pool({ connectionString: database.url, max: 2 })
+  queries = toQueries(pool)
+  lines = []
+})
+afterEach(async () => {
+  await pool.end()
+  await database[Symbol.asyncDispose]()
+})
+
+test('a job enqueued in a transaction begins when it commits, within 100 ms, and never when it does not', async () => {
+  const begun: { n: number; at: number }[] = []
+  await using jobs = await run([
+    handle(count, async ({ n }) => void begun.push({ n, at: performance.now() })),
+  ])
+
+  const client = await pool.connect()
+  const tx = toQueries(client)
+  await client.query('BEGIN')
+  await enqueue(tx, count, { n: 1 })
+  await client.query('ROLLBACK')
+
+  const latencies: number[] = []
+  for (let n = 2; n < 12; n++) {
+    await client.query('BEGIN')
+    const { id } = await enqueue(tx, count, { n })
+    expect(id).toMatch(/^\d+$/)
+    await client.query('COMMIT')
+    const committedAt = performance.now()
+    await pollUntil(`job ${n} has begun`, () => begun.at(-1)?.n === n, { everyMs: 1 })
+    latencies.push(begun.at(-1)!.at - committedAt)
+  }
+  client.release()
+  expect(begun.map(({ n }) => n)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+  expect(latencies.sort((a, b) => a - b)[5]).toBeLessThan(100)
+  await jobs.check()
+})
+
+test('a payload that the job does not take is refused at once, without its value', async () => {
+  const wrong = enqueue(queries, count, { n: 'secret' } as never)
+  await expect(wrong).rejects.toThrow(
+    'The payload of job test.count is not what it takes: /n must be integer',
+  )
+  await expect(wrong).rejects.toMatchObject({ code: 'QUEUE_PAYLOAD_INVALID' })
+  expect(await measureQueue(queries)).toEqual({ waiting: 0, running: 0, later: 0, failed: 0 })
+})
+
+test('a payload of an older release fails at once and for good, is kept, and keeps nobody from working', async () => {
+  const older = defineJob({ name: 'test.count', payload: Type.Object({ number: Type.Integer() }) })
+  const seen: number[] = []
+  await enqueue(queries, older, { number: 1 })
+  await using jobs = await run([handle(count, async ({ n }) => void seen.push(n))])
+  await enqueue(queries, count, { n: 2 })
+  await pollUntil('the other job is done', () => seen.includes(2))
+  await pollUntil('the old one has failed', async () => (await measureQueue(queries)).failed === 1)
+
+  expect(seen).toEqual([2])
+  expect(await listFailed(queries)).toEqual([
+    {
+      id: expect.stringMatching(/^\d+$/),
+      job: 'test.count',
+      failedAt: expect.stringMatching(/^\d{4}-.*Z$/),
+      error: 'The payload of job test.count is not what it takes: it must have required properties n',
+    },
+  ])
+  await jobs.check()
+})
+
+test('a job that fails is tried again later and later, then kept as failed until somebody has it tried again', async () => {
+  const attempts: number[] = []
+  let isMended = false
+  const handled = handle(count, async (_, { attempt }) => {
+    attempts.push(attempt)
+    if (!isMended) throw new Error(`no luck ${attempt}`)
+  })
+  await using _ = await run([handled])
+  const { id } = await enqueue(queries, count, { n: 1 })
+
+  const delays: number[] = []
+  for (const attempt of [1, 2, 3]) {
+    await pollUntil(`attempt ${attempt} has failed`, async () => {
+      const { rows } = await pool.query(
+        'SELECT attempts, last_error, extract(epoch FROM run_at - updated_at)::float AS delay FROM graphile_worker.jobs WHERE locked_at IS NULL',
+      )
+      if (rows[0]?.last_error !== `no luck ${attempt}`) return false
+      return delays.push(rows[0].delay) > 0
+    })
+    // Instead of waiting for its time.
+    await pool.query("UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 s'")
+    await pool.query(`SELECT pg_notify('jobs:insert', '{"count":1}')`)
+  }
+  expect(delays[1]! / delays[0]!).toBeCloseTo(Math.E, 0)
+  expect(delays[2]! / delays[1]!).toBeCloseTo(Math.E, 0)
+  expect(await listFailed(queries)).toMatchObject([{ id, error: 'no luck 3' }])
+  expect(lines.filter((line) => line.includes('failed for good'))).toHaveLength(1)
+
+  isMended = true
+  expect(await retryFailed(queries, '999999')).toBe(0)
+  expect(await retryFailed(queries, id)).toBe(1)
+  await pollUntil('it is done', async () => (await depth()) === 0, { deadlineMs: 1_000 })
+  expect(attempts).toEqual([1, 2, 3, 1])
+  expect(await retryFailed(queries)).toBe(0)
+})
+
+test('a job may be told to wait for its time', async () => {
+  await enqueue(queries, count, { n: 1 }, { delayMs: 60_000 })
+  expect(await measureQueue(queries)).toEqual({ waiting: 0, running: 0, later: 1, failed: 0 })
+  const { rows } = await pool.query(
+    'SELECT extract(epoch FROM run_at - created_at)::float AS delay FROM graphile_worker.jobs',
+  )
+  expect(rows[0].delay).toBeCloseTo(60, 1)
+})
+
+test('jobs that this release does not know are left for another', async () => {
+  const seen: number[] = []
+  await enqueue(queries, defineJob({ name: 'test.newer', payload: Type.Object({}) }), {})
+  await using _ = await run([handle(count, async ({ n }) => void seen.push(n))])
+  await enqueue(queries, count, { n: 1 })
+  await pollUntil('ours is done', () => seen.length === 1)
+  await pollUntil('one is left', async () => (await measureQueue(queries)).running === 0)
+  expect(await measureQueue(queries)).toEqual({ waiting: 1, running: 0, later: 0, failed: 0 })
+})
+
+test('no more jobs run at once than was said', async () => {
+  let running = 0
+  let most = 0
+  const done: number[] = []
+  const handled = handle(count, async ({ n }) => {
+    most = Math.max(most, ++running)
+    await sleep(5)
+    running--
+    done.push(n)
+  })
+  for (let n = 0; n < 20; n++) await enqueue(queries, count, { n })
+  await using _ = await run([handled], { concurrency: 3 })
+  await pollUntil('all are done', () => done.length === 20)
+  expect(most).toBe(3)
+})
+
+test('to dispose of it takes no new job, waits for those that run, and aborts what takes too long', async () => {
+  const events: string[] = []
+  const handled = handle(count, async ({ n }, context) => {
+    events.push(`begun ${n}`)
+    await (n === 1 ? sleep(100) : untilAborted(context))
+    events.push(`ended ${n}`)
+  })
+  const jobs = await run([handled], { abortAfterMs: 300 })
+  await enqueue(queries, count, { n: 1 })
+  await enqueue(queries, count, { n: 2 })
+  await pollUntil('both run', () => events.length === 2)
+
+  const disposed = jobs[Symbol.asyncDispose]()
+  await enqueue(queries, count, { n: 3 })
+  await disposed
+  expect(events.slice(0, 2).sort()).toEqual(['begun 1', 'begun 2'])
+  expect(events.slice(2)).toEqual(['ended 1'])
+  // The aborted one waits for another try, the last one for another worker; the finished one is gone.
+  expect(await measureQueue(queries)).toEqual({ waiting: 1, running: 0, later: 1, failed: 0 })
+  expect((await pool.query('SELECT FROM queue.workers')).rowCount).toBe(0)
+})
+
+test('a worker begins when Postgres comes, and check() says so', async () => {
+  const { port } = new URL(database.url)
+  const url = database.url.replace(`:${port}`, ':1')
+  await using jobs = await runJobs(url, { jobs: [], log: jobLog((line) => lines.push(line)) })
+  await pollUntil('it has tried', () => lines.some((line) => line.includes('it will begin again')))
+  await expect(jobs.check()).rejects.toThrow(/ECONNREFUSED/)
+})
+
+async function run(jobs: HandledJob[], options: Partial<RunJobsOptions> = {}) {
+  const running = await runJobs(database.url, { jobs, log: jobLog((line) => lines.push(line)), ...options })
+  await pollUntil('the worker has begun', async () => {
+    await running.check()
+    return true
+  })
+  return running
+}
+
+async function depth(): Promise<number> {
+  const { waiting, running, later, failed } = await measureQueue(queries)
+  return waiting + running + later + failed
+}
+
+async function untilAborted({ signal }: JobContext): Promise<never> {
+  await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  throw signal.reason
+}
+
+function toQueries(source: Pick<Pool, 'query'>): RawQueries {
+  return {
+    async $queryRawUnsafe<T>(sql: string, ...values: unknown[]) {
+      return (await source.query(sql, values)).rows as T
+    },
+  }
+}

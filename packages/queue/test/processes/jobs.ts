@@ -1,0 +1,8 @@
+import { Type } from 'typebox'
+import { defineJob } from '../../src/index.ts'
+
+/** Writes a line of the table `runs`. */
+export const note = defineJob({ name: 'test.note', payload: Type.Object({ text: Type.String() }) })
+
+/** Writes a line when it begins, another when it is aborted or has waited long enough. */
+export const wait = defineJob({ name: 'test.wait', payload: Type.Object({ ms: Type.Number() }) })

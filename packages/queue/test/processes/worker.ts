@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import { handle, runJobs, schedule } from '../../src/index.ts'
+import { jobLog } from '../job-log.ts'
+import { note, wait } from './jobs.ts'
+
+/** A worker process of its own, for the tests that kill, freeze and stop one. */
+const url = process.env.DATABASE_URL!
+const client = new Client(url)
+await client.connect()
+client.on('error', () => {})
+const write = (job: string, event: string): Promise<unknown> =>
+  client.query('INSERT INTO runs (job, pid, event) VALUES ($1, $2, $3)', [job, process.pid, event])
+
+const jobs = await runJobs(url, {
+  log: jobLog((line) => console.log(line)),
+  leaseMs: Number(process.env.LEASE_MS),
+  abortAfterMs: 200,
+  jobs: [
+    handle(note, async ({ text }) => {
+      await write('note', text)
+    }),
+    handle(wait, async ({ ms }, { signal, attempt }) => {
+      await write('wait', `begun ${attempt}`)
+      await sleep(ms, undefined, { signal }).catch(async (error: unknown) => {
+        await write('wait', `aborted ${attempt}`)
+        throw error
+      })
+      await write('wait', `ended ${attempt}`)
+    }),
+  ],
+  schedules: process.env.SCHEDULE ? [schedule(note, process.env.SCHEDULE, { text: 'tick' })] : [],
+})
+
+process.on('SIGTERM', async () => {
+  await jobs[Symbol.asyncDispose]()
+  await client.end()
+})

@@ -33,10 +33,11 @@ const LOAD = `
 // Each new session looks at 50 rows from a random place on (keys are hashes) and removes what has expired there:
 // no timer, no process that owns the work, and never more than a small batch at once.
 const CREATE = `
-  WITH nearby AS (SELECT key, expires_at FROM sessions.session WHERE key >= $5 ORDER BY key LIMIT 50),
-  swept AS (
-    DELETE FROM sessions.session WHERE expires_at <= now()
-    AND key IN (SELECT key FROM nearby WHERE expires_at <= now()))
+  WITH nearby AS (SELECT key FROM sessions.session WHERE key >= $5 ORDER BY key LIMIT 50),
+  expired AS (
+    SELECT key FROM sessions.session JOIN nearby USING (key) WHERE expires_at <= now()
+    FOR UPDATE OF session SKIP LOCKED),
+  swept AS (DELETE FROM sessions.session WHERE key IN (SELECT key FROM expired))
   INSERT INTO sessions.session (key, record, expires_at, owner) VALUES ($1, $3, ${LATER}, $4)
   ON CONFLICT (key) DO NOTHING`
 

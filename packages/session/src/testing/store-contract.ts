@@ -1,0 +1,214 @@
+import { strict as assert } from 'node:assert'
+import { randomBytes } from 'node:crypto'
+import type { Line } from '../record.ts'
+import type { SessionStore } from '../store.ts'
+import { pause, type StoreUnderTest } from './stage.ts'
+
+/** Two handles on one store, as two processes have them. */
+export interface StoreSetting {
+  one: SessionStore
+  two: SessionStore
+  underTest: StoreUnderTest
+}
+
+/** What every driver promises beyond what its types say. A play throws when it is not so. */
+export const storeContract: readonly { claim: string; play(setting: StoreSetting): Promise<void> }[] = [
+  {
+    claim: 'a record is loaded as it was created, by everybody, and an unknown key is null',
+    async play({ one, two }) {
+      const key = newKey()
+      assert.equal(await one.load(key, MINUTE_MS), null)
+      assert.equal(await one.create(key, RECORD, MINUTE_MS), true)
+      assert.equal(await two.load(key, MINUTE_MS), RECORD)
+    },
+  },
+  {
+    claim: 'a key that is taken is not created again',
+    async play({ one, two }) {
+      const key = newKey()
+      await one.create(key, RECORD, MINUTE_MS)
+      assert.equal(await two.create(key, '[1,2,null,""]', MINUTE_MS), false)
+      assert.equal(await one.load(key, MINUTE_MS), RECORD)
+    },
+  },
+  {
+    claim: 'of 20 who create one key at once, one succeeds',
+    async play({ one, two }) {
+      const key = newKey()
+      const created = await Promise.all(times(20, (i) => (i % 2 ? one : two).create(key, RECORD, MINUTE_MS)))
+      assert.equal(created.filter(Boolean).length, 1)
+    },
+  },
+  {
+    claim: 'a patch replaces, adds and removes lines and leaves the others byte for byte',
+    async play({ one, two }) {
+      const key = newKey()
+      const others = ',"big":1e400\n,"odd":[ 1.0 , {} ]\n,"text":"100%1 \\ud800"'
+      await one.create(key, `${RECORD}\n,"a":1\n${others}\n,"b":2`, MINUTE_MS)
+      const lines: Line[] = [
+        [',"a":', '"%d\\n"'],
+        [',"b":', ''],
+        [',"c":', '[]'],
+        [',"none":', ''],
+      ]
+      assert.equal(await two.patch(key, { lines }, MINUTE_MS), 'done')
+      assert.equal(await one.load(key, MINUTE_MS), `${RECORD}\n${others}\n,"a":"%d\\n"\n,"c":[]`)
+    },
+  },
+  {
+    claim: 'a name that begins, ends or lies inside another one is another name',
+    async play({ one }) {
+      const key = newKey()
+      const near = ['a', 'aa', '"a"', 'a":1', '\n,"a', '.*', '%a', '']
+      const lines = near.map((name): Line => [`,${JSON.stringify(name)}:`, JSON.stringify(name)])
+      await one.create(key, RECORD, MINUTE_MS)
+      for (const line of lines) await one.patch(key, { lines: [line] }, MINUTE_MS)
+      await one.patch(key, { lines: [[',"a":', '"changed"']] }, MINUTE_MS)
+      const expected = [...lines.filter(([name]) => name !== ',"a":'), [',"a":', '"changed"']]
+      assert.equal(
+        await one.load(key, MINUTE_MS),
+        [RECORD, ...expected.map((line) => line.join(''))].join('\n'),
+      )
+    },
+  },
+  {
+    claim: 'a patch never creates: without a record it is gone',
+    async play({ one }) {
+      const key = newKey()
+      assert.equal(await one.patch(key, { lines: [LINE] }, MINUTE_MS), 'gone')
+      assert.equal(await one.patch(key, { lines: [LINE], expect: [LINE[0], ''] }, MINUTE_MS), 'gone')
+      assert.equal(await one.load(key, MINUTE_MS), null)
+    },
+  },
+  {
+    claim: 'a patch that expects another line changes nothing and brings the present record',
+    async play({ one }) {
+      const key = newKey()
+      await one.create(key, `${RECORD}\n,"a":1`, MINUTE_MS)
+      const present = await one.load(key, MINUTE_MS)
+      for (const expect of [
+        [',"a":', '2'],
+        [',"a":', ''],
+        [',"a":', '11'],
+        [',"b":', '1'],
+      ] as Line[]) {
+        assert.deepEqual(await one.patch(key, { lines: [LINE], expect }, MINUTE_MS), { conflict: present })
+      }
+      assert.equal(await one.load(key, MINUTE_MS), present)
+      assert.equal(
+        await one.patch(key, { lines: [[',"a":', '2']], expect: [',"a":', '1'] }, MINUTE_MS),
+        'done',
+      )
+      assert.equal(await one.patch(key, { lines: [LINE], expect: [',"b":', ''] }, MINUTE_MS), 'done')
+    },
+  },
+  {
+    claim: '50 patches at once through two handles are all kept',
+    async play({ one, two }) {
+      const key = newKey()
+      await one.create(key, RECORD, MINUTE_MS)
+      const results = await Promise.all(
+        times(50, (i) => (i % 2 ? one : two).patch(key, { lines: [[`,"key${i}":`, `${i}`]] }, MINUTE_MS)),
+      )
+      assert.deepEqual(new Set(results), new Set(['done']))
+      assert.equal((await one.load(key, MINUTE_MS))!.split('\n').length, 51)
+    },
+  },
+  {
+    claim: 'of 20 who remove one record at once, one gets it, as it was last',
+    async play({ one, two }) {
+      const key = newKey()
+      await one.create(key, RECORD, MINUTE_MS)
+      await one.patch(key, { lines: [LINE] }, MINUTE_MS)
+      const removed = await Promise.all(times(20, (i) => (i % 2 ? one : two).remove(key)))
+      assert.deepEqual(
+        removed.filter((record) => record !== null),
+        [`${RECORD}\n${LINE.join('')}`],
+      )
+    },
+  },
+  {
+    claim: 'what is removed stays removed under patches from everywhere, and holds every patch that was done',
+    async play({ one, two }) {
+      for (let round = 0; round < 5; round += 1) {
+        const key = newKey()
+        await one.create(key, RECORD, MINUTE_MS)
+        const patches = times(20, (i) =>
+          (i % 2 ? one : two).patch(key, { lines: [[`,"key${i}":`, '1']] }, MINUTE_MS),
+        )
+        const [record, results] = await Promise.all([two.remove(key), Promise.all(patches)])
+        const done = results.flatMap((result, i) => (result === 'done' ? [`,"key${i}":1`] : []))
+        assert.deepEqual(record!.split('\n').slice(1).sort(), done.sort())
+        assert.equal(await one.load(key, MINUTE_MS), null)
+      }
+    },
+  },
+  {
+    claim: 'a record lives as long as its last load or patch said, and is then absent for everything',
+    async play({ one, two, underTest: { tickMs } }) {
+      const lifeMs = 1000 + tickMs
+      const [loaded, patched, left] = [newKey(), newKey(), newKey()]
+      const owner = { key: newKey(), until: Date.now() + MINUTE_MS }
+      for (const key of [loaded, patched]) await one.create(key, RECORD, lifeMs)
+      await one.create(left, RECORD, lifeMs, owner)
+      await one.load(loaded, MINUTE_MS)
+      await one.patch(patched, { lines: [LINE] }, MINUTE_MS)
+      await pause(lifeMs + tickMs + 100)
+      assert.notEqual(await two.load(loaded, lifeMs), null, 'the load did not renew it')
+      assert.notEqual(await two.load(patched, lifeMs), null, 'the patch did not renew it')
+      assert.equal(await two.patch(left, { lines: [LINE] }, MINUTE_MS), 'gone')
+      assert.equal(await two.load(left, MINUTE_MS), null)
+      assert.equal(await two.remove(left), null)
+      assert.deepEqual(
+        (await two.list(owner.key)).filter(({ record }) => record !== null),
+        [],
+      )
+    },
+  },
+  {
+    claim: "a person's list holds their sessions, with the time each has left, and nobody else's",
+    async play({ one, two, underTest: { tickMs } }) {
+      const owner = { key: newKey(), until: Date.now() + MINUTE_MS }
+      const other = { key: newKey(), until: Date.now() + MINUTE_MS }
+      const keys = times(5, newKey)
+      await Promise.all(keys.map((key, i) => (i % 2 ? one : two).create(key, RECORD, 20_000, owner)))
+      await one.create(newKey(), RECORD, MINUTE_MS, other)
+      await two.remove(keys[0]!, owner.key)
+      const listed = (await two.list(owner.key)).filter(({ record }) => record !== null)
+      assert.deepEqual(listed.map(({ key }) => key).sort(), keys.slice(1).sort())
+      for (const { record, leftMs } of listed) {
+        assert.equal(record, RECORD)
+        assert.ok(leftMs > 15_000 && leftMs <= 20_000 + tickMs, `it has ${leftMs} ms left`)
+      }
+      assert.deepEqual(await one.list(newKey()), [])
+    },
+  },
+  {
+    claim: 'a record of 200 kB is kept',
+    async play({ one, two }) {
+      const key = newKey()
+      const record = `${RECORD}\n,"big":${JSON.stringify('🦊'.repeat(50_000))}`
+      await one.create(key, record, MINUTE_MS)
+      await two.patch(key, { lines: [LINE] }, MINUTE_MS)
+      assert.equal(await one.load(key, MINUTE_MS), `${record}\n${LINE.join('')}`)
+    },
+  },
+  {
+    claim: 'a store that is there passes its check',
+    async play({ one }) {
+      await one.check()
+    },
+  },
+]
+
+const MINUTE_MS = 60_000
+const RECORD = '[1,1767225600000,{"id":"u1"},"Mozilla/5.0 \\" é"]'
+const LINE: Line = [',"added":', '"later"']
+
+function newKey(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+function times<T>(count: number, make: (i: number) => T): T[] {
+  return Array.from({ length: count }, (_, i) => make(i))
+}

@@ -1,3 +1,0 @@
-import { playBehaviours } from './play-behaviours.ts'
-
-await playBehaviours('Postgres')

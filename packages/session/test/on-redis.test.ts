@@ -1,0 +1,3 @@
+import { testOnStore } from './on-store.ts'
+
+await testOnStore('Redis')

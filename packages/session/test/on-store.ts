@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { openSessionStore } from '../src/index.ts'
+import { behaviours, storeContract, type Stage, type StoreSetting } from '../src/testing/index.ts'
+import { openStage } from './open-stage.ts'
+import { stores } from './open-stores.ts'
+
+/** The store contract and the behaviours on one store; skipped by name when it is not on this machine. */
+export async function testOnStore(name: keyof typeof stores): Promise<void> {
+  const resources = new AsyncDisposableStack()
+  const underTest = await stores[name]!(resources)
+  afterAll(() => resources.disposeAsync())
+
+  describe.skipIf(!underTest)(`the store contract on ${name}`, () => {
+    let setting: StoreSetting
+
+    beforeAll(async () => {
+      const [one, two] = [await openSessionStore(underTest!.url), await openSessionStore(underTest!.url)]
+      setting = { one: resources.use(one), two: resources.use(two), underTest: underTest! }
+    })
+
+    for (const { claim, play } of storeContract) test(claim, () => play(setting))
+  })
+
+  describe.skipIf(!underTest)(`sessions on ${name}`, () => {
+    let stage: Stage
+
+    beforeAll(async () => {
+      stage = resources.use(await openStage(underTest!))
+    })
+
+    for (const { number, claim, play } of behaviours) {
+      test(`${number}. ${claim}`, { timeout: 60_000 }, () => play(stage))
+    }
+  })
+}

@@ -1,43 +1,41 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Type, type Static } from 'typebox'
-import { Errors } from 'typebox/value'
+import { Type, type Static, type TSchema } from 'typebox'
+import { Check } from 'typebox/value'
 
 /** One entry of `processes` in an app's package.json, under the name of the process type. */
-const Declaration = Type.Object(
-  {
-    entry: Type.String({
-      pattern: '^src/.+\\.ts$',
-      description: 'The file Node runs, from the folder of the app, as src/server.ts.',
+const Declaration = Type.Object({
+  entry: Type.String({
+    pattern: '^src/.+\\.ts$',
+    description: 'the file that Node runs, from the folder of the app on, as src/server.ts',
+  }),
+  route: Type.Optional(
+    Type.String({
+      pattern: '^/([a-z0-9-]+(/[a-z0-9-]+)*)?$',
+      description:
+        'the path it answers with all below it, as /api/orders; / makes it the public edge, none a worker',
     }),
-    route: Type.Optional(
-      Type.String({
-        pattern: '^/([a-z0-9-]+(/[a-z0-9-]+)*)?$',
-        description:
-          'The paths it answers, as /api/orders; / is the public edge. Without one it is a worker.',
-      }),
-    ),
-    needs: Type.Optional(
-      Type.Array(Type.Union([Type.Literal('database'), Type.Literal('session')]), {
-        uniqueItems: true,
-        description:
-          'What it is attached to: database (DATABASE_URL), session (SESSION_STORE_URL, SESSION_SECRETS).',
-      }),
-    ),
-    page: Type.Optional(
-      Type.String({
-        pattern: '^[a-z0-9-]+$',
-        description: "The folder of the page it serves, which the app's `build` script builds.",
-      }),
-    ),
-    release: Type.Optional(
-      Type.Boolean({
-        description: 'It runs once for a release, to its end, before any of the others starts.',
-      }),
-    ),
-  },
-  { additionalProperties: false },
-)
+  ),
+  needs: Type.Optional(
+    Type.Array(Type.Union([Type.Literal('database'), Type.Literal('session')]), {
+      uniqueItems: true,
+      description:
+        'what it is attached to: "database" is DATABASE_URL, "session" SESSION_STORE_URL and SESSION_SECRETS',
+    }),
+  ),
+  page: Type.Optional(
+    Type.String({
+      pattern: '^[a-z0-9-]+$',
+      description:
+        'the folder of the page it serves, which the `build` script of the app makes into dist/<page>',
+    }),
+  ),
+  release: Type.Optional(
+    Type.Boolean({
+      description: 'true when it runs once a release, to its end, before any of the others starts',
+    }),
+  ),
+})
 
 /** What `database` or `session` stands for in `needs`. */
 export type Need = 'database' | 'session'
@@ -139,17 +137,25 @@ function readProcesses(root: string, file: string, problems: string[]): Record<s
 }
 
 function declarationProblems(root: string, app: string, name: string, declaration: unknown): string[] {
-  const problems = [...Errors(Declaration, declaration)].map(({ instancePath, message, params }) => {
-    const field = instancePath.replaceAll('/', '.')
-    const unknown = 'additionalProperties' in params ? ` (${String(params.additionalProperties)})` : ''
-    return `${field} ${message}${unknown}`
-  })
-  if (!NAME.test(name))
-    problems.push(' must be lower case letters, digits and hyphens, and start with a letter')
+  const problems: string[] = []
+  if (!NAME.test(name)) problems.push(': expected a name of lower case letters, digits and hyphens')
+  if (typeof declaration !== 'object' || declaration === null) return [...problems, ': expected an object']
+
+  const given = declaration as Record<string, unknown>
+  const fields = Object.entries<TSchema & { description?: string }>(Declaration.properties)
+  const names = fields.map(([field]) => field)
+  for (const field of Object.keys(given)) {
+    if (!names.includes(field)) problems.push(`.${field} is no field: there are ${names.join(', ')}`)
+  }
+  for (const [field, schema] of fields) {
+    const isAbsent = given[field] === undefined && !Declaration.required.includes(field as 'entry')
+    if (!isAbsent && !Check(schema, given[field])) problems.push(`.${field}: expected ${schema.description}`)
+  }
   if (problems.length > 0) return problems
-  const { entry, page, route, release } = declaration as Static<typeof Declaration>
-  if (!existsSync(join(root, app, entry))) problems.push(`.entry names ${entry}, which is not there`)
-  if (page && !existsSync(join(root, app, page))) problems.push(`.page names ${page}, which is not there`)
+
+  const { entry, page, route, release } = given as Static<typeof Declaration>
+  if (!existsSync(join(root, app, entry))) problems.push(`.entry: there is no ${entry}`)
+  if (page && !existsSync(join(root, app, page))) problems.push(`.page: there is no ${page}`)
   if (release && route) problems.push('.route: a release process runs to its end and answers nothing')
   return problems
 }

@@ -4,16 +4,10 @@ import { join } from 'node:path'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import type { Need } from '../formation.ts'
-
-/** One line of the table of what runs where. */
-export interface BackingService {
-  name: string
-  url: string
-  pid?: number
-}
+import type { Row } from './print.ts'
 
 export interface BackingServices extends AsyncDisposable {
-  readonly running: readonly BackingService[]
+  readonly rows: readonly Row[]
   /** What a process that needs it finds in its environment. */
   readonly environment: Readonly<Record<Need, Record<string, string>>>
 }
@@ -46,13 +40,12 @@ export async function openBackingServices(
   }
 
   const stores = opening.move()
+  const rows = [{ type: 'postgres', name: '', url: withoutPassword(databaseUrl), pid: pidOf(postgres) }]
+  if (sessionStoreUrl !== databaseUrl) {
+    rows.push({ type: 'sessions', name: '', url: withoutPassword(sessionStoreUrl), pid: pidOf(redis) })
+  }
   return {
-    running: [
-      { name: 'postgres', url: withoutPassword(databaseUrl), ...(postgres && { pid: postgres.pid }) },
-      ...(sessionStoreUrl === databaseUrl
-        ? []
-        : [{ name: 'sessions', url: withoutPassword(sessionStoreUrl), ...(redis && { pid: redis.pid }) }]),
-    ],
+    rows,
     environment: {
       database: { DATABASE_URL: databaseUrl },
       session: {
@@ -81,4 +74,8 @@ async function readSecrets(file: string): Promise<{ SESSION_SECRETS: string }> {
 
 function withoutPassword(url: string): string {
   return url.replace(/:[^:/@]*@/, ':***@')
+}
+
+function pidOf(server: { pid: number } | undefined): string {
+  return server ? `pid ${server.pid}` : 'not started by us'
 }

@@ -25,7 +25,7 @@ export function productsOf(root: string, { running }: Formation): Product[] {
     { ...client, sources: ['schema', 'prisma.config.ts'] },
     ...pages.map(({ app, page }) => ({
       member: app,
-      script: 'build',
+      script: 'page',
       sources: [page!],
       result: `dist/${page}`,
     })),

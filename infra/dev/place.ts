@@ -22,7 +22,7 @@ export interface Place {
   /**
    * Starts a process in the place of the one that runs, which answers what it has begun and ends.
    *
-   * @returns when it is ready nothing, else why it is not
+   * @returns when it is ready nothing, else why it is not, as the end of a sentence that names it
    */
   start(): Promise<string | undefined>
   stop(): Promise<void>
@@ -43,14 +43,18 @@ export interface PlaceOptions {
   /** Asked at each start. */
   program(): Program
   onLine(line: string): void
-  /** What happened to it between one start and the next. */
+  /** What a process wrote until it was ready. */
+  onStart(lines: string[]): void
+  /** What a process wrote that did not become ready. */
+  onFailure(lines: string[]): void
+  /** What happens to it between one start and the next. */
   onTrouble(sentence: string): void
 }
 
 const PRELOAD = new URL('./preload.ts', import.meta.url).href
 
 export function openPlace(options: PlaceOptions): Place {
-  const { name, port, onLine, onTrouble } = options
+  const { name, port, onLine, onStart, onFailure, onTrouble } = options
   const url = `http://127.0.0.1:${port}`
   const leaving = new Set<NodeProcess>()
   let current: NodeProcess | undefined
@@ -59,23 +63,34 @@ export function openPlace(options: PlaceOptions): Place {
   let isMisconfigured = false
   let isStopped = false
 
+  function pid(): number | undefined {
+    return current?.pid
+  }
+
   async function start(): Promise<string | undefined> {
     retire()
+    // A debugger's port is free once the predecessor has ended.
+    if (options.program().nodeArgs.length > 0) await ended()
+    if (leaving.size === 0) return launch()
+    // The successor starts while its predecessor drains, which saves that time. When it comes too soon, and finds the
+    // port taken, it gets a second chance once the port is free, and what it said is nobody's concern.
+    const problem = await launch({ isInSilence: true })
+    if (!problem) return undefined
+    await pollUntil(`${url} is free`, async () => !(await isListening(url))).catch(() => {})
     return launch()
   }
 
-  async function launch(): Promise<string | undefined> {
-    // A successor is started while its predecessor drains, which saves that time. Once in a while it comes too soon
-    // and finds the port taken: what it says is shown when it turns out that it did not.
-    let held: string[] | undefined = leaving.size > 0 ? [] : undefined
+  async function launch({ isInSilence = false } = {}): Promise<string | undefined> {
+    if (isStopped) return undefined
     const seen = new Set<string>()
+    let early: string[] | undefined = []
     const program = options.program()
     const process = await startProcess({
       ...program,
       name,
       nodeArgs: ['--import', PRELOAD, ...program.nodeArgs],
       env: { ...program.env, PROCESS_NAME: name, PORT: `${port}` },
-      onLine: (line) => void (held ? held.push(line) : onLine(line)),
+      onLine: (line) => void (early ? early.push(line) : onLine(line)),
       onReport: (file) => seen.add(fileURLToPath(file)),
     })
     current = process
@@ -83,24 +98,23 @@ export function openPlace(options: PlaceOptions): Place {
       () => true,
       () => false,
     )
-    if (!isReady && held?.some((line) => line.includes('EADDRINUSE'))) {
-      await pollUntil(`${url} is free`, async () => !(await isListening(url)))
-      return launch()
-    }
-    for (const line of held ?? []) onLine(line)
-    held = undefined
-    if (isReady) {
-      files = seen
-      void watchOver(process)
-      return undefined
-    }
+    const lines = early
+    early = undefined
+    // It has been stopped, or replaced, meanwhile.
+    if (current !== process) return undefined
+    if (isReady) onStart(lines)
+    else if (!isInSilence) onFailure(lines)
     // What a failed start did not get round to importing still counts: the mistake may be in any of it.
-    files = new Set([...files, ...seen])
-    if (process.isRunning) return `${name} is not ready after 20 s: ${url}/readyz says why.`
-    if (current === process) current = undefined
+    files = isReady ? seen : new Set([...files, ...seen])
+    if (process.isRunning) {
+      void watchOver(process)
+      return isReady ? undefined : `not ready after 20 s: ${url}/readyz says why.`
+    }
+    current = undefined
     isMisconfigured = (await process.exited).code === WRONG_ENVIRONMENT
-    if (isMisconfigured) return `${name} does not start: its environment is wrong, as it says above.`
-    return `${name} does not start, as it says above. Mend it and save.`
+    return isMisconfigured
+      ? 'not started, because the environment is wrong, as it says above.'
+      : 'not started, for the reason above. Mend it and save.'
   }
 
   async function watchOver(process: NodeProcess): Promise<void> {
@@ -109,18 +123,19 @@ export function openPlace(options: PlaceOptions): Place {
     if (current !== process) return
     current = undefined
     if (performance.now() - startedAt > STEADY_MS) crashes = 0
-    await recover(`${name} crashed (${signal ?? `exit code ${code}`}).`)
+    await recover(`crashed (${signal ?? `exit code ${code}`}).`)
   }
 
   async function recover(what: string): Promise<void> {
     const waitMs = Math.min(BACKOFF_MS.first * 2 ** crashes++, BACKOFF_MS.longest)
-    onTrouble(`${what} It is started again in ${waitMs / 1000} s.`)
+    onTrouble(`${name}: ${what} It is started again in ${waitMs / 1000} s.`)
     await sleep(waitMs)
     // Meanwhile an edit may have started it.
     if (current || isStopped) return
     const problem = await launch()
-    if (!problem || current || isStopped) return
-    if (isMisconfigured) onTrouble(problem)
+    if (isStopped) return
+    if (!problem) onTrouble(`${name}: ready again (pid ${pid()}).`)
+    else if (isMisconfigured || pid()) onTrouble(`${name}: ${problem}`)
     else await recover(problem)
   }
 
@@ -130,21 +145,26 @@ export function openPlace(options: PlaceOptions): Place {
     if (!process) return
     current = undefined
     leaving.add(process)
-    void process.stop(STOP_DEADLINE_MS).then(() => leaving.delete(process))
+    void process.stop(STOP_DEADLINE_MS)
+    void process.exited.then(() => leaving.delete(process))
+  }
+
+  async function ended(): Promise<void> {
+    await Promise.all([...leaving].map((process) => process.exited))
   }
 
   return {
     name,
     url,
     get pid() {
-      return current?.pid
+      return pid()
     },
     imports: (path) => files.has(path),
     start,
     async stop() {
       isStopped = true
       retire()
-      await Promise.all([...leaving].map((process) => process.exited))
+      await ended()
     },
     kill() {
       isStopped = true

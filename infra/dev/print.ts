@@ -1,12 +1,15 @@
 import { styleText } from 'node:util'
+import { readLogLine, type LogLine } from './read-log-line.ts'
 
 type Colour = 'blue' | 'cyan' | 'green' | 'magenta' | 'yellow' | 'red' | 'dim' | 'bold'
 
 /** One row of the table of what runs where. */
 export interface Row {
+  type: string
   name: string
   url: string
-  pid?: number | undefined
+  /** As `pid 4711`, or what there is instead of one. */
+  pid: string
 }
 
 /** Everything `pnpm dev` writes. Colour only on a terminal. */
@@ -15,40 +18,44 @@ export interface Printer {
   readonly isTerminal: boolean
   /** A sentence of our own. */
   say(sentence: string): void
-  /** A sentence about something that went wrong. */
+  /** A sentence of our own about something that went wrong. */
   warn(sentence: string): void
   table(rows: readonly Row[]): void
   /** A line that a process wrote. */
   log(name: string, line: string): void
+  /** What a process wrote until it was ready: what its own author wrote there, and what went wrong on the way. */
+  logStart(name: string, lines: readonly string[]): void
 }
 
-const PREFIX_COLOURS: Colour[] = ['cyan', 'magenta', 'blue', 'green', 'yellow']
-const LEVELS: Record<number, [string, Colour]> = {
-  10: ['trace', 'dim'],
-  20: ['debug', 'dim'],
-  30: ['info', 'dim'],
-  40: ['warn', 'yellow'],
-  50: ['error', 'red'],
-  60: ['fatal', 'red'],
-}
+const PREFIXES: Colour[] = ['cyan', 'magenta', 'blue', 'green', 'yellow']
+const LEVELS: Record<string, Colour> = { warn: 'yellow', error: 'red', fatal: 'red' }
+
+/** What every start and stop says, of itself and of others: the table and our own sentences say it better. */
+const EXPECTED = /^(listening|stopping|stopped|upstream \w+|\w+ \/readyz .*)$/
 
 export function createPrinter(out: NodeJS.WriteStream): Printer {
   const colours = new Map<string, Colour>()
   let width = 0
 
   function paint(colour: Colour, text: string): string {
-    return styleText(colour, text, { stream: out })
-  }
-
-  function prefix(name: string): string {
-    const type = name.replace(/\.\d+$/, '')
-    if (!colours.has(type)) colours.set(type, PREFIX_COLOURS[colours.size % PREFIX_COLOURS.length]!)
-    width = Math.max(width, name.length)
-    return paint(colours.get(type)!, name.padEnd(width))
+    return text && styleText(colour, text, { stream: out })
   }
 
   function write(line: string): void {
-    out.write(`${line}\n`)
+    out.write(`${line.trimEnd()}\n`)
+  }
+
+  function writeOf(name: string, text: string): void {
+    const type = name.replace(/\.\d+$/, '')
+    if (!colours.has(type)) colours.set(type, PREFIXES[colours.size % PREFIXES.length]!)
+    width = Math.max(width, name.length)
+    write(`${paint(colours.get(type)!, name.padEnd(width))}  ${text}`)
+  }
+
+  function writeLog(name: string, { time, level, text, details, stack }: LogLine): void {
+    const shownLevel = LEVELS[level] ? `${paint(LEVELS[level], level)} ` : ''
+    writeOf(name, `${paint('dim', time)} ${shownLevel}${text} ${paint('dim', details)}`)
+    for (const frame of stack) writeOf(name, paint('dim', frame))
   }
 
   return {
@@ -56,49 +63,29 @@ export function createPrinter(out: NodeJS.WriteStream): Printer {
     say: (sentence) => write(paint('bold', sentence)),
     warn: (sentence) => write(paint('red', sentence)),
     table(rows) {
-      const names = Math.max(...rows.map(({ name }) => name.length))
-      const urls = Math.max(...rows.map(({ url }) => url.length))
+      const widthOf = (column: 'type' | 'name' | 'url'): number =>
+        Math.max(...rows.map((row) => row[column].length)) + 2
+      width = Math.max(width, ...rows.map(({ name }) => name.length))
       write('')
-      for (const { name, url, pid } of rows) {
-        width = Math.max(width, name.length)
-        write(
-          `  ${name.padEnd(names)}  ${url.padEnd(urls)}  ${paint('dim', pid ? `pid ${pid}` : 'not ours')}`,
-        )
+      for (const [i, { type, name, url, pid }] of rows.entries()) {
+        const shownType = type === rows[i - 1]?.type ? '' : type
+        const where = `${name.padEnd(widthOf('name'))}${url.padEnd(widthOf('url'))}`
+        write(`  ${paint('bold', shownType.padEnd(widthOf('type')))}${where}${paint('dim', pid)}`)
       }
       write('')
     },
     log(name, line) {
-      for (const part of readable(line, paint)) write(`${prefix(name)} ${part}`)
+      const entry = readLogLine(line)
+      if (!entry) writeOf(name, line)
+      else if (!EXPECTED.test(entry.text)) writeLog(name, entry)
     },
-  }
-}
-
-interface LogLine {
-  level: number
-  msg?: string
-  req?: { method: string; url: string }
-  res?: { statusCode: number }
-  responseTime?: number
-  err?: { stack?: string; message?: string }
-}
-
-/** A line of pino's JSON as a person reads it; anything else as it is. */
-function readable(line: string, paint: (colour: Colour, text: string) => string): string[] {
-  const entry = parse(line)
-  if (!entry) return [line]
-  const [level, colour] = LEVELS[entry.level] ?? ['info', 'dim']
-  const { msg = '', req, res, responseTime, err } = entry
-  const request = req ? ` ${req.method} ${req.url}` : ''
-  const answer = res ? ` ${res.statusCode} ${Math.round(responseTime ?? 0)} ms` : ''
-  const stack = err?.stack ?? err?.message
-  return [`${paint(colour, level.padEnd(5))} ${msg}${request}${answer}`, ...(stack ? stack.split('\n') : [])]
-}
-
-function parse(line: string): LogLine | undefined {
-  if (!line.startsWith('{"level":')) return undefined
-  try {
-    return JSON.parse(line) as LogLine
-  } catch {
-    return undefined
+    logStart(name, lines) {
+      for (const line of lines) {
+        const entry = readLogLine(line)
+        const isWrong = entry?.level === 'error' || entry?.level === 'fatal'
+        if (!entry) writeOf(name, line)
+        else if (isWrong && !EXPECTED.test(entry.text)) writeLog(name, entry)
+      }
+    },
   }
 }

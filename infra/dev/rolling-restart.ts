@@ -62,14 +62,15 @@ export function createRollingRestart(crews: () => readonly Crew[], print: Printe
   async function replace(crew: Crew, place: Place): Promise<void> {
     const problem = await place.start()
     if (!problem) {
-      done.push(place.name)
+      done.push(`${place.name} (pid ${place.pid})`)
       return
     }
     // The others stay with the code they have until the next save, so that somebody answers.
     const others = crew.places.filter((other) => other !== place && other.pid !== undefined)
     for (const other of others) waiting.delete(other)
     const names = others.map(({ name }) => name).join(' and ')
-    print.warn(names ? `${problem} Until then ${names} runs the code from before.` : problem)
+    const rest = names ? ` Until then ${names} runs the code from before.` : ''
+    print.warn(`${place.name}: ${problem}${rest}`)
   }
 
   return { restart }

@@ -35,12 +35,13 @@ export async function runDevelopment(
   const supervisor = createSupervisor({ ...options, environmentOf })
   running.defer(() => supervisor.stop())
   const problems = await supervisor.follow(formation)
+  if (running.disposed) return supervisor
   // A person mends and saves; a script is better told.
   if (problems.length > 0 && !print.isTerminal) throw new Error(problems.join('\n'))
   for (const problem of problems) print.warn(problem)
   running.use(followEdits({ root, formation, supervisor, print, makeFor, release }))
 
-  print.table([...supervisor.rows(), ...stores.running])
+  print.table([...supervisor.rows(), ...stores.rows])
   print.say(`ready in ${(performance.now() / 1000).toFixed(1)} s: http://localhost:${port}`)
   return supervisor
 

@@ -34,7 +34,7 @@ export interface Supervisor {
    * Starts what is new, stops what is gone, and restarts, one after the other, who is declared otherwise, who imports
    * an edited file, and who does not run.
    *
-   * @returns why a new one is not ready, a sentence for each
+   * @returns who of the new ones is not ready, and why; a sentence for each reason
    */
   follow(formation: Formation, edit?: Edit): Promise<string[]>
   /** Whether any process imports this file. */
@@ -53,6 +53,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { root, only, each, inspected, port, environmentOf, print } = options
   const crews = new Map<string, Crew>()
   const rolling = createRollingRestart(inTurn, print)
+  const told = new Set<string>()
   let formation: Formation = { release: [], running: [] }
 
   async function follow(next: Formation, edit?: Edit): Promise<string[]> {
@@ -73,12 +74,16 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       }
     }
     // The edge last: by the time it hears of a new service, the service is there.
+    told.clear()
     const problems = await Promise.all(added.map((place) => place.start()))
     const door = crews.get(frontDoor(next)?.name ?? '')?.places ?? []
     if (upstreamsBefore !== upstreamsNow()) stale.push(...door.filter((place) => !added.includes(place)))
     rolling.restart(stale, edit?.name ?? 'The formation')
     await Promise.all(gone.flatMap(([, { places }]) => places.map((place) => place.stop())))
-    return problems.filter((problem) => problem !== undefined)
+    const failed = added.map((place, i) => ({ name: place.name, problem: problems[i] }))
+    return [...Map.groupBy(failed, ({ problem }) => problem)].flatMap(([problem, group]) =>
+      problem ? [`${group.map(({ name }) => name).join(', ')}: ${problem}`] : [],
+    )
   }
 
   async function open(type: ProcessType): Promise<readonly Place[]> {
@@ -102,6 +107,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
           env: envOf(crew.type),
         }),
         onLine: (line) => print.log(name, line),
+        onStart: (lines) => print.logStart(name, lines),
+        onFailure(lines) {
+          // One variable that is wrong is told by every process that reads it.
+          if (told.has(lines.join())) return
+          told.add(lines.join())
+          for (const line of lines) print.log(name, line)
+        },
         onTrouble: print.warn,
       })
     }
@@ -136,7 +148,15 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   return {
     follow,
     isImported: (path) => everybody().some((place) => place.imports(path)),
-    rows: () => everybody().map(({ name, url, pid }) => ({ name, url, pid })),
+    rows: () =>
+      inTurn().flatMap(({ type, places }) =>
+        places.map(({ name, url, pid }) => ({
+          type: type.name,
+          name,
+          url,
+          pid: pid ? `pid ${pid}` : 'does not run',
+        })),
+      ),
     async stop() {
       await Promise.all(everybody().map((place) => place.stop()))
     },

@@ -1,0 +1,150 @@
+import { cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pollUntil } from '@repo/testing/poll-until'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { copyRepository, isAlive, runDev, type Copy, type Dev } from './run-dev.ts'
+
+let copy: Copy
+let dev: Dev
+let app: string
+
+beforeAll(async () => {
+  copy = await copyRepository()
+  app = join(copy.root, 'apps/accounts/src/app.ts')
+  dev = await runDev(copy)
+  await dev.says(/^ready in/m, 60_000)
+})
+
+afterAll(async () => {
+  await dev[Symbol.asyncDispose]()
+  await copy[Symbol.asyncDispose]()
+})
+
+/** A route of the accounts service that was not there before. */
+async function edit(answer: string): Promise<void> {
+  const source = await readFile(app, 'utf8')
+  const route = `  app.get('/api/accounts/edit', { config: { access: 'public' } }, () => ({ answer: ${answer} }))\n`
+  await writeFile(app, source.replace(/ {2}app\.get\('\/api\/accounts\/edit.*\n|(?= {2}return app\n)/, route))
+}
+
+async function ask(): Promise<{ status: number; process: string | null; answer: unknown }> {
+  const response = await fetch(`${dev.url}/api/accounts/edit`)
+  const { answer } = (await response.json()) as { answer?: unknown }
+  return { status: response.status, process: response.headers.get('x-process'), answer }
+}
+
+/** Whether the next answers of both processes are this one. */
+async function bothAnswer(expected: unknown): Promise<boolean> {
+  const answers = [await ask(), await ask()]
+  return (
+    new Set(answers.map(({ process }) => process)).size === 2 &&
+    answers.every(({ answer }) => answer === expected)
+  )
+}
+
+describe('pnpm dev', () => {
+  test('says what runs where, and alternates between the processes', async () => {
+    expect(dev.said()).toMatch(/^ {2}accounts +accounts\.1 +http:\/\/127\.0\.0\.1:\d+ +pid \d+$/m)
+    expect(dev.said()).toMatch(/^ {2}postgres +postgres:\/\/\S+ +pid \d+$/m)
+    expect(dev.said()).not.toContain('\x1b')
+    expect(dev.pids().every(isAlive)).toBe(true)
+    const processes = [await ask(), await ask(), await ask(), await ask()].map(({ process }) => process)
+    expect(new Set(processes)).toEqual(new Set(['accounts.1', 'accounts.2']))
+  })
+
+  test('keeps its secrets where only their owner reads them', async () => {
+    const { mode } = await stat(join(copy.root, '.dev/secrets.json'))
+    expect(mode & 0o777).toBe(0o600)
+  })
+
+  test('an edit restarts the processes that import the file and no other, and loses no request', async () => {
+    const statuses: number[] = []
+    const nobody = { headers: { 'content-type': 'application/json' }, body: '{}' }
+    const stop = new AbortController()
+    const load = (async () => {
+      for (; !stop.signal.aborted; await sleep(15)) {
+        statuses.push((await fetch(`${dev.url}/api/accounts/me`)).status)
+        statuses.push((await fetch(`${dev.url}/api/accounts/sign-up`, { method: 'POST', ...nobody })).status)
+      }
+    })()
+    const others = ['web.1', 'bookmarks.1', 'bookmarks.2', 'bookmarks-worker.1', 'bookmarks-worker.2']
+    const before = others.map((name) => dev.pid(name))
+    const summary = dev.says(
+      /app\.ts: restarted accounts\.1 \(pid \d+\), accounts\.2 \(pid \d+\) in [\d.]+ s/,
+    )
+    await edit(`'first'`)
+    await summary
+    await pollUntil('both answer', () => bothAnswer('first'))
+    stop.abort()
+    await load
+    expect(statuses.length).toBeGreaterThan(20)
+    // Nobody is signed in, and nobody has no address.
+    expect(new Set(statuses)).toEqual(new Set([401, 400]))
+    expect(before.every(isAlive)).toBe(true)
+  })
+
+  test('an edit that cannot be read is told, restarts nobody, and is mended by the next save', async () => {
+    const told = dev.says(/apps\/accounts\/src\/app\.ts: .*\n[^]*goes on with the code from before/)
+    await edit(`'second' +`)
+    await told
+    expect(await bothAnswer('first')).toBe(true)
+    await edit(`'third'`)
+    await pollUntil('both answer', () => bothAnswer('third'))
+  })
+
+  test('an edit that does not start leaves the other process with the code from before', async () => {
+    const told = dev.says(/accounts\.1: not started.*accounts\.2 runs the code from before/)
+    const source = await readFile(app, 'utf8')
+    await writeFile(app, `${source}\nthrow new Error('planted')\n`)
+    await told
+    expect(dev.said()).toContain('planted')
+    expect(await ask()).toMatchObject({ process: 'accounts.2', answer: 'third' })
+    await writeFile(app, source)
+    await pollUntil('both answer', () => bothAnswer('third'))
+  })
+
+  test('a process that crashes is started again', async () => {
+    const told = dev.says(
+      /accounts\.2: crashed \(SIGKILL\)\. It is started again in 0\.25 s\.\n[^]*accounts\.2: ready again/,
+    )
+    process.kill(dev.pid('accounts.2'), 'SIGKILL')
+    await told
+    await pollUntil('both answer', () => bothAnswer('third'))
+  })
+
+  test('a new app is started and routed to, and one that is removed is stopped', async () => {
+    const read = async (): Promise<number> => (await fetch(`${dev.url}/api/greetings`)).status
+    expect(await read()).toBe(404)
+    await writeGreetings(join(copy.root, '.dev/greetings'))
+    await rename(join(copy.root, '.dev/greetings'), join(copy.root, 'apps/greetings'))
+    await pollUntil('the new service answers', async () => (await read()) === 200)
+    const pid = dev.pid('greetings.2')
+    expect(isAlive(pid)).toBe(true)
+
+    await rm(join(copy.root, 'apps/greetings'), { recursive: true })
+    await pollUntil('its process has ended', () => !isAlive(pid))
+    await pollUntil('the edge knows it no more', async () => (await read()) === 404)
+    expect(await bothAnswer('third')).toBe(true)
+  })
+})
+
+async function writeGreetings(folder: string): Promise<void> {
+  const processes = { greetings: { entry: 'src/server.ts', route: '/api/greetings' } }
+  await mkdir(join(folder, 'src'), { recursive: true })
+  await cp(join(copy.root, 'apps/accounts/node_modules'), join(folder, 'node_modules'), {
+    recursive: true,
+    verbatimSymlinks: true,
+  })
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module', processes }))
+  await writeFile(
+    join(folder, 'src/server.ts'),
+    `import { loadEnv } from '@repo/config'
+    import { createService, runService, serviceEnv } from '@repo/service'
+    import { Type } from 'typebox'
+    const env = loadEnv(Type.Object(serviceEnv), process.env)
+    const app = createService({ name: 'greetings', env })
+    app.get('/api/greetings', { config: { access: 'public' } }, () => ({ greeting: 'hello' }))
+    await runService(app, env)`,
+  )
+}

@@ -1,0 +1,117 @@
+import { cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join, resolve } from 'node:path'
+import { freePort } from '@repo/testing/free-port'
+import { isListening } from '@repo/testing/is-listening'
+import { pollUntil } from '@repo/testing/poll-until'
+import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethered'
+
+const repository = resolve(import.meta.dirname, '../../..')
+
+const STATE = new Set(['.dev', '.turbo'])
+
+/** The working tree in a folder of its own, where a test may edit it. The installed packages are shared. */
+export interface Copy extends AsyncDisposable {
+  root: string
+}
+
+export async function copyRepository(): Promise<Copy> {
+  const root = await mkdtemp(join(tmpdir(), 'nonstick-dev-'))
+  for (const name of ['apps', 'packages', 'infra', 'package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml']) {
+    await cp(join(repository, name), join(root, name), {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (source) => !STATE.has(basename(source)),
+    })
+  }
+  // Not the folder itself, so that nobody writes into the one of the repository by way of ours.
+  await mkdir(join(root, 'node_modules'))
+  for (const name of await readdir(join(repository, 'node_modules'))) {
+    await symlink(join(repository, 'node_modules', name), join(root, 'node_modules', name))
+  }
+  return { root, [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }) }
+}
+
+/** A `pnpm dev` that runs. */
+export interface Dev extends AsyncDisposable {
+  port: number
+  url: string
+  command: TetheredProcess
+  /** Everything it wrote until now. */
+  said(): string
+  /** Resolves once it says this, after what it had said at the time of the call. */
+  says(what: RegExp, deadlineMs?: number): Promise<RegExpExecArray>
+  /** Of `accounts.1` or `postgres`, as it said last. */
+  pid(name: string): number
+  /** Of everything it has started, and its own. */
+  pids(): number[]
+}
+
+interface DevOptions {
+  args?: string[]
+  env?: Record<string, string | undefined>
+  /** Starts it another way than by itself; it stands in place of `%`. */
+  by?: (command: string[]) => string[]
+}
+
+export async function runDev({ root }: Copy, { args = [], env = {}, by }: DevOptions = {}): Promise<Dev> {
+  const port = Number(env.PORT ?? (await freePort()))
+  const itself = [process.execPath, join(root, 'infra/dev/main.ts'), ...args]
+  const [program, ...rest] = by ? by(itself) : itself
+  let said = ''
+  const command = spawnTethered(program!, rest, {
+    cwd: root,
+    // The stores of the test run are not meant.
+    env: {
+      ...process.env,
+      DATABASE_URL: undefined,
+      SESSION_STORE_URL: undefined,
+      NO_COLOR: '1',
+      ...env,
+      PORT: `${port}`,
+    },
+    onLine: (line) => (said += `${line}\n`),
+  })
+
+  const pid = (name: string): number => {
+    // In the table, or in the sentence about a restart.
+    const told = [...said.matchAll(new RegExp(`\\b${name} +(?:\\S+://\\S+ +|\\()pid (\\d+)`, 'g'))]
+    return Number(told.at(-1)?.[1])
+  }
+  return {
+    port,
+    url: `http://localhost:${port}`,
+    command,
+    said: () => said,
+    async says(what, deadlineMs = 20_000) {
+      const from = said.length
+      let found: RegExpExecArray | null = null
+      const isSaid = (): boolean => (found = what.exec(said.slice(from))) !== null
+      await pollUntil(`it says ${what}`, isSaid, { deadlineMs }).catch((cause) => {
+        throw new Error(`${(cause as Error).message}. It said:\n${said}`, { cause })
+      })
+      return found!
+    },
+    pid,
+    pids() {
+      const names = said.matchAll(/(\S+) +\S+:\/\/\S+ +pid \d+/g)
+      return [command.pid, ...new Set([...names].map(([, name]) => pid(name!)))]
+    },
+    [Symbol.asyncDispose]: () => command.stop(),
+  }
+}
+
+/** Resolves once none of these processes is left, nor the port. */
+export async function everythingEnds({ port }: Dev, pids: number[]): Promise<void> {
+  await pollUntil(`nothing is left of ${pids.join(', ')}`, () => !pids.some(isAlive), { deadlineMs: 12_000 })
+  await pollUntil('the port is free', async () => !(await isListening(`http://127.0.0.1:${port}`)))
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

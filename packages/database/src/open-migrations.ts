@@ -1,19 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { MigrationList } from '@prisma/schema-engine-wasm'
 import { Pool } from 'pg'
 import { openSchemaEngine, type SchemaEngine } from './schema-engine.ts'
 
-/** Where the migrations and the schema are. A bundle has them beside its own folder, as this package does. */
+/** Where the migrations and the schema are. Named so, a bundle carries them along. */
 export interface Folders {
   migrations: string
   schema: string
 }
 
 export const ownFolders: Folders = {
-  migrations: join(import.meta.dirname, '../migrations'),
-  schema: join(import.meta.dirname, '../schema'),
+  migrations: fileURLToPath(new URL('../migrations', import.meta.url)),
+  schema: fileURLToPath(new URL('../schema', import.meta.url)),
 }
 
 export interface Migrations {

@@ -113,9 +113,11 @@ async function loadEngine() {
     },
   })
   // The package's own entry imports the .wasm file as a module, which Node calls experimental on stderr.
-  const name = '@prisma/schema-engine-wasm/schema_engine_bg'
   const glue = await import('@prisma/schema-engine-wasm/schema_engine_bg')
-  const wasm = await readFile(new URL(import.meta.resolve(name).replace(/\.js$/, '.wasm')))
+  // Named as a file, so that a bundle carries it along.
+  const wasm = await readFile(
+    new URL('../node_modules/@prisma/schema-engine-wasm/schema_engine_bg.wasm', import.meta.url),
+  )
   const { instance } = await WebAssembly.instantiate(wasm, { './schema_engine_bg.js': glue as never })
   glue.__wbg_set_wasm(instance.exports)
   ;(instance.exports['__wbindgen_start'] as () => void)()

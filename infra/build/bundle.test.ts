@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { createEmptyDatabase } from '@repo/testing'
+import { openBrowser } from '@repo/testing/browser'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
+import { pollUntil } from '@repo/testing/poll-until'
+import { startProcess, type NodeProcess } from '@repo/testing/start-process'
+import { fetch } from 'undici'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
+import { bundle } from './bundle.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const formation = readFormation(root)
+const all = [...formation.release, ...formation.running]
+const resources = new AsyncDisposableStack()
+afterAll(() => resources.disposeAsync())
+
+describe('a bundle', () => {
+  // Far from the workspace, where no node_modules is above it.
+  let folder: string
+  let databaseUrl: string
+  const running = new Map<string, NodeProcess>()
+
+  beforeAll(async () => {
+    folder = resources.use(await openTemporaryFolder('bundle')).path
+    databaseUrl = resources.use(await createEmptyDatabase()).url
+    for (const [app, types] of Map.groupBy(all, ({ app }) => app)) {
+      await bundle(
+        join(root, app),
+        types.map(({ entry }) => entry),
+        join(folder, app),
+      )
+    }
+  })
+
+  async function start(type: ProcessType, env: Record<string, string> = {}): Promise<NodeProcess> {
+    const started = await startProcess({
+      name: type.name,
+      cwd: join(folder, type.app),
+      entry: type.entry.replace('src/', '').replace('.ts', '.js'),
+      nodeArgs: ['--enable-source-maps'],
+      env: {
+        NODE_ENV: 'test',
+        PUBLIC_ORIGIN: 'http://localhost',
+        DRAIN_MS: '0',
+        DATABASE_URL: databaseUrl,
+        SESSION_SECRETS: randomBytes(32).toString('base64url'),
+        ...env,
+      },
+    })
+    resources.use(started)
+    running.set(type.name, started)
+    return started
+  }
+
+  test('of a release process carries the migrations and the engine that applies them', async () => {
+    for (const type of formation.release) {
+      const { output, exited } = await start(type)
+      expect(await exited, output()).toEqual({ code: 0, signal: null })
+      expect(output()).toContain('applied')
+    }
+  })
+
+  test.each([
+    ['Postgres', () => databaseUrl],
+    ['Redis', () => process.env.SESSION_STORE_URL],
+  ])('of each process type boots and does its work, with sessions in %s', async (_, store) => {
+    const sessions = store()
+    // Without a redis-server on this machine there is one store less.
+    if (!sessions) return
+    const secrets = { SESSION_STORE_URL: sessions, SESSION_SECRETS: randomBytes(32).toString('base64url') }
+    const door = frontDoor(formation)!
+    for (const type of formation.running.filter((type) => type !== door)) await start(type, secrets)
+    const UPSTREAMS = upstreams(formation, ({ name }) => [running.get(name)!.url])
+    const edge = await start(door, { UPSTREAMS, UPSTREAM_PROBE_MS: '50' })
+    await Promise.all([...running.values()].filter(({ isRunning }) => isRunning).map(({ ready }) => ready))
+
+    const person = openBrowser((path, init = {}) => {
+      const { json, ...rest } = init
+      const body = json === undefined ? {} : { body: JSON.stringify(json) }
+      const headers = { ...init.headers, ...(json !== undefined && { 'content-type': 'application/json' }) }
+      return fetch(edge.url + path, { ...rest, ...body, headers })
+    }, 'http://localhost')
+
+    expect(await (await person.request('/')).text()).toContain('<script type="module"')
+    const email = `${randomBytes(6).toString('hex')}@example.com`
+    const credentials = { email, password: 'correct horse battery' }
+    await pollUntil('the edge knows who is ready', async () => {
+      return (await person.request('/api/accounts/session')).status !== 503
+    })
+    const signedUp = await person.request('/api/accounts/sign-up', { method: 'POST', json: credentials })
+    expect(signedUp.status).toBe(201)
+
+    const file = await readFile(join(root, 'apps/bookmarks/test/exports/real/firefox_nested.htm'))
+    const form = new FormData()
+    form.set('file', new Blob([file]), 'bookmarks.html')
+    const encoded = new Response(form)
+    const upload = await person.request('/api/bookmarks/imports', {
+      method: 'POST',
+      headers: { 'content-type': encoded.headers.get('content-type')! },
+      body: await encoded.bytes(),
+    })
+    expect(upload.status).toBe(202)
+    await pollUntil('the worker has stored the links', async () => {
+      const list = (await (await person.request('/api/bookmarks')).json()) as { bookmarks: unknown[] }
+      return list.bookmarks.length > 0
+    })
+
+    for (const started of running.values()) {
+      await started.stop()
+      expect((await started.exited).code, started.output()).toBe(0)
+    }
+    running.clear()
+  })
+
+  test('maps its lines to those of the source', async () => {
+    for (const { app, entry } of all) {
+      const map = join(folder, app, entry.replace('src/', '').replace('.ts', '.js.map'))
+      expect(JSON.parse(await readFile(map, 'utf8')).sources.join()).toContain(entry)
+    }
+  })
+})
+
+describe('a build fails', () => {
+  test.each([
+    [
+      'when a module names a file that is not there',
+      `console.log(new URL('./missing.sql', import.meta.url))`,
+    ],
+    ['when a module imports what is not there', `import 'nowhere-to-be-found'`],
+    [
+      'when two files that are carried along have the same name',
+      `console.log(new URL('./a/x.sql', import.meta.url), new URL('./b/x.sql', import.meta.url))`,
+    ],
+  ])('%s', async (_, source) => {
+    await using folder = await openTemporaryFolder('build')
+    for (const name of ['src/a', 'src/b']) {
+      await mkdir(join(folder.path, name), { recursive: true })
+      await writeFile(join(folder.path, name, 'x.sql'), 'SELECT 1')
+    }
+    await writeFile(join(folder.path, 'src/server.ts'), source)
+    await expect(bundle(folder.path, ['src/server.ts'])).rejects.toThrow(
+      /missing\.sql|nowhere-to-be-found|x\.sql/,
+    )
+  })
+})

@@ -1,4 +1,4 @@
-import { bundleOf } from '../build/bundle.ts'
+import { bundleOf } from '@repo/build'
 import { frontDoor, type Formation, type ProcessType } from '../formation.ts'
 
 /** One line a process type. Platforms send what comes from outside to the one named `web`, and to no other. */

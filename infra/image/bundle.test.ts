@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { bundle } from '@repo/build'
 import { createEmptyDatabase } from '@repo/testing'
 import { openBrowser } from '@repo/testing/browser'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
@@ -9,7 +10,6 @@ import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { fetch } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
-import { bundle } from './bundle.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const formation = readFormation(root)
@@ -120,29 +120,5 @@ describe('a bundle', () => {
       const map = join(folder, app, entry.replace('src/', '').replace('.ts', '.js.map'))
       expect(JSON.parse(await readFile(map, 'utf8')).sources.join()).toContain(entry)
     }
-  })
-})
-
-describe('a build fails', () => {
-  test.each([
-    [
-      'when a module names a file that is not there',
-      `console.log(new URL('./missing.sql', import.meta.url))`,
-    ],
-    ['when a module imports what is not there', `import 'nowhere-to-be-found'`],
-    [
-      'when two files that are carried along have the same name',
-      `console.log(new URL('./a/x.sql', import.meta.url), new URL('./b/x.sql', import.meta.url))`,
-    ],
-  ])('%s', async (_, source) => {
-    await using folder = await openTemporaryFolder('build')
-    for (const name of ['src/a', 'src/b']) {
-      await mkdir(join(folder.path, name), { recursive: true })
-      await writeFile(join(folder.path, name, 'x.sql'), 'SELECT 1')
-    }
-    await writeFile(join(folder.path, 'src/server.ts'), source)
-    await expect(bundle(folder.path, ['src/server.ts'])).rejects.toThrow(
-      /missing\.sql|nowhere-to-be-found|x\.sql/,
-    )
   })
 })

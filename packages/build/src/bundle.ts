@@ -1,10 +1,9 @@
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
-import type { ProcessType } from '../formation.ts'
 import { carryFiles } from './carry-files.ts'
 
 /** Where the build stage puts the bundle of a process type, from the root of the repository on. */
-export function bundleOf({ app, entry }: Pick<ProcessType, 'app' | 'entry'>): string {
+export function bundleOf({ app, entry }: { app: string; entry: string }): string {
   return join(app, 'dist', bundleName(entry))
 }
 

@@ -1,3 +1,4 @@
+import './small-heap.ts'
 import { loadEnv } from '@repo/config'
 import { runService } from '@repo/service'
 import { buildApp } from './app.ts'

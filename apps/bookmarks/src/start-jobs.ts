@@ -19,6 +19,8 @@ export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJ
     ],
     schedules: [schedule(endLost, '*/15 * * * *', {})],
     concurrency: 2,
+    // A long import is given back in time for the process to end in good order; another worker goes on with it.
+    abortAfterMs: env.SHUTDOWN_DEADLINE_MS / 2,
     log,
   })
   return {

@@ -23,6 +23,13 @@ export type Database = PrismaClient &
   AsyncDisposable & {
     /** @throws DATABASE_UNAVAILABLE */
     check(): Promise<void>
+    /**
+     * One statement straight to Postgres, with `$1` and so on. For what is large: Prisma carries every value as text in
+     * text, and took 20 times the memory to store the pieces of a file.
+     *
+     * @throws DATABASE_UNAVAILABLE
+     */
+    query<Row>(text: string, values: readonly unknown[]): Promise<Row[]>
   }
 
 /** Connects to nothing yet: that is the first query's. */
@@ -43,6 +50,7 @@ export function openDatabase(url: string, options: PoolOptions = {}): Database {
 
   return Object.assign(database, {
     check: async () => void (await pool.query('SELECT 1')),
+    query: async (text: string, values: unknown[]) => (await pool.query({ text, values })).rows,
     [Symbol.asyncDispose]: async () => {
       await client.$disconnect()
       await pool.end()

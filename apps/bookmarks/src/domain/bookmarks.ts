@@ -117,19 +117,20 @@ export async function listBookmarks(
 
 /** All of somebody's bookmarks, folder after folder, a batch at a time and no faster than they are taken. */
 export async function* exportBookmarks(database: Database, userId: string): AsyncGenerator<Bookmark[]> {
-  const batchSize = 500
   let last = { folder: [] as string[], createdAt: new Date(0), id: '' }
   for (;;) {
-    // Prisma compares lists for equality only, and the order of lists of names is that of a tree of folders.
-    const batch: Bookmark[] = await database.$queryRaw`
-      SELECT id, url, title, notes, tags, folder, created_at AS "createdAt" FROM bookmarks
-      WHERE user_id = ${userId} AND (folder, created_at, id) > (${last.folder}::text[], ${last.createdAt}, ${last.id})
-      ORDER BY folder, created_at, id LIMIT ${batchSize}`
-    if (batch.length > 0) yield batch
-    if (batch.length < batchSize) return
+    const batch = await database.query<Bookmark>(nextBatch, [userId, last.folder, last.createdAt, last.id])
+    if (batch.length === 0) return
+    yield batch
     last = batch.at(-1)!
   }
 }
+
+// Lists of names sort as a tree of folders does.
+const nextBatch = `
+  SELECT id, url, title, notes, tags, folder, created_at AS "createdAt" FROM bookmarks
+  WHERE user_id = $1 AND (folder, created_at, id) > ($2::text[], $3, $4)
+  ORDER BY folder, created_at, id LIMIT 200`
 
 function tidy<Fields extends Partial<BookmarkFields>>({ url, title, notes, tags }: Fields) {
   const address = url === undefined ? undefined : webUrl(url)

@@ -22,7 +22,7 @@ export const ImportUrlInvalid = createError(
 export const UploadExpired = createError('UPLOAD_EXPIRED', 'The upload took more than an hour.', 408)
 
 /** Postgres and this process hold one piece at a time, whatever the size of the file. */
-const chunkBytes = 1024 * 1024
+const chunkBytes = 256 * 1024
 const uploadTimeMs = 60 * 60_000
 
 /** Longer than all tries of a job take, with the pauses between them. */
@@ -71,7 +71,7 @@ export async function importFromUpload(
   try {
     let position = 0
     for await (const bytes of inChunks(file)) {
-      await database.importChunk.create({ data: { importId: id, position: position++, bytes } })
+      await database.query('INSERT INTO import_chunks VALUES ($1, $2, $3)', [id, position++, bytes])
     }
     await database.$transaction(async (transaction) => {
       const { count } = await transaction.bookmarkImport.updateMany({
@@ -111,10 +111,10 @@ export async function endLostImports(database: Database): Promise<{ uploads: num
 /** The bytes of an upload, one chunk after the other. */
 export async function* readUpload(database: Database, importId: string): AsyncGenerator<Uint8Array> {
   for (let position = 0; ; position++) {
-    const chunk = await database.importChunk.findUnique({
-      where: { importId_position: { importId, position } },
-      select: { bytes: true },
-    })
+    const [chunk] = await database.query<{ bytes: Buffer }>(
+      'SELECT bytes FROM import_chunks WHERE import_id = $1 AND position = $2',
+      [importId, position],
+    )
     if (!chunk) return
     yield chunk.bytes
   }

@@ -1,14 +1,22 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { open, unlink, type FileHandle } from 'node:fs/promises'
+import { open, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+
+const pieceBytes = 64 * 1024
+
+export interface TemporaryFile extends AsyncDisposable {
+  /** Writes `source` behind what is there. @returns the sha256 of it. */
+  fill(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<string>
+  /** From the beginning, a piece at a time. */
+  read(): AsyncGenerator<Uint8Array>
+}
 
 /**
- * A file that lives no longer than its handle. It has no name any more when this returns, so the operating system itself takes
- * it away once the handle is closed or the process is gone: a worker killed with -9 leaves nothing to sweep up.
+ * A file that lives no longer than its holder. It has no name any more when this returns, so the operating system itself takes
+ * it away once it is closed or the process is gone: a worker killed with -9 leaves nothing to sweep up.
  */
-export async function openTemporaryFile(): Promise<FileHandle> {
+export async function openTemporaryFile(): Promise<TemporaryFile> {
   const path = join(tmpdir(), `bookmarks-import-${randomUUID()}`)
   const file = await open(path, 'wx+', 0o600)
   try {
@@ -17,26 +25,25 @@ export async function openTemporaryFile(): Promise<FileHandle> {
     await file.close()
     throw error
   }
-  return file
-}
-
-/** Writes `source` to an empty file. @returns the sha256 of what was written. */
-export async function fillFile(
-  file: FileHandle,
-  source: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
-): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(
-    source,
-    async function* (chunks) {
-      for await (const chunk of chunks) {
-        hash.update(chunk)
-        yield chunk
+  // Not the handle's own streams: with one of them left open, closing the handle would wait for ever.
+  return {
+    async fill(source, signal) {
+      const hash = createHash('sha256')
+      for await (const piece of source) {
+        signal.throwIfAborted()
+        hash.update(piece)
+        await file.appendFile(piece)
+      }
+      return hash.digest('hex')
+    },
+    async *read() {
+      for (let position = 0; ;) {
+        const { bytesRead, buffer } = await file.read({ buffer: Buffer.alloc(pieceBytes), position })
+        if (bytesRead === 0) return
+        position += bytesRead
+        yield buffer.subarray(0, bytesRead)
       }
     },
-    file.createWriteStream({ start: 0, autoClose: false }),
-    { signal },
-  )
-  return hash.digest('hex')
+    [Symbol.asyncDispose]: () => file.close(),
+  }
 }

@@ -7,7 +7,7 @@ import { readUpload } from '../domain/imports.ts'
 import type { AddressCheck } from '../domain/public-address.ts'
 import { readBookmarkFile } from '../domain/read-bookmark-file.ts'
 import { beginImport, endImport, storeLinks } from '../domain/run-import.ts'
-import { fillFile, openTemporaryFile } from '../domain/temporary-file.ts'
+import { openTemporaryFile } from '../domain/temporary-file.ts'
 
 export const importBookmarks = defineJob({
   name: 'bookmarks.import',
@@ -32,8 +32,8 @@ export function handleImportBookmarks({ database, ...limits }: Options): Handled
       await using file = await openTemporaryFile()
       const source =
         pending.url === null ? readUpload(database, importId) : fetchFile(pending.url, limits, signal)
-      const sha256 = await fillFile(file, source, signal)
-      const links = readBookmarkFile(file.createReadStream({ start: 0, autoClose: false }), pending.createdAt)
+      const sha256 = await file.fill(source, signal)
+      const links = readBookmarkFile(file.read(), pending.createdAt)
       await storeLinks(database, pending, links, sha256, signal)
       await endImport(database, importId, null)
     } catch (error) {

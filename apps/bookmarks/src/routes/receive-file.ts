@@ -36,23 +36,27 @@ export async function receiveFile(
     request.raw.resume()
   }
 
+  // Counted here: busboy notices a file that is too large as well, but goes on to its end before it says so.
   async function* read(file: MultipartFile['file']): AsyncGenerator<Buffer, void> {
+    let bytes = 0
     try {
-      yield* file
-    } catch {
-      throw new ImportFormMalformed()
+      for await (const piece of file as AsyncIterable<Buffer>) {
+        bytes += piece.length
+        if (bytes > maxBytes) throw new ImportTooLarge(maxBytes)
+        yield piece
+      }
+    } catch (error) {
+      throw error instanceof ImportTooLarge ? error : new ImportFormMalformed()
     } finally {
       leaveRest()
     }
-    if (file.truncated) throw new ImportTooLarge(maxBytes)
   }
 
   if (Number(request.headers['content-length']) > maxBytes + formBytes) {
     leaveRest()
     throw new ImportTooLarge(maxBytes)
   }
-  const limits = { files: 1, fileSize: maxBytes }
-  const part = await request.file({ limits, throwFileSizeLimit: false }).catch(() => {
+  const part = await request.file({ limits: { files: 1, fileSize: Infinity } }).catch(() => {
     leaveRest()
     throw new ImportFormMalformed()
   })

@@ -1,0 +1,17 @@
+import { startPostgres, startRedis } from '@repo/testing'
+import { startFormation } from './formation.ts'
+import { measureImport } from './measure-import.ts'
+
+// `pnpm test:long [links]`: the large import in full, as one line of JSON. Exit code 1 when a process took 200 MB.
+
+const links = Number(process.argv[2] ?? 200_000)
+
+await using services = new AsyncDisposableStack()
+process.env['DATABASE_URL'] = services.use(await startPostgres()).url
+const redis = await startRedis()
+if (redis) process.env['SESSION_STORE_URL'] = services.use(redis).url
+
+const house = services.use(await startFormation())
+const measurement = await measureImport(house, links)
+console.log(JSON.stringify(measurement))
+if (Math.max(...Object.values(measurement.peakMB)) >= 200) process.exitCode = 1

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto'
+import { openDatabase, type Database } from '@repo/database'
+import { createDatabase, type TestDatabase } from '@repo/testing'
+import * as fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { FiledBookmark } from '../src/domain/bookmark.ts'
+import { beginImport, endImport, ImportTakenOver, storeLinks } from '../src/domain/run-import.ts'
+
+let disposable: TestDatabase
+let database: Database
+beforeAll(async () => {
+  disposable = await createDatabase()
+  database = openDatabase(disposable.url)
+})
+afterAll(async () => {
+  await database?.[Symbol.asyncDispose]()
+  await disposable?.[Symbol.asyncDispose]()
+})
+
+const forever = new AbortController().signal
+
+test('wherever it is interrupted and however often, each link is counted once and stored once', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.oneof(fc.constant(null), fc.nat({ max: 1500 })), {
+        minLength: 1,
+        maxLength: 2500,
+        size: 'max',
+      }),
+      fc.array(fc.nat({ max: 2500 }), { maxLength: 4 }),
+      async (numbers, interruptions) => {
+        const links = numbers.map((n) => (n === null ? null : bookmark(n)))
+        const { id, userId } = await newImport()
+        for (const interruption of interruptions) {
+          const broken = breakOff(links, interruption)
+          await storeLinks(
+            database,
+            { ...(await beginImport(database, id))! },
+            broken,
+            'file',
+            forever,
+          ).catch(() => {})
+        }
+        const pending = (await beginImport(database, id))!
+        await storeLinks(database, pending, iterate(links), 'file', forever)
+        await endImport(database, id, null)
+
+        const different = new Set(numbers.filter((n) => n !== null)).size
+        expect(await counts(id)).toEqual({
+          status: 'done',
+          total: links.length,
+          imported: different,
+          skipped: links.length - different,
+        })
+        expect(await database.bookmark.count({ where: { userId } })).toBe(different)
+        expect(await beginImport(database, id)).toBeNull()
+      },
+    ),
+    { numRuns: 15 },
+  )
+}, 120_000)
+
+test('of two workers that both hold an import, the one that was slower stops', async () => {
+  const links = Array.from({ length: 2000 }, (_, n) => bookmark(n))
+  const { id, userId } = await newImport()
+  const pending = (await beginImport(database, id))!
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  const { promise: isWaiting, resolve: reportWaiting } = Promise.withResolvers<void>()
+
+  const slow = storeLinks(database, pending, pauseAt(links, 700, gate, reportWaiting), 'file', forever)
+  const outcome = slow.catch((error: unknown) => error)
+  await isWaiting
+  await storeLinks(database, (await beginImport(database, id))!, iterate(links), 'file', forever)
+  open()
+  expect(await outcome).toBeInstanceOf(ImportTakenOver)
+  expect(await counts(id)).toMatchObject({ total: 2000, imported: 2000, skipped: 0 })
+  expect(await database.bookmark.count({ where: { userId } })).toBe(2000)
+})
+
+test('two imports of one person at the same moment store each address once, in whatever order they meet them', async () => {
+  const links = Array.from({ length: 3000 }, (_, n) => bookmark(n))
+  const userId = randomUUID()
+  const imports = await Promise.all(
+    [links, links.toReversed(), links].map(async (order) => {
+      const { id } = await newImport(userId)
+      await storeLinks(database, (await beginImport(database, id))!, iterate(order), 'file', forever)
+      return counts(id)
+    }),
+  )
+  for (const { total } of imports) expect(total).toBe(3000)
+  expect(imports.reduce((sum, { imported }) => sum + imported, 0)).toBe(3000)
+  expect(await database.bookmark.count({ where: { userId } })).toBe(3000)
+})
+
+test('a file that is another one the second time is counted from its beginning', async () => {
+  const { id } = await newImport()
+  const first = Array.from({ length: 1200 }, (_, n) => bookmark(n))
+  const second = Array.from({ length: 1300 }, (_, n) => bookmark(n + 100))
+  const pending = (await beginImport(database, id))!
+  await storeLinks(database, pending, breakOff(first, 1100), 'one', forever).catch(() => {})
+  expect(await counts(id)).toMatchObject({ total: 1000, imported: 1000 })
+  await storeLinks(database, pending, iterate(second), 'two', forever)
+  expect(await counts(id)).toMatchObject({ total: 1300, imported: 400, skipped: 900 })
+})
+
+test('stops between two batches when its job must end', async () => {
+  const { id } = await newImport()
+  const links = Array.from({ length: 5000 }, (_, n) => bookmark(n))
+  const ending = new AbortController()
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  const { promise: isWaiting, resolve: reportWaiting } = Promise.withResolvers<void>()
+  const source = pauseAt(links, 1600, gate, reportWaiting)
+  const stored = storeLinks(database, (await beginImport(database, id))!, source, 'file', ending.signal)
+  await isWaiting
+  ending.abort(new Error('the process must end'))
+  open()
+  await expect(stored).rejects.toThrow('the process must end')
+  expect(await counts(id)).toMatchObject({ status: 'running', total: 1500, imported: 1500 })
+})
+
+async function newImport(userId: string = randomUUID()) {
+  return database.bookmarkImport.create({ data: { userId, status: 'queued' } })
+}
+
+async function counts(id: string) {
+  return database.bookmarkImport.findUniqueOrThrow({
+    where: { id },
+    select: { status: true, total: true, imported: true, skipped: true },
+  })
+}
+
+function bookmark(n: number): FiledBookmark {
+  const url = `https://example.org/${n}`
+  return { url, title: `${n}`, notes: '', tags: ['a', 'b'], folder: ['F'], createdAt: new Date(1.4e12) }
+}
+
+async function* iterate<T>(items: readonly T[]) {
+  yield* items
+}
+
+async function* breakOff<T>(items: readonly T[], after: number) {
+  yield* items.slice(0, after)
+  throw new Error('killed')
+}
+
+async function* pauseAt<T>(items: readonly T[], position: number, gate: Promise<void>, report: () => void) {
+  yield* items.slice(0, position)
+  report()
+  await gate
+  yield* items.slice(position)
+}

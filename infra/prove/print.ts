@@ -32,7 +32,7 @@ export function printSummary(results: readonly RowResult[], seed: number): void 
       said(result, /^requests$/).padStart(8),
       said(result, /lost$/).padStart(4),
       said(result, /^wrong answers$/).padStart(5),
-      said(result, /signed out$/).padStart(10),
+      said(result, /^people signed out/).padStart(10),
       result.verdict === 'not run' ? result.reason?.split('\n')[0] : broken.join('; '),
     ]
     console.log(`${paintVerdict(result.verdict)}  ${result.row.padEnd(width)}  ${columns.join('  ')}`)

@@ -18,6 +18,8 @@ export interface Second {
   medianMs: number
   slowestMs: number
   done: string[]
+  /** What was not ok, as `GET /api/orders: 503 DATABASE_UNAVAILABLE after 12 ms`, twenty of them at most. */
+  notOk: string[]
 }
 
 /** What happened in each second since the first request or deed. */
@@ -43,6 +45,14 @@ export function bySecond(results: readonly Result[], notes: readonly Note[]): Se
       medianMs: Math.round(waits[Math.floor(waits.length / 2)] ?? 0),
       slowestMs: Math.round(waits.at(-1) ?? 0),
       done: (done.get(second) ?? []).map(({ what }) => what),
+      notOk: group
+        .filter(({ outcome }) => outcome !== 'ok')
+        .slice(0, 20)
+        .map(describe),
     }
   })
+}
+
+function describe({ method, path, answer, intendedAt, endedAt }: Result): string {
+  return `${method} ${path}: ${answer} after ${Math.round(endedAt - intendedAt)} ms`
 }

@@ -48,6 +48,8 @@ export function openPlace(options: PlaceOptions): Place {
   const { name, type, port, cwd, graceMs, onCrash } = options
   let current: NodeProcess | undefined
   let readySince: number | undefined
+  /** Those whose end is no crash: we have ended them. */
+  const ended = new WeakSet<NodeProcess>()
 
   async function start(more: PlaceEnvironment = {}): Promise<void> {
     if (current) return
@@ -60,22 +62,27 @@ export function openPlace(options: PlaceOptions): Place {
     })
     current = started
     void started.exited.then(({ code, signal }) => {
-      if (current !== started) return
+      if (ended.has(started)) return
       vacate()
       onCrash(`${name} ended by itself (${signal ?? `exit code ${code}`}):\n${started.output()}`)
     })
     await started.ready.catch((error: unknown) => {
       // Whoever killed it while it started does not want to hear that it did not get ready.
-      if (current === started) throw error
+      if (!ended.has(started)) throw error
     })
     if (current === started) readySince = performance.now()
   }
 
-  /** From now on the end of the process that was here is no crash. */
   function vacate(): NodeProcess | undefined {
     const process = current
     current = undefined
     readySince = undefined
+    return process
+  }
+
+  function dismiss(): NodeProcess | undefined {
+    const process = vacate()
+    if (process) ended.add(process)
     return process
   }
 
@@ -91,12 +98,12 @@ export function openPlace(options: PlaceOptions): Place {
     },
     start,
     async kill() {
-      const process = vacate()
+      const process = dismiss()
       process?.kill('SIGKILL')
       await process?.exited
     },
     async stop() {
-      const process = vacate()
+      const process = dismiss()
       const begunAt = performance.now()
       await process?.stop(graceMs)
       const { code } = (await process?.exited) ?? { code: 0 }

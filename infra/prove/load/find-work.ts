@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { pollUntil } from '@repo/testing/poll-until'
 import type { Formation } from '../../formation.ts'
 import type { Deployment } from '../deployment/open-deployment.ts'
 import type { Person } from './person.ts'
@@ -81,8 +82,11 @@ async function tryWrite(person: Person, path: string, schema: Schema): Promise<W
   const answer = await person.ask({ method: 'POST', path, json: body('first') })
   const { location } = answer.headers
   if (answer.status !== 201 || typeof location !== 'string') return undefined
-  const stored = await person.ask({ method: 'GET', path: location })
-  if (stored.status !== 200) return undefined
+  let stored = answer
+  await pollUntil(`what was written by POST ${path} is at ${location}`, async () => {
+    stored = await person.ask({ method: 'GET', path: location })
+    return stored.status === 200
+  })
   const [written, read] = [JSON.parse(answer.text), JSON.parse(stored.text)] as Record<string, unknown>[]
   const kept = Object.keys(written!).filter((key) => isDeepStrictEqual(written![key], read![key]))
   return kept.length > 0 ? { path, body, kept } : undefined

@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { request, type Dispatcher } from 'undici'
 
 export interface Question {
@@ -5,6 +7,8 @@ export interface Question {
   path: string
   /** Sent as JSON. */
   json?: unknown
+  /** Pauses so long in the middle of the body, as a phone on a train does. */
+  pauseMs?: number
 }
 
 export interface Answer {
@@ -68,21 +72,33 @@ export async function signUp(caller: Caller, email: string): Promise<Person> {
 
 async function send(
   { url, dispatcher }: Caller,
-  { method, path, json }: Question,
+  { method, path, json, pauseMs }: Question,
   cookie?: string,
 ): Promise<Answer> {
+  const text = json === undefined ? undefined : JSON.stringify(json)
   const { statusCode, headers, body } = await request(url + path, {
     dispatcher,
     method,
     headers: {
       ...(cookie && { cookie }),
-      ...(json !== undefined && { 'content-type': 'application/json' }),
+      ...(text !== undefined && {
+        'content-type': 'application/json',
+        'content-length': `${Buffer.byteLength(text)}`,
+      }),
       'sec-fetch-site': 'same-origin',
     },
-    body: json === undefined ? null : JSON.stringify(json),
+    body: text === undefined ? null : pauseMs ? Readable.from(inTwo(text, pauseMs)) : text,
     signal: AbortSignal.timeout(PATIENCE_MS),
   })
   return { status: statusCode, headers, text: await body.text() }
+}
+
+async function* inTwo(text: string, pauseMs: number): AsyncGenerator<Buffer> {
+  const bytes = Buffer.from(text)
+  const half = bytes.length >> 1
+  yield bytes.subarray(0, half)
+  await sleep(pauseMs)
+  yield bytes.subarray(half)
 }
 
 function setCookies(headers: Answer['headers']): string[] {

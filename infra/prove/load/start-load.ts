@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from 'undici'
 import type { Deployment } from '../deployment/open-deployment.ts'
 import type { Random } from '../random.ts'
+import { eachOf } from './each-of.ts'
 import { findWork, type Work, type Write } from './find-work.ts'
 import { signUp, WHO_AM_I, type Answer, type Person, type Question } from './person.ts'
 
@@ -29,9 +30,11 @@ export interface Result {
   method: string
   path: string
   outcome: Outcome
-  /** The status, or why there is none. */
+  /** The status and the code of the problem, as `503 DATABASE_UNAVAILABLE`; or why there is no answer. */
   answer: string
   retryAfter?: string
+  /** How long the sender itself paused. */
+  pausedMs: number
 }
 
 /** A write that was answered 201. */
@@ -108,7 +111,10 @@ export async function startLoad(
 
   async function postRecord(person: Person, { path, body, kept }: Write, intendedAt: number): Promise<void> {
     const json = body(`${name}-${++writes}`)
-    await attempt(person, { method: 'POST', path, json }, intendedAt, ({ status, headers, text }) => {
+    const question: Question = { method: 'POST', path, json }
+    // Some take their time, so that there is always something under way that nobody can repeat.
+    if (random.next() < 0.25) question.pauseMs = 200 + 600 * random.next()
+    await attempt(person, question, intendedAt, ({ status, headers, text }) => {
       if (status !== 201) return false
       const content = JSON.parse(text) as Record<string, unknown>
       const keptOnly = Object.fromEntries(kept.map((key) => [key, content[key]]))
@@ -128,18 +134,15 @@ export async function startLoad(
     intendedAt: number,
     isRight: (answer: Answer) => boolean,
   ): Promise<void> {
-    const told = { intendedAt, method: question.method, path: question.path }
+    const { method, path, pauseMs: pausedMs = 0 } = question
+    const told = { intendedAt, method, path, pausedMs }
     const conclude = (outcome: Outcome, answer: string, more: Partial<Result> = {}): void =>
       void results.push({ ...told, endedAt: performance.now(), outcome, answer, ...more })
     if (inFlight.size >= MOST_IN_FLIGHT) return conclude('failed', 'not sent: too many wait already')
     try {
       const answer = await person.ask(question)
       const { 'retry-after': retryAfter } = answer.headers
-      conclude(
-        judge(answer, isRight),
-        `${answer.status}`,
-        typeof retryAfter === 'string' ? { retryAfter } : {},
-      )
+      conclude(judge(answer, isRight), nameOf(answer), typeof retryAfter === 'string' ? { retryAfter } : {})
     } catch (error) {
       const { code, name } = error as { code?: string; name: string }
       conclude('failed', code ?? name)
@@ -179,6 +182,11 @@ function judge(answer: Answer, isRight: (answer: Answer) => boolean): Outcome {
   return isRight(answer) ? 'ok' : 'wrong'
 }
 
+function nameOf({ status, text }: Answer): string {
+  const code = status >= 400 ? /"code":"(\w+)"/.exec(text)?.[1] : undefined
+  return code ? `${status} ${code}` : `${status}`
+}
+
 function isWhatIsAsked(person: Person, path: string, { status, text }: Answer): boolean {
   if (status !== 200) return false
   return path !== WHO_AM_I || (JSON.parse(text) as { user: { id: string } }).user.id === person.id
@@ -199,17 +207,4 @@ async function askPatiently(person: Person, question: Question): Promise<Answer>
     if (performance.now() > giveUpAt) return answer ?? { status: 0, headers: {}, text: '' }
     await sleep(100)
   }
-}
-
-async function eachOf<T>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const left = items.values()
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      for (const item of left) await work(item)
-    }),
-  )
 }

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { atLeast, atMost, none, told, type Attack } from '../attack.ts'
+import { measureMemory } from '../deployment/measure-memory.ts'
+import { countOf, failuresOf, standing, tellFailures, within } from '../load/standing.ts'
+import type { Result } from '../load/start-load.ts'
+
+/** The session package promises an answer after 500 ms of silence. The rest is this machine, which is busy. */
+const ANSWER_WITHIN_MS = 1500
+const BACK_WITHIN_MS = 1000
+const FROZEN_MS = 6000
+const MOST_GROWTH_BYTES = 64 * 1024 * 1024
+
+/** The session store says nothing, and then it is gone, and then it is back with its data. */
+export const freeze: Attack = {
+  name: 'freeze',
+  does: 'session store frozen for 6 s (SIGSTOP), then killed and restarted with its data',
+  claim: 'answers within the deadline, memory flat, everything works 1 s after its return, nobody signed out',
+  isQuick: true,
+  needs: [['haproxy'], ['redis-server', 'valkey-server']],
+  async run({ deployment, startLoad, note }) {
+    const redis = deployment.redis!
+    const load = await startLoad()
+    await sleep(2000)
+    const before = await measureMemory(deployment.inhabited())
+
+    note('freeze the session store')
+    const frozenAt = performance.now()
+    await redis.freeze()
+    await sleep(FROZEN_MS)
+    const grown = (await measureMemory(deployment.inhabited())).map((bytes, i) => bytes - before[i]!)
+    note('thaw the session store')
+    const thawedAt = performance.now()
+    await redis.thaw()
+    await sleep(3000)
+
+    note('kill the session store')
+    const killedAt = performance.now()
+    await redis.kill()
+    await sleep(1000)
+    note('restart the session store')
+    await redis.restart()
+    const restartedAt = performance.now()
+    await sleep(3000)
+
+    const results = await load.stop()
+    const whileFrozen = within(results, frozenAt, thawedAt)
+    const whileGone = within(results, killedAt, restartedAt)
+    const afterThaw = within(results, thawedAt + BACK_WITHIN_MS, killedAt)
+    const afterRestart = within(results, restartedAt + BACK_WITHIN_MS, Infinity)
+    return [
+      ...(await standing(load)),
+      tellFailures(results),
+      atLeast('requests while it was frozen', whileFrozen.length, 50),
+      atMost(
+        'ms the slowest answer took meanwhile',
+        slowest([...whileFrozen, ...whileGone]),
+        ANSWER_WITHIN_MS,
+      ),
+      none('refusals other than 503 with Retry-After', failuresOf(results).filter(isNoRefusal).length),
+      none('failed later than 1 s after the thaw', countOf(afterThaw, 'failed')),
+      none('failed later than 1 s after the restart', countOf(afterRestart, 'failed')),
+      told('answered while it was frozen (no session needed)', countOf(whileFrozen, 'ok')),
+      atMost(
+        'MB that the memory of a process grew',
+        Math.round(Math.max(...grown) / 1e6),
+        MOST_GROWTH_BYTES / 1e6,
+      ),
+    ]
+  },
+}
+
+/** Without the pause that the sender made itself. */
+function slowest(results: readonly Result[]): number {
+  return Math.round(
+    Math.max(0, ...results.map((result) => result.endedAt - result.intendedAt - result.pausedMs)),
+  )
+}
+
+function isNoRefusal({ answer, retryAfter }: Result): boolean {
+  return !answer.startsWith('503') || retryAfter === undefined
+}

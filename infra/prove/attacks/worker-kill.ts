@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Agent } from 'undici'
+import { atLeast, atMost, none, told, type Attack } from '../attack.ts'
+import { eachOf } from '../load/each-of.ts'
+import { serveBookmarkFiles } from '../load/bookmark-files.ts'
+import { signUp, type Person } from '../load/person.ts'
+
+/** Enough for an import to take a second or two, so that it is met in the middle. */
+const LINKS = 15_000
+const IMPORTS = '/api/bookmarks/imports/'
+/** A worker that is started again must get to work before it is killed again. */
+const EVERY_MS = 2500
+
+/** What the queue promises: a killed worker holds its jobs no longer. */
+const LEASE_MS = 15_000
+/** For the work itself, and for a machine that has other things to do. */
+const WORK_MS = 10_000
+
+interface Job {
+  name: string
+  links: number
+  /** Where its status stands; undefined when it was not accepted. */
+  location?: string
+  /** Its last one. */
+  status?: { status: string; total: number; imported: number; skipped: number }
+}
+
+/** Each job is the import of a bookmark file, most of them of one link: its effect is the links, each counted once. */
+export const workerKill: Attack = {
+  name: 'worker-kill',
+  does: 'kill -9 of a worker every 2.5 s while jobs and long imports run',
+  claim: "every job's effect exactly once, none lost, none stuck longer than its lease",
+  isQuick: true,
+  needs: [['haproxy']],
+  async run({ deployment, random, scale, note }) {
+    const agent = new Agent({ connections: 64 })
+    const caller = { url: deployment.url, dispatcher: agent }
+    const person = await signUp(caller, `importer-${process.pid}-${Date.now()}@prove.example`)
+    await using files = await serveBookmarkFiles(scale(200, 20))
+    const run = Date.now().toString(36)
+    const jobs: Job[] = [
+      ...list(scale(2, 20), (n) => ({ name: `${run}-import-${n}`, links: LINKS })),
+      ...list(scale(100, 5000), (n) => ({ name: `${run}-job-${n}`, links: 1 })),
+    ]
+
+    const workers = deployment.formation.running.filter(({ route }) => route === undefined)
+    let kills = 0
+    let lastKillAt = 0
+    let isEnough = false
+    const killing = (async () => {
+      while (!isEnough) {
+        await sleep(EVERY_MS)
+        const victim = random.pick(workers.flatMap((type) => deployment.inhabited(type)))
+        if (!victim) continue
+        note(`kill ${victim.name}`)
+        kills++
+        lastKillAt = performance.now()
+        await victim.kill()
+        void victim.start().catch(() => {})
+      }
+    })()
+
+    await eachOf(jobs, 8, async (job) => {
+      const json = { url: files.urlOf(job.name, job.links) }
+      const { status, headers } = await person.ask({ method: 'POST', path: IMPORTS, json })
+      if (status === 202) job.location = String(headers.location)
+    })
+    const accepted = jobs.filter(({ location }) => location !== undefined)
+    note(`${accepted.length} jobs are accepted`)
+
+    // Before the end the killing stops: what the last victims held must come free by itself.
+    await askUntilEnded(person, accepted, { all: 0.7, deadlineMs: scale(20_000, 300_000) })
+    isEnough = true
+    await killing
+    note('the last worker was killed')
+    await askUntilEnded(person, accepted, { all: 1, deadlineMs: LEASE_MS + WORK_MS })
+    const lastDoneMs = Math.round(performance.now() - lastKillAt)
+
+    const unfinished = accepted.filter((job) => !hasEnded(job))
+    const miscounted = accepted.filter(
+      ({ status, links }) =>
+        status && (status.total !== links || status.imported !== links || status.skipped > 0),
+    )
+    const stored = await countLinks(person, run)
+    await agent.destroy()
+    return [
+      atLeast('workers killed', kills, scale(3, 20)),
+      told('jobs, of which are long imports', `${jobs.length}, ${scale(2, 20)}`),
+      none('jobs not accepted', jobs.length - accepted.length),
+      atLeast('jobs begun more than once', [...files.asked.values()].filter((times) => times > 1).length, 1),
+      none('jobs lost or stuck', unfinished.length),
+      none('jobs that failed', accepted.filter(({ status }) => status?.status === 'failed').length),
+      none('jobs whose effect was counted more or less than once', miscounted.length),
+      none(
+        'links missing or too many',
+        Math.abs(stored - accepted.reduce((sum, { links }) => sum + links, 0)),
+      ),
+      atMost('ms from the last kill to the last job done', lastDoneMs, LEASE_MS + WORK_MS),
+    ]
+  },
+}
+
+function list<T>(length: number, make: (n: number) => T): T[] {
+  return Array.from({ length }, (_, i) => make(i + 1))
+}
+
+function hasEnded({ status }: Job): boolean {
+  return status?.status === 'done' || status?.status === 'failed'
+}
+
+/** Asks for the oldest ones that have not ended, until that share of all has. */
+async function askUntilEnded(
+  person: Person,
+  jobs: readonly Job[],
+  { all, deadlineMs }: { all: number; deadlineMs: number },
+): Promise<void> {
+  const giveUpAt = performance.now() + deadlineMs
+  for (;;) {
+    const left = jobs.filter((job) => !hasEnded(job))
+    if (left.length <= jobs.length * (1 - all) || performance.now() > giveUpAt) return
+    await eachOf(left.slice(0, 100), 4, async (job) => {
+      const { status, text } = await person.ask({ method: 'GET', path: job.location! })
+      if (status === 200) job.status = (JSON.parse(text) as { import: NonNullable<Job['status']> }).import
+    })
+    await sleep(200)
+  }
+}
+
+/** How many links of this run the person has. */
+async function countLinks(person: Person, run: string): Promise<number> {
+  const { text } = await person.ask({ method: 'GET', path: '/api/bookmarks/export' })
+  return text.split(`"https://prove.example/${run}-`).length - 1
+}

@@ -29,7 +29,9 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
   const stopping = new AbortController()
   const missingSince = new Map<string, number>()
   let session = await openSession(url, workerId, leaseMs)
+  await register(session, workerId)
   let heldAt = performance.now()
+  let touchedAt = heldAt
   const kept = keep()
   const watch = setInterval(giveUpInTime, pauseMs)
 
@@ -42,20 +44,33 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
         await freeJobsOfTheDead()
         heldAt = askedAt
         await upkeep(session)
+        if (askedAt - touchedAt > leaseMs * 10) {
+          await session.query(touch, [workerId])
+          touchedAt = askedAt
+        }
       } catch (error) {
         log.warn({ err: error }, 'the lease on the jobs could not be renewed')
         await session.end().catch(() => {})
         // Several sessions of one worker may hold its lock at once (it is a shared one), so it does not matter
         // whether Postgres has noticed the end of the last.
-        session = await openSession(url, workerId, leaseMs).catch(() => session)
+        await reopen().catch(() => {})
       }
       await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => {})
     }
   }
 
+  async function reopen(): Promise<void> {
+    session = await openSession(url, workerId, leaseMs)
+    // A machine that slept may not know for how long: our clock stood still, and the others have freed our jobs.
+    if (await register(session, workerId)) lose('others were given its jobs')
+  }
+
   function giveUpInTime(): void {
-    if (performance.now() - heldAt < (leaseMs * 2) / 3) return
-    lost.abort(new Error('The lease on the job is lost: the database was out of reach for too long'))
+    if (performance.now() - heldAt > (leaseMs * 2) / 3) lose('the database was out of reach for too long')
+  }
+
+  function lose(why: string): void {
+    lost.abort(new Error(`The lease on the job is lost: ${why}`))
   }
 
   async function freeJobsOfTheDead(): Promise<void> {
@@ -103,13 +118,21 @@ async function openSession(url: string, workerId: string, leaseMs: number): Prom
       'SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3',
     )
     await session.query(`SELECT pg_advisory_lock_shared(hashtext('queue.workers'), hashtext($1))`, [workerId])
-    await session.query('INSERT INTO queue.workers VALUES ($1) ON CONFLICT DO NOTHING', [workerId])
     return session
   } catch (error) {
     await session.end().catch(() => {})
     throw error
   }
 }
+
+/** Whether the worker was not known, or not any more. */
+async function register(session: Client, workerId: string): Promise<boolean> {
+  const insert = 'INSERT INTO queue.workers VALUES ($1) ON CONFLICT DO NOTHING'
+  return (await session.query(insert, [workerId])).rowCount === 1
+}
+
+// graphile-worker itself takes a job for abandoned that has been locked for four hours, though its worker be alive.
+const touch = 'UPDATE graphile_worker._private_jobs SET locked_at = now() WHERE locked_by = $1'
 
 const workersWithoutLock = `
   SELECT id FROM queue.workers

@@ -90,10 +90,16 @@ export async function runJobs(url: string, options: RunJobsOptions): Promise<Run
   async function keepWorking(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        await work(url, { ...options, upkeep, stopping: stopping.signal, deadline: deadline.signal, onBegun })
+        await work(url, {
+          ...options,
+          upkeep,
+          stopping: stopping.signal,
+          deadline: deadline.signal,
+          onBegun,
+          onTrouble,
+        })
       } catch (error) {
-        problem = error
-        log.error({ err: error }, 'the worker stopped; it will begin again')
+        onTrouble(error)
         await sleep(500 + Math.random() * 1_000, undefined, { signal: stopping.signal }).catch(() => {})
       }
     }
@@ -103,6 +109,12 @@ export async function runJobs(url: string, options: RunJobsOptions): Promise<Run
     problem = undefined
     log.info({ jobs: options.jobs.map(({ job }) => job.name) }, 'waiting for jobs')
   }
+
+  function onTrouble(error: unknown): void {
+    if (problem === error) return
+    problem = error
+    log.error({ err: error }, 'the worker takes no jobs; it will begin again')
+  }
 }
 
 interface Work extends RunJobsOptions {
@@ -110,6 +122,8 @@ interface Work extends RunJobsOptions {
   stopping: AbortSignal
   deadline: AbortSignal
   onBegun(): void
+  /** Told at once; the end may take longer, because it waits for running jobs. */
+  onTrouble(error: unknown): void
 }
 
 /** One life of the worker: resolves when it was told to stop, rejects when it cannot go on. */
@@ -163,7 +177,10 @@ async function work(
   const { signal: leaseLost } = await begun.promise
   options.onBegun()
   await Promise.race([runner.promise, aborted(options.stopping), aborted(leaseLost)])
-  if (!options.stopping.aborted) throw leaseLost.reason ?? new Error('the runner ended')
+  if (options.stopping.aborted) return
+  const trouble: unknown = leaseLost.reason ?? new Error('the runner ended')
+  options.onTrouble(trouble)
+  throw trouble
 }
 
 function toTasks(

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createDatabase, pollUntil, type TestDatabase } from '@repo/testing'
+import { createDatabase, pollUntil, startPostgres, type TestDatabase } from '@repo/testing'
 import { Pool } from 'pg'
 import { Type } from 'typebox'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -9,6 +9,7 @@ import {
   handle,
   listFailed,
   measureQueue,
+  migrateQueue,
   retryFailed,
   runJobs,
   type HandledJob,
@@ -32,6 +33,7 @@ let lines: string[]
 beforeEach(async () => {
   database = await createDatabase()
   pool = new Pool({ connectionString: database.url, max: 2 })
+  pool.on('error', () => {})
   queries = toQueries(pool)
   lines = []
 })
@@ -191,12 +193,48 @@ test('to dispose of it takes no new job, waits for those that run, and aborts wh
   expect((await pool.query('SELECT FROM queue.workers')).rowCount).toBe(0)
 })
 
-test('a worker begins when Postgres comes, and check() says so', async () => {
-  const { port } = new URL(database.url)
-  const url = database.url.replace(`:${port}`, ':1')
-  await using jobs = await runJobs(url, { jobs: [], log: jobLog((line) => lines.push(line)) })
+test('a worker that is started before Postgres waits, says so, and begins when it comes', async () => {
+  await using server = await startPostgres()
+  await migrateQueue(server.url)
+  await server.stop()
+  await using jobs = await runJobs(server.url, { jobs: [], log: jobLog((line) => lines.push(line)) })
   await pollUntil('it has tried', () => lines.some((line) => line.includes('it will begin again')))
   await expect(jobs.check()).rejects.toThrow(/ECONNREFUSED/)
+  await server.restart()
+  await pollUntil('it has begun', async () => {
+    await jobs.check()
+    return true
+  })
+})
+
+test('a job may take longer than the four hours after which graphile-worker would give it to another', async () => {
+  await using _ = await run([handle(count, (_, context) => untilAborted(context))], {
+    leaseMs: 300,
+    abortAfterMs: 0,
+  })
+  await enqueue(queries, count, { n: 1 })
+  await pollUntil('it runs', async () => (await measureQueue(queries)).running === 1)
+  await pool.query("UPDATE graphile_worker._private_jobs SET locked_at = now() - interval '3 hours'")
+  const isTouched = "SELECT FROM graphile_worker.jobs WHERE locked_at > now() - interval '1 minute'"
+  await pollUntil('its lock is young again', async () => (await pool.query(isTouched)).rowCount === 1)
+})
+
+test('a worker that slept so long that its jobs were freed notices, and aborts them', async () => {
+  const reasons: unknown[] = []
+  const handled = handle(count, async (_, context) => {
+    await untilAborted(context).catch((reason: unknown) => reasons.push(reason))
+  })
+  await using _ = await run([handled])
+  await enqueue(queries, count, { n: 1 })
+  await pollUntil('it runs', async () => (await measureQueue(queries)).running === 1)
+  // What the others do when a machine sleeps, and what Postgres does then.
+  await pool.query('SELECT graphile_worker.force_unlock_workers(array_agg(id)) FROM queue.workers')
+  await pool.query('DELETE FROM queue.workers')
+  await pool.query(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'queue lease%'",
+  )
+  await pollUntil('it is aborted', () => reasons.length === 1)
+  expect(reasons).toEqual([new Error('The lease on the job is lost: others were given its jobs')])
 })
 
 async function run(jobs: HandledJob[], options: Partial<RunJobsOptions> = {}) {

@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from 'pg'
+import { Pool } from 'pg'
 import { handle, runJobs, schedule } from '../../src/index.ts'
 import { jobLog } from '../job-log.ts'
 import { note, wait } from './jobs.ts'
 
 /** A worker process of its own, for the tests that kill, freeze and stop one. */
 const url = process.env.DATABASE_URL!
-const client = new Client(url)
-await client.connect()
-client.on('error', () => {})
+const pool = new Pool({ connectionString: url, max: 2 })
+pool.on('error', () => {})
 const write = (job: string, event: string): Promise<unknown> =>
-  client.query('INSERT INTO runs (job, pid, event) VALUES ($1, $2, $3)', [job, process.pid, event])
+  pool.query('INSERT INTO runs (job, pid, event) VALUES ($1, $2, $3)', [job, process.pid, event])
 
 const jobs = await runJobs(url, {
   log: jobLog((line) => console.log(line)),
@@ -34,5 +33,5 @@ const jobs = await runJobs(url, {
 
 process.on('SIGTERM', async () => {
   await jobs[Symbol.asyncDispose]()
-  await client.end()
+  await pool.end()
 })

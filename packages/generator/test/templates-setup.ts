@@ -1,4 +1,4 @@
-// oxlint-disable node/no-process-env: how vitest-setup.ts in packages/testing hands a run's databases to its tests
+/* oxlint-disable node/no-process-env -- how vitest-setup.ts in packages/testing hands on the databases of a run */
 import { readFile } from 'node:fs/promises'
 import { createDatabase } from '@repo/testing'
 import { Client } from 'pg'

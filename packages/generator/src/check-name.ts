@@ -1,0 +1,61 @@
+/** A name that cannot be had: why not, and one that can. */
+export interface NameProblem {
+  reason: string
+  suggestion?: string
+}
+
+/** With room for `-worker` in a DNS label of a pod, and for `_items_user_id_id_idx` in an identifier of Postgres. */
+const LONGEST = 30
+
+const WORD = /^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$/
+
+// Backing services have these host names in a network of containers, and Windows has these devices in every folder.
+const OCCUPIED = /^(postgres|redis|valkey|memcached|sessions|localhost|con|prn|aux|nul|com\d|lpt\d)$/
+
+/**
+ * Whether a service or a package may have this name: it is its npm name, its folder, a DNS label and, with underscores,
+ * the beginning of its tables' names, all at once.
+ *
+ * @param taken names that are in use, and who uses them
+ */
+export function checkName(name: string, taken: ReadonlyMap<string, string>): NameProblem | undefined {
+  const reason = findProblem(name, taken)
+  if (!reason) return undefined
+  const suggestion = suggest(name, taken)
+  return suggestion ? { reason, suggestion } : { reason }
+}
+
+function findProblem(name: string, taken: ReadonlyMap<string, string>): string | undefined {
+  if (name === '') return 'A name is missing.'
+  if (/[/\\]|^\.+$/.test(name))
+    return 'It is a path: apps live in apps/, packages in packages/, and nowhere else.'
+  if (name !== name.toLowerCase()) return 'Host names and npm names are lower case.'
+  if (/[^a-z0-9-]/.test(name))
+    return 'A host name holds letters from a to z, digits and hyphens, and nothing else.'
+  if (/^\d/.test(name)) return 'An identifier cannot begin with a digit.'
+  if (!WORD.test(name))
+    return 'Each of its words begins with a letter, and one hyphen stands between two of them.'
+  if (name.length > LONGEST)
+    return `It has ${name.length} characters, and longer names are built from it: ${LONGEST} at most.`
+  if (OCCUPIED.test(name)) return 'A backing service or the operating system has that name already.'
+  const owner = taken.get(name) ?? taken.get(`${name}-worker`)
+  if (owner) return `It is taken: ${owner}.`
+  return undefined
+}
+
+function suggest(name: string, taken: ReadonlyMap<string, string>): string | undefined {
+  const words = name
+    .normalize('NFKD')
+    .replace(/\p{Mark}/gu, '')
+    .replace(/([a-z\d])([A-Z])/g, '$1-$2')
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .map((word) => word.replace(/^\d+/, ''))
+    .filter((word) => word !== '')
+  const base = words
+    .join('-')
+    .slice(0, LONGEST - 2)
+    .replace(/-+$/, '')
+  const candidates = [base, `${base}2`, `${base}3`, `${base}-service`]
+  return candidates.find((candidate) => !findProblem(candidate, taken))
+}

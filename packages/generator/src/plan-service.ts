@@ -1,0 +1,149 @@
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import type { Change, Step } from './change.ts'
+import { chooseTemplate, type Capability, type Choice, type Kind } from './choose-template.ts'
+import { formatFiles } from './format-files.ts'
+import { addImporter } from './lockfile.ts'
+import {
+  dependenciesOf,
+  filesOf,
+  readTemplate,
+  templateFolder,
+  type Files,
+  type Manifest,
+} from './read-template.ts'
+import { rename, snakeCase } from './spell.ts'
+
+export interface Wish {
+  name: string
+  kind: Kind
+  with: readonly Capability[]
+}
+
+/** The files that are derived from the list of all processes, once these are in it. */
+export type Derive = (folder: string, processes: NonNullable<Manifest['processes']>) => Step[]
+
+/**
+ * A new app or package: its folder, its place in pnpm-lock.yaml and, when it has a database, its tables. Everything
+ * else that knows of an app is derived from what it declares.
+ *
+ * @throws {Refusal}
+ */
+export async function planService(root: string, wish: Wish, derive: Derive): Promise<Change> {
+  const { name, kind, with: asked } = wish
+  const choice = chooseTemplate(kind, asked)
+  const folder = kind === 'package' ? `packages/${name}` : `apps/${name}`
+  const { files, manifest } = customize(choice, name)
+  const withManifest = new Map([['package.json', JSON.stringify(manifest)], ...files])
+
+  const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
+  const content = addImporter(lockfile, folder, manifest)
+  const tables = files.has('src/domain/items.ts') ? planTables(root, choice, name) : []
+  return {
+    // The folder of the app last: whoever watches for it finds the rest in place.
+    steps: [
+      ...tables,
+      ...derive(folder, manifest.processes ?? {}),
+      { write: 'pnpm-lock.yaml', content, before: lockfile },
+      {
+        make: folder,
+        files: await formatFiles(root, withManifest),
+        links: linkDependencies(root, folder, choice.template, manifest),
+      },
+    ],
+    notes: choice.notes,
+  }
+}
+
+function customize(
+  { template, name: from, entries }: Choice,
+  name: string,
+): { files: Files; manifest: Manifest } {
+  const source = readTemplate(template)
+  const kept = entries.length > 0 ? filesOf(entries, source.files) : source.files
+  const files: Files = new Map()
+  for (const [path, text] of kept) files.set(rename(path, from, name), rename(text, from, name))
+  return { files, manifest: customizeManifest(source.manifest, kept, entries, from, name) }
+}
+
+function customizeManifest(
+  manifest: Manifest,
+  files: Files,
+  entries: readonly string[],
+  from: string,
+  name: string,
+): Manifest {
+  const { scripts, dependencies, devDependencies, processes, ...rest } = manifest
+  const wanted = Object.entries(processes ?? {}).filter(([, { entry }]) => entries.includes(entry))
+  const nameOf = (process: string): string => rename(process, from, name)
+  return {
+    ...rest,
+    name: `@repo/${name}`,
+    scripts: {
+      ...(entries.length > 0 && {
+        build: 'node ../../packages/build/src/main.ts',
+        dev: `node ../../infra/dev/main.ts ${wanted.map(([process]) => nameOf(process)).join(' ')}`,
+        start: `node --enable-source-maps ${entries[0]!.replace(/^src\/(.*)\.ts$/, 'dist/$1.js')}`,
+      }),
+      ...(scripts?.test && { test: 'vitest run --config ../../vitest.config.ts --root .' }),
+    },
+    ...section('dependencies', dependenciesOf(files, dependencies)),
+    ...section('devDependencies', {
+      ...(entries.length > 0 && { '@repo/build': 'workspace:*' }),
+      ...dependenciesOf(files, devDependencies),
+    }),
+    ...(wanted.length > 0 && {
+      processes: Object.fromEntries(
+        wanted.map(([process, declared]) => [
+          nameOf(process),
+          { ...declared, ...(declared.route && { route: rename(declared.route, from, name) }) },
+        ]),
+      ),
+    }),
+  }
+}
+
+function section(title: 'dependencies' | 'devDependencies', names: Record<string, string>): object {
+  return Object.keys(names).length > 0 ? { [title]: names } : {}
+}
+
+/** The links that pnpm would make, so that the app runs before pnpm is asked again. */
+function linkDependencies(
+  root: string,
+  folder: string,
+  template: string,
+  { dependencies, devDependencies }: Manifest,
+): Files {
+  const links: Files = new Map()
+  for (const dependency of Object.keys({ ...dependencies, ...devDependencies })) {
+    const link = `node_modules/${dependency}`
+    const target = dependency.startsWith('@repo/')
+      ? join(realpathSync(root), 'packages', dependency.slice('@repo/'.length))
+      : realpathSync(join(templateFolder(template), link))
+    links.set(link, relative(dirname(join(realpathSync(root), folder, link)), target))
+  }
+  return links
+}
+
+function planTables(root: string, { name: from }: Choice, name: string): Step[] {
+  const source = (kind: string): string =>
+    rename(
+      readFileSync(join(root, 'packages/database/schema/templates', `${from}.${kind}`), 'utf8'),
+      from,
+      name,
+    )
+  const folder = `packages/database/migrations/${nextVersion(root)}_${snakeCase(name)}`
+  return [
+    { write: `packages/database/schema/${name}.prisma`, content: source('prisma'), before: undefined },
+    { make: folder, files: new Map([['migration.sql', source('sql')]]), links: new Map() },
+  ]
+}
+
+/** Now, and in any case after the last migration there is: they are applied in this order. */
+function nextVersion(root: string): string {
+  const folder = join(root, 'packages/database/migrations')
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  const last = Math.max(0, ...names.map((name) => Number(/^\d{14}(?=_)/.exec(name)?.[0] ?? 0)))
+  const now = Number(new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14))
+  return `${Math.max(now, last + 1)}`
+}

@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, join, relative } from 'node:path'
+import { posix } from 'node:path'
+
+/** What an app or a package declares in its package.json. */
+export interface Manifest {
+  name: string
+  scripts?: Record<string, string>
+  dependencies?: Record<string, string>
+  devDependencies?: Record<string, string>
+  processes?: Record<string, { entry: string; route?: string; needs?: ('database' | 'session')[] }>
+}
+
+/** The files of a member, by their path in it, with slashes. */
+export type Files = Map<string, string>
+
+const TEMPLATES = join(import.meta.dirname, '../templates')
+
+// Made by tools, in a template as in any member.
+const MADE = new Set(['node_modules', 'dist', '.turbo', 'test-report.json'])
+
+export function templateFolder(template: string): string {
+  return join(TEMPLATES, template)
+}
+
+export function readTemplate(template: string): { files: Files; manifest: Manifest } {
+  const files = readFolder(templateFolder(template))
+  const manifest = JSON.parse(files.get('package.json')!) as Manifest
+  files.delete('package.json')
+  return { files, manifest }
+}
+
+/** The files that these entries and their tests import, one from another, and whatever is no TypeScript. */
+export function filesOf(entries: readonly string[], files: Files): Files {
+  const tests = entries.map((entry) => `test/${basename(entry, '.ts')}.test.ts`)
+  const wanted = new Set([...entries, ...tests].filter((path) => files.has(path)))
+  for (const path of wanted) {
+    for (const imported of relativeImports(path, files.get(path)!))
+      if (files.has(imported)) wanted.add(imported)
+  }
+  return new Map([...files].filter(([path]) => wanted.has(path) || !path.endsWith('.ts')))
+}
+
+/** Those dependencies that a file imports: a member names what it uses and nothing else. */
+export function dependenciesOf(files: Files, declared: Record<string, string> = {}): Record<string, string> {
+  const text = [...files.values()].join('\n')
+  const isUsed = (name: string): boolean => text.includes(`'${name}'`) || text.includes(`'${name}/`)
+  return Object.fromEntries(Object.entries(declared).filter(([name]) => isUsed(name)))
+}
+
+export function readFolder(folder: string): Files {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  const paths = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .filter((path) => !path.split('/').some((part) => MADE.has(part)))
+  return new Map(paths.sort().map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
+}
+
+function relativeImports(path: string, text: string): string[] {
+  return [...text.matchAll(/\bfrom '(\.[^']+)'/g)].map(([, target]) =>
+    posix.join(posix.dirname(path), target!),
+  )
+}

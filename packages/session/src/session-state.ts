@@ -113,6 +113,8 @@ export function changeId(state: SessionState, keys: readonly string[]): void {
   const { keeps, isProved } = moveOf(state)
   const user = keys.includes('user') ? userOf(state) : null
   for (const key of state.data.live.keys()) if (!keys.includes(key)) state.data.live.delete(key)
+  // Without a session there is no id that anybody could know.
+  if (state.data.record === undefined && !user) return
   state.move = { user, keeps: (key) => keys.includes(key) && keeps(key), isProved }
 }
 

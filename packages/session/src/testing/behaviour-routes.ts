@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /** What differs between the packages that are tried. */
@@ -22,20 +23,26 @@ function dataOf(request: FastifyRequest): Data {
 
 /**
  * The HTTP words that every server under test answers. A request with `?gate=name` does its work and then waits until
- * `POST /gate/name` lets it answer: that is how two requests are made to overlap.
+ * `POST /gate/name` lets it answer; `GET /gate/name` is answered as soon as it waits. That is how two requests are made to overlap.
  */
 export function registerBehaviourRoutes(app: FastifyInstance, words: SessionWords): void {
   const gates = new Map<string, () => void>()
+  const arrivals = new EventEmitter()
   const config = { access: 'public' } as const
 
   async function passGate(request: FastifyRequest): Promise<void> {
     const { gate } = request.query as { gate?: string }
-    if (gate) await new Promise<void>((open) => gates.set(gate, open))
+    if (!gate) return
+    const isOpen = new Promise<void>((open) => gates.set(gate, open))
+    arrivals.emit(gate)
+    await isOpen
   }
 
-  app.get('/gate/:name', { config }, async (request) => ({
-    isHeld: gates.has((request.params as { name: string }).name),
-  }))
+  app.get('/gate/:name', { config }, async (request) => {
+    const { name } = request.params as { name: string }
+    if (!gates.has(name)) await once(arrivals, name, { signal: AbortSignal.timeout(5000) })
+    return {}
+  })
   app.post('/gate/:name', { config }, async (request) => {
     const { name } = request.params as { name: string }
     gates.get(name)?.()
@@ -117,6 +124,7 @@ export function registerBehaviourRoutes(app: FastifyInstance, words: SessionWord
     ;(session as unknown as Data)['late'] = 1
     await session.save().catch(() => {})
     gates.set('saved-late', () => {})
+    arrivals.emit('saved-late')
     return reply
   })
   app.post('/reload-and-write', { config }, async (request) => {

@@ -190,7 +190,7 @@ async function playShutdown({ start, store }: Stage): Promise<void> {
   const visitor = await signedIn(server)
   await store.freeze()
   try {
-    const pending = visitor.ask(server, 'GET', '/who')
+    const pending = visitor.ask(server, 'GET', '/who', { headers: { connection: 'close' } })
     pending.catch(() => {})
     // Answered after the other one has been taken in.
     await ask(`${server.url}/plain`, 'GET')

@@ -52,6 +52,7 @@ export function openMemcachedUnderTest(server: BackingServer): StoreUnderTest {
       }
       return entries
     },
+    keyOf: (idHash) => `session:${idHash}`,
     purge: async (key) => void (await talk(`md ${key}\r\n`, (text) => text.endsWith('\r\n'))),
     corrupt: async (key, value) =>
       void (await talk(`ms ${key} ${Buffer.byteLength(value)} T60\r\n${value}\r\n`, (text) =>

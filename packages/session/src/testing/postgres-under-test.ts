@@ -39,6 +39,7 @@ export function openPostgresUnderTest(server: BackingServer): StoreUnderTest {
       query(`
         SELECT key, concat(owner, ' ', record) AS value, extract(epoch FROM expires_at - now())::float8 * 1000 AS "leftMs"
         FROM sessions.session WHERE expires_at > now()`),
+    keyOf: (idHash) => idHash,
     purge: async (key) => void (await query('DELETE FROM sessions.session WHERE key = $1', [key])),
     corrupt: async (key, value) =>
       void (await query('UPDATE sessions.session SET record = $2 WHERE key = $1', [key, value])),

@@ -78,6 +78,7 @@ export function openRedisUnderTest(options: RedisUnderTestOptions): StoreUnderTe
     recoveryMs,
     tickMs: 0,
     dump: async () => (await Promise.all((await masters()).map(dumpOne))).flat(),
+    keyOf: (idHash) => `session:${idHash}`,
     purge: async (key) => void (await (await ownerOf(key)).del(key)),
     corrupt: async (key, value) => void (await (await ownerOf(key)).set(key, value, 'KEEPTTL')),
     async counted() {

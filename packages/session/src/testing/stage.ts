@@ -17,6 +17,8 @@ export interface StoreUnderTest {
   readonly url: string
   /** Every key and every value, as text. */
   dump(): Promise<{ key: string; value: string; leftMs: number }[]>
+  /** The key of a session in this store, from the SHA-256 of its id. */
+  keyOf(idHash: string): string
   /** Removes a key; a session is gone, as if it had expired. */
   purge(key: string): Promise<void>
   /** Puts text in place of a value, which keeps its expiry. */
@@ -100,7 +102,6 @@ function keep(cookies: Map<string, string>, line: string): void {
   else cookies.set(name, value)
 }
 
-/** On a connection of its own, so that a process that was killed in between leaves none behind. */
 export function ask(url: string, method: string, { json, headers = {} }: AskOptions = {}): Promise<Answer> {
   const started = performance.now()
   const body = json === undefined ? undefined : JSON.stringify(json)
@@ -109,26 +110,22 @@ export function ask(url: string, method: string, { json, headers = {} }: AskOpti
       ? {}
       : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
   return new Promise((resolve, reject) => {
-    const outgoing = request(
-      url,
-      { method, agent: false, headers: { ...content, ...headers } },
-      async (incoming) => {
-        let text = ''
-        try {
-          for await (const chunk of incoming.setEncoding('utf8')) text += chunk
-        } catch (error) {
-          return reject(error)
-        }
-        resolve({
-          status: incoming.statusCode!,
-          headers: incoming.headers,
-          setCookies: incoming.headers['set-cookie'] ?? [],
-          text,
-          json: parse(text),
-          tookMs: performance.now() - started,
-        })
-      },
-    )
+    const outgoing = request(url, { method, headers: { ...content, ...headers } }, async (incoming) => {
+      let text = ''
+      try {
+        for await (const chunk of incoming.setEncoding('utf8')) text += chunk
+      } catch (error) {
+        return reject(error)
+      }
+      resolve({
+        status: incoming.statusCode!,
+        headers: incoming.headers,
+        setCookies: incoming.headers['set-cookie'] ?? [],
+        text,
+        json: parse(text),
+        tookMs: performance.now() - started,
+      })
+    })
     outgoing.setTimeout(10_000, () => outgoing.destroy(new Error(`no answer from ${url} within 10 s`)))
     outgoing.on('error', reject)
     outgoing.end(body)

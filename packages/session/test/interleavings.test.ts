@@ -1,0 +1,88 @@
+import * as fc from 'fast-check'
+import { afterAll, describe, test } from 'vitest'
+import { playInterleaving, type Step, type World } from './interleavings.ts'
+import { openStage } from './open-stage.ts'
+import { stores } from './open-stores.ts'
+
+// Cluster and Sentinel are the driver of Redis. `INTERLEAVINGS=10000` for the long run; `REPLAY='[…]'`, the steps of a
+// counterexample as they were printed, to play just these again.
+const RUNS = Number(process.env.INTERLEAVINGS ?? 300)
+const REPLAY = process.env.REPLAY
+const shares = { Redis: 0.5, memcached: 0.25, Postgres: 0.25 }
+
+const browser = fc.nat(2)
+const process_ = fc.nat(3)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 60,
+    arbitrary: fc.record({
+      do: fc.constant('begin' as const),
+      what: fc.constantFrom('read', 'write', 'write', 'regenerate'),
+      browser,
+      process: process_,
+    }),
+  },
+  {
+    weight: 30,
+    arbitrary: fc.record({
+      do: fc.constant('begin' as const),
+      what: fc.constant('sign-in' as const),
+      browser,
+      process: process_,
+      person: fc.nat(1),
+    }),
+  },
+  { weight: 80, arbitrary: fc.record({ do: fc.constant('finish' as const), which: fc.nat(7) }) },
+  {
+    weight: 40,
+    arbitrary: fc.record({
+      do: fc.constantFrom('increment', 'sign-out', 'expire'),
+      browser,
+      process: process_,
+    }),
+  },
+  {
+    weight: 20,
+    arbitrary: fc.record({
+      do: fc.constant('volley' as const),
+      with: fc.constantFrom('nothing', 'sign-out', 'sign-in again', 'increments'),
+      browser,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('kill' as const), process: process_ }) },
+)
+
+describe.for(Object.entries(shares))('interleavings on %s', async ([name, share]) => {
+  const resources = new AsyncDisposableStack()
+  const store = await stores[name]!(resources)
+  afterAll(() => resources.disposeAsync())
+
+  test.skipIf(!store)(
+    'every acknowledged answer holds, whatever overlaps and whoever dies',
+    { timeout: 60_000 + RUNS * 1000 },
+    async () => {
+      const stage = resources.use(await openStage(store!))
+      const processes = await Promise.all([0, 1, 2].map(() => stage.start()))
+      resources.defer(() => Promise.all(processes.map((one) => one.stop())).then(() => {}))
+      const world: World = {
+        processes,
+        store: store!,
+        async restart(n) {
+          await processes[n]!.kill()
+          processes[n] = await stage.start()
+        },
+      }
+      if (REPLAY) return playInterleaving(world, JSON.parse(REPLAY))
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 30, size: 'max' }), (steps) =>
+          playInterleaving(world, steps),
+        ),
+        {
+          numRuns: Math.ceil(RUNS * share),
+          endOnFailure: false,
+          interruptAfterTimeLimit: 60_000 + RUNS * 900,
+        },
+      )
+    },
+  )
+})

@@ -20,11 +20,13 @@ export function printRow({ row, does, claim, verdict, reason, tookMs, findings }
   }
 }
 
+function said({ findings }: RowResult, pattern: RegExp): string {
+  return String(findings.find(({ what }) => pattern.test(what))?.found ?? '')
+}
+
 /** One line for each row that was asked for. */
 export function printSummary(results: readonly RowResult[], seed: number): void {
   const width = Math.max(...results.map(({ row }) => row.length))
-  const said = (result: RowResult, pattern: RegExp): string =>
-    String(result.findings.find(({ what }) => pattern.test(what))?.found ?? '')
   console.log(`\n${''.padEnd(7)}  ${'row'.padEnd(width)}  requests  lost  wrong  signed out  broken`)
   for (const result of results) {
     const broken = result.findings.filter(({ holds }) => !holds).map(({ what }) => what)

@@ -22,7 +22,7 @@ export const kill: Attack = {
     const load = await startLoad()
     const victims: { name: string; at: number }[] = []
     const starting: Promise<void>[] = []
-    const endAt = performance.now() + scale(12, 60) * 1000
+    const endAt = performance.now() + scale(10, 60) * 1000
     await sleep(EVERY_MS)
     while (performance.now() < endAt) {
       const nextAt = performance.now() + EVERY_MS
@@ -42,7 +42,7 @@ export const kill: Attack = {
     const failures = failuresOf(results)
     const unexplained = failures.filter((failure) => !kills.some((at) => wasInFlight(failure, at)))
     return [
-      atLeast('processes killed', victims.length, scale(5, 20)),
+      atLeast('processes killed', victims.length, scale(4, 20)),
       told('types killed', new Set(victims.map(({ name }) => name.split('.')[0])).size),
       ...(await standing(load)),
       tellFailures(results),

@@ -46,9 +46,9 @@ export const workerKill: Attack = {
     const workers = deployment.formation.running.filter(({ route }) => route === undefined)
     let kills = 0
     let lastKillAt = 0
-    let isEnough = false
+    const enough = new AbortController()
     const killing = (async () => {
-      while (!isEnough) {
+      while (!enough.signal.aborted) {
         await sleep(EVERY_MS)
         const victim = random.pick(workers.flatMap((type) => deployment.inhabited(type)))
         if (!victim) continue
@@ -70,7 +70,7 @@ export const workerKill: Attack = {
 
     // Before the end the killing stops: what the last victims held must come free by itself.
     await askUntilEnded(person, accepted, { all: 0.7, deadlineMs: scale(20_000, 300_000) })
-    isEnough = true
+    enough.abort()
     await killing
     note('the last worker was killed')
     await askUntilEnded(person, accepted, { all: 1, deadlineMs: LEASE_MS + WORK_MS })

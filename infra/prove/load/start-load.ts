@@ -83,12 +83,12 @@ export async function startLoad(
   const acknowledged: Acknowledged[] = []
   const inFlight = new Set<Promise<void>>()
   let writes = 0
-  let isStopped = false
+  const stopping = new AbortController()
   const sending = sendAll()
 
   async function sendAll(): Promise<void> {
     const begunAt = performance.now()
-    for (let n = 0; !isStopped; n++) {
+    for (let n = 0; !stopping.signal.aborted; n++) {
       const intendedAt = begunAt + (n * 1000) / rate
       await sleep(Math.max(0, intendedAt - performance.now()))
       const flight = chooseAndSend(intendedAt).finally(() => inFlight.delete(flight))
@@ -150,7 +150,7 @@ export async function startLoad(
   }
 
   async function stop(): Promise<readonly Result[]> {
-    isStopped = true
+    stopping.abort()
     await sending
     await Promise.all(inFlight)
     return results

@@ -39,19 +39,25 @@ export function guardStore(
     inFlight += 1
     return new Promise((resolve, reject) => {
       let isLate = false
-      const timer = setTimeout(() => {
+      let isSettled = false
+      // A process that was itself held up (a busy machine, a long turn) finds its timer due before it has looked at its
+      // sockets, and would blame a store whose answer lies there. It looks first: what is there settles the promise.
+      const timer = setTimeout(() => setImmediate(() => isSettled || giveUp()), deadlineMs)
+      function giveUp(): void {
         isLate = true
         misses += 1
         reject(storeUnavailable(`no answer within ${deadlineMs} ms`))
-      }, deadlineMs)
+      }
       operation().then(
         (value) => {
+          isSettled = true
           clearTimeout(timer)
           inFlight -= 1
           misses = 0
           resolve(value)
         },
         (error: Error & { statusCode?: number }) => {
+          isSettled = true
           clearTimeout(timer)
           inFlight -= 1
           if (!isLate) misses = 0

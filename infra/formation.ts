@@ -27,7 +27,19 @@ const Declaration = Type.Object({
     Type.String({
       pattern: '^[a-z0-9-]+$',
       description:
-        'the folder of the page it serves, which the `build` script of the app makes into dist/<page>',
+        'the folder of the page it serves, which the `page` script of the app makes into dist/<page>',
+    }),
+  ),
+  memoryMiB: Type.Optional(
+    Type.Integer({
+      minimum: 64,
+      description: 'the memory its container may have, from what was measured; 192 when it is not said',
+    }),
+  ),
+  internet: Type.Optional(
+    Type.Boolean({
+      description:
+        'true when it calls out to the public internet; the others reach what they need and no more',
     }),
   ),
   release: Type.Optional(

@@ -19,7 +19,7 @@ const { values: options } = parseArgs({ options: { check: flag, help: flag } })
 
 if (options.help) console.log(help)
 else {
-  const stale = [...render(root, readFormation(root))].filter(([file, text]) => text !== read(file))
+  const stale = [...(await render(root, readFormation(root)))].filter(([file, text]) => text !== read(file))
   for (const [file, text] of stale) {
     if (options.check) console.error(diffLines(file, read(file) ?? '', text))
     else write(file, text)

@@ -1,7 +1,15 @@
 import type { Formation } from '../formation.ts'
+import { renderCompose } from './compose.ts'
+import { renderEnvExample } from './env-example.ts'
+import { renderKubernetes } from './kubernetes.ts'
 import { renderProcfile } from './procfile.ts'
 
 /** Every file that is derived from the formation, by its path from the root on. */
-export function render(_root: string, formation: Formation): Map<string, string> {
-  return new Map([['Procfile', renderProcfile(formation)]])
+export async function render(root: string, formation: Formation): Promise<Map<string, string>> {
+  return new Map([
+    ['Procfile', renderProcfile(formation)],
+    ['.env.example', await renderEnvExample(root, formation)],
+    ['infra/compose.yaml', renderCompose(formation)],
+    ...renderKubernetes(formation),
+  ])
 }

@@ -1,0 +1,121 @@
+import { frontDoor, type Formation, type ProcessType } from '../formation.ts'
+import { environmentOf, GRACE_S, indent, memoryOf, NODE, USER } from './platform.ts'
+
+/** The whole formation with its stores on one machine, as `docker compose` runs it. */
+export function renderCompose(formation: Formation): string {
+  const { release, running } = formation
+  const door = frontDoor(formation)
+  return `# Written by \`pnpm infra\` from the "processes" in apps/*/package.json. docs/operations.md says how to run it:
+#
+#   pnpm infra --secrets && docker compose -f infra/compose.yaml up --build --scale accounts=3
+
+x-process: &process
+  restart: unless-stopped
+  # Longer than SHUTDOWN_DEADLINE_MS, which is longer than DRAIN_MS.
+  stop_grace_period: ${GRACE_S}s
+  read_only: true
+  tmpfs: [/tmp]
+  user: '${USER}:${USER}'
+  cap_drop: [ALL]
+  security_opt: ['no-new-privileges:true']
+
+services:
+  # TLS ends here, since browsers keep production's cookies off plain http. It looks every second who is ready.
+  balancer:
+    image: docker.io/library/haproxy:3.2-alpine
+    restart: unless-stopped
+    ports: ['\${HTTPS_PORT:-8443}:8443']
+    volumes: ['./docker/haproxy.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro']
+    secrets: [certificate.pem]
+    networks: [front]
+    depends_on:
+      ${door?.name}: { condition: service_healthy }
+
+${[...release.map((type) => renderRelease(type)), ...running.map((type) => renderRunning(type, formation))].join('\n')}
+  postgres:
+    image: docker.io/library/postgres:18-alpine
+    restart: unless-stopped
+    environment:
+      POSTGRES_USER: nonstick
+      POSTGRES_DB: nonstick
+      POSTGRES_PASSWORD_FILE: /run/secrets/postgres-password
+    secrets: [postgres-password]
+    volumes: ['postgres:/var/lib/postgresql']
+    networks: [back]
+    healthcheck:
+      test: [CMD, pg_isready, --username=nonstick, --host=127.0.0.1]
+      interval: 2s
+      retries: 30
+
+  # A full Redis refuses new sessions; it never throws out those of people who are signed in.
+  redis:
+    image: docker.io/library/redis:8-alpine
+    restart: unless-stopped
+    command: [redis-server, /run/secrets/redis.conf, --appendonly, 'yes', --maxmemory, 256mb, --maxmemory-policy, noeviction]
+    secrets: [redis.conf]
+    volumes: ['redis:/data']
+    networks: [back]
+    healthcheck:
+      test: [CMD, redis-cli, ping]
+      interval: 2s
+      retries: 30
+
+networks:
+  front: {}
+  back: {}
+
+volumes:
+  postgres: {}
+  redis: {}
+
+# \`pnpm infra --secrets\` makes them, once. No other file has a secret in it.
+secrets:
+${['certificate.pem', 'database.env', 'postgres-password', 'redis.conf', 'session.env']
+  .map((name) => `  ${name}: { file: ../.secrets/${name} }`)
+  .join('\n')}
+`
+}
+
+function renderRelease(type: ProcessType): string {
+  return `  # The release: brings the database up to date and ends, before any of the others starts.
+  ${type.name}:
+    <<: *process
+    restart: 'no'
+${indent(renderImage(type), 4)}    networks: [back]
+    depends_on:
+      postgres: { condition: service_healthy }
+`
+}
+
+function renderRunning(type: ProcessType, formation: Formation): string {
+  const waitsFor = [
+    ...(type.needs.includes('session') ? ['redis: { condition: service_healthy }'] : []),
+    ...formation.release.map(({ name }) => `${name}: { condition: service_completed_successfully }`),
+  ]
+  const environment = Object.entries(environmentOf(type, formation)).map(
+    ([name, value]) => `${name}: '${value}'`,
+  )
+  return `  ${type.name}:
+    <<: *process
+${indent(renderImage(type), 4)}    environment:
+      PUBLIC_ORIGIN: \${PUBLIC_ORIGIN:-https://localhost:8443}
+${indent(environment.join('\n'), 6)}
+    mem_limit: ${memoryOf(type).replace('Mi', 'm')}
+    networks: [${[...(type.route === '/' ? ['front'] : []), 'back'].join(', ')}]
+    depends_on:
+${indent(waitsFor.join('\n'), 6)}
+`
+}
+
+/** Node reads the secrets from their files itself, so that neither \`docker inspect\` nor a shell shows them. */
+function renderImage({ name, app, needs }: ProcessType): string {
+  const files = needs.map((need) => `${need}.env`)
+  const flags = ['--enable-source-maps', ...files.map((file) => `--env-file=/run/secrets/${file}`)]
+  return `image: nonstick/${name}
+build:
+  context: ..
+  dockerfile: infra/docker/Dockerfile
+  args: { PROCESS: ${name}, APP: ${app} }
+entrypoint: [${[NODE, ...flags, 'main.js'].join(', ')}]
+${files.length > 0 ? `secrets: [${files.join(', ')}]\n` : ''}`
+}

@@ -1,0 +1,72 @@
+import type { Formation, ProcessType } from '../formation.ts'
+import { environmentOf, GRACE_S, indent, memoryOf, PORT, SECRETS, USER } from './platform.ts'
+
+/** What the pods of all process types have in common: the restricted Pod Security Standard, and room for temporary files. */
+export function renderPod(): string {
+  return `# The process drains by itself, so no hook sleeps before the signal. Longer than SHUTDOWN_DEADLINE_MS.
+terminationGracePeriodSeconds: ${GRACE_S}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: ${USER}
+  runAsGroup: ${USER}
+  fsGroup: ${USER}
+  seccompProfile: { type: RuntimeDefault }
+volumes:
+  - name: tmp
+    emptyDir: { sizeLimit: 1Gi }
+`
+}
+
+/** @param formation of a process that runs; without it the container is that of a release, which has neither port nor probes */
+export function renderContainer(type: ProcessType, formation?: Formation): string {
+  const { name, needs } = type
+  const environment = formation ? environmentOf(type, formation) : {}
+  return `- name: ${name}
+  image: nonstick/${name}
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities: { drop: [ALL] }
+${formation ? indent(renderProbes(), 2) : ''}  envFrom:
+    - configMapRef: { name: nonstick }
+  env:
+${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(needs.flatMap(renderSecret).join(''), 4)}  resources:
+    # No limit of the processor: it would be slowed down when there is most to do.
+    requests: { cpu: 100m, memory: ${memoryOf(type)} }
+    limits: { memory: ${memoryOf(type)} }
+  volumeMounts:
+    - { name: tmp, mountPath: /tmp }
+`
+}
+
+function renderProbes(): string {
+  return `ports:
+  - { name: http, containerPort: ${PORT} }
+startupProbe:
+  httpGet: { path: /livez, port: http }
+  periodSeconds: 1
+  failureThreshold: 60
+livenessProbe:
+  httpGet: { path: /livez, port: http }
+  periodSeconds: 10
+  timeoutSeconds: 5
+# The balancers hear within two seconds that a process drains, which is less than DRAIN_MS.
+readinessProbe:
+  httpGet: { path: /readyz, port: http }
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 1
+`
+}
+
+function renderValue([name, value]: [string, string]): string {
+  return `- { name: ${name}, value: '${value}' }\n`
+}
+
+function renderSecret(need: ProcessType['needs'][number]): string[] {
+  return SECRETS[need].map(
+    (name) => `- { name: ${name}, valueFrom: { secretKeyRef: { name: ${need}, key: ${name} } } }\n`,
+  )
+}

@@ -1,0 +1,306 @@
+import type { Formation, ProcessType } from '../formation.ts'
+import { renderContainer, renderPod } from './kubernetes-pod.ts'
+import { indent, PORT } from './platform.ts'
+
+const FOLDER = 'infra/kubernetes/base'
+const NOTE =
+  '# Written by `pnpm infra` from the "processes" in apps/*/package.json. docs/operations.md says how to apply it.\n'
+
+/** A Kustomize base: one file for each process type, one for what they have in common, and the ingress. */
+export function renderKubernetes(formation: Formation): [file: string, text: string][] {
+  const files: [string, string][] = [
+    ['namespace.yaml', renderNamespace()],
+    ['network.yaml', renderNetwork()],
+    ...formation.release.map((type): [string, string] => [`${type.name}.yaml`, renderRelease(type)]),
+    ...formation.running.map((type): [string, string] => [
+      `${type.name}.yaml`,
+      renderRunning(type, formation),
+    ]),
+    ['ingress.yaml', renderIngress(formation)],
+  ]
+  const all: [string, string][] = [...files, ['kustomization.yaml', renderKustomization(files)]]
+  return all.map(([name, text]) => [`${FOLDER}/${name}`, `${NOTE}${text}`])
+}
+
+function renderKustomization(files: [string, string][]): string {
+  return `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: nonstick
+labels:
+  - pairs: { app.kubernetes.io/part-of: nonstick }
+resources:
+${files.map(([name]) => `  - ${name}`).join('\n')}
+# Its name ends with a hash of what is in it, so that a change restarts who reads it. Overlays say what differs.
+configMapGenerator:
+  - name: nonstick
+    literals:
+      - PUBLIC_ORIGIN=https://nonstick.example
+      - LOG_LEVEL=info
+`
+}
+
+function renderNamespace(): string {
+  return `apiVersion: v1
+kind: Namespace
+metadata:
+  name: nonstick
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+    pod-security.kubernetes.io/warn: restricted
+`
+}
+
+function renderNetwork(): string {
+  return `# Whatever the policies of the process types do not allow is refused, in both directions.
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: default-deny
+spec:
+  podSelector: {}
+  policyTypes: [Ingress, Egress]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: names
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress:
+    - to:
+        - namespaceSelector:
+            matchLabels: { kubernetes.io/metadata.name: kube-system }
+      ports:
+        - { port: 53, protocol: UDP }
+        - { port: 53, protocol: TCP }
+`
+}
+
+function renderRelease(type: ProcessType): string {
+  return `# Runs before anything else of a release. A Job cannot be changed, so its name carries the release: overlays copy the
+# tag of its image into it.
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: ${type.name}-release
+  labels: { app.kubernetes.io/name: ${type.name}, nonstick/stage: release }
+spec:
+  # It is safe to repeat, and whoever comes second waits for the first.
+  backoffLimit: 3
+  activeDeadlineSeconds: 1800
+  ttlSecondsAfterFinished: 604800
+  template:
+    metadata:
+      labels: { app.kubernetes.io/name: ${type.name}, nonstick/stage: release }
+    spec:
+      restartPolicy: Never
+${indent(renderPod(), 6)}      containers:
+${indent(renderContainer(type), 8)}---
+${renderPolicy(type)}`
+}
+
+function renderRunning(type: ProcessType, formation: Formation): string {
+  const { name, route } = type
+  const labels = `{ app.kubernetes.io/name: ${name} }`
+  return [
+    `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: ${name}
+  labels: { app.kubernetes.io/name: ${name}, nonstick/stage: run }
+spec:
+  # How many there are is up to the autoscaler: a number of replicas here would set it back at each release.
+  revisionHistoryLimit: 5
+  selector:
+    matchLabels: ${labels}
+  strategy:
+    rollingUpdate: { maxSurge: 1, maxUnavailable: 0 }
+  template:
+    metadata:
+      labels: { app.kubernetes.io/name: ${name}, nonstick/stage: run }
+    spec:
+      topologySpreadConstraints:
+${indent(renderSpread(name), 8)}${indent(renderPod(), 6)}      containers:
+${indent(renderContainer(type, formation), 8)}`,
+    ...(route === undefined ? [] : [renderService(name)]),
+    route === undefined ? renderQueueScaler(name) : renderScaler(name),
+    `apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: ${name}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels: ${labels}
+`,
+    renderPolicy(type, formation),
+  ].join('---\n')
+}
+
+function renderSpread(name: string): string {
+  return ['kubernetes.io/hostname', 'topology.kubernetes.io/zone']
+    .map(
+      (key) => `- maxSkew: 1
+  topologyKey: ${key}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels: { app.kubernetes.io/name: ${name} }
+`,
+    )
+    .join('')
+}
+
+function renderService(name: string): string {
+  return `apiVersion: v1
+kind: Service
+metadata:
+  name: ${name}
+spec:
+  selector: { app.kubernetes.io/name: ${name} }
+  ports:
+    - { name: http, port: ${PORT}, targetPort: http }
+`
+}
+
+function renderScaler(name: string): string {
+  return `apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: ${name}
+spec:
+  scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: ${name} }
+  minReplicas: 2
+  maxReplicas: 10
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target: { type: Utilization, averageUtilization: 70 }
+`
+}
+
+function renderQueueScaler(name: string): string {
+  return `# A worker that waits for an answer from outside uses no processor, however long its queue is: so the queue counts.
+# docs/operations.md says who measures it.
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: ${name}
+spec:
+  scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: ${name} }
+  minReplicas: 2
+  maxReplicas: 10
+  metrics:
+    - type: External
+      external:
+        metric: { name: nonstick_queue_waiting }
+        target: { type: AverageValue, averageValue: '20' }
+`
+}
+
+/** Who may come in, and where it may go. */
+function renderPolicy(type: ProcessType, formation?: Formation): string {
+  const { name, needs, route, internet } = type
+  const isDoor = route === '/'
+  const services = formation?.running.filter((other) => other.route && other.route !== '/') ?? []
+  const egress = [
+    ...(isDoor && services.length > 0
+      ? [
+          `- to:
+    - podSelector:
+        matchExpressions:
+          - { key: app.kubernetes.io/name, operator: In, values: [${services.map(({ name }) => name).join(', ')}] }
+  ports: [{ port: ${PORT} }]
+`,
+        ]
+      : []),
+    ...needs.map((need) =>
+      need === 'database'
+        ? '# Postgres, wherever it is.\n- ports: [{ port: 5432 }]\n'
+        : '# The session store: Redis, Sentinel or Memcached, wherever it is.\n- ports: [{ port: 6379 }, { port: 26379 }, { port: 11211 }]\n',
+    ),
+    ...(internet
+      ? [
+          `# The public internet, and no address of ours.
+- to:
+    - ipBlock:
+        cidr: 0.0.0.0/0
+        except: [10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16]
+  ports: [{ port: 80 }, { port: 443 }]
+`,
+        ]
+      : []),
+  ]
+  const ingress = [
+    ...(route === undefined
+      ? []
+      : ['- namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: ingress-nginx } }']),
+    ...(route === undefined || isDoor
+      ? []
+      : ['- podSelector: { matchLabels: { app.kubernetes.io/name: web } }']),
+    '- namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: monitoring } }',
+  ]
+  return `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: ${name}
+spec:
+  podSelector:
+    matchLabels: { app.kubernetes.io/name: ${name} }
+  policyTypes: [Ingress, Egress]
+${
+  formation
+    ? `  ingress:
+    - from:
+${indent(ingress.join('\n'), 8)}
+      ports: [{ port: ${PORT} }]
+`
+    : ''
+}${egress.length > 0 ? `  egress:\n${indent(egress.join(''), 4)}` : ''}`
+}
+
+/** Straight to each service, so that a request makes one hop less; what nobody claims is the front door's. */
+function renderIngress({ running }: Formation): string {
+  const routed = running.filter(({ route }) => route !== undefined)
+  const paths = [
+    ...['/livez', '/metrics', '/openapi.json', '/readyz'].map((path) => renderPath(path, 'Exact', 'nobody')),
+    ...routed
+      .sort((a, b) => b.route!.length - a.route!.length)
+      .map(({ name, route }) => renderPath(route!, 'Prefix', name)),
+  ]
+  return `# What the front door tells the platform is not for the public: those paths lead to a service without pods.
+apiVersion: v1
+kind: Service
+metadata:
+  name: nobody
+spec:
+  ports:
+    - { name: http, port: ${PORT} }
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: nonstick
+  annotations:
+    # Uploads go through as they come; each service has its own limit.
+    nginx.ingress.kubernetes.io/proxy-body-size: '0'
+    nginx.ingress.kubernetes.io/proxy-request-buffering: 'off'
+spec:
+  ingressClassName: nginx
+  tls:
+    - hosts: [nonstick.example]
+      secretName: certificate
+  rules:
+    - host: nonstick.example
+      http:
+        paths:
+${indent(paths.join(''), 10)}`
+}
+
+function renderPath(path: string, pathType: string, service: string): string {
+  return `- path: ${path}
+  pathType: ${pathType}
+  backend: { service: { name: ${service}, port: { name: http } } }
+`
+}

@@ -43,24 +43,25 @@ export function guardStore(
       // A process that was itself held up (a busy machine, a long turn) finds its timer due before it has looked at its
       // sockets, and would blame a store whose answer lies there. It looks first: what is there settles the promise.
       const timer = setTimeout(() => setImmediate(() => isSettled || giveUp()), deadlineMs)
+
       function giveUp(): void {
         isLate = true
         misses += 1
         reject(storeUnavailable(`no answer within ${deadlineMs} ms`))
       }
+      function settle(isFine: boolean): void {
+        isSettled = true
+        clearTimeout(timer)
+        inFlight -= 1
+        if (isFine || !isLate) misses = 0
+      }
       operation().then(
         (value) => {
-          isSettled = true
-          clearTimeout(timer)
-          inFlight -= 1
-          misses = 0
+          settle(true)
           resolve(value)
         },
         (error: Error & { statusCode?: number }) => {
-          isSettled = true
-          clearTimeout(timer)
-          inFlight -= 1
-          if (!isLate) misses = 0
+          settle(false)
           reject(error.statusCode ? error : storeUnavailable(error))
         },
       )

@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { expect, test } from 'vitest'
+import { guardStore } from '../src/guard.ts'
+import type { SessionStore } from '../src/store.ts'
+
+/** The part of a store that a guard looks at: when it answers, and what. */
+function storeThat(load: SessionStore['load']): SessionStore {
+  return { load, check: async () => {} } as unknown as SessionStore
+}
+
+const silence = (): Promise<never> => new Promise(() => {})
+const unavailable = { code: 'SESSION_STORE_UNAVAILABLE', statusCode: 503, headers: { 'retry-after': '1' } }
+
+test('a store that is silent is a 503 at the deadline, and after eight of them at once', async () => {
+  let calls = 0
+  const guarded = guardStore(
+    storeThat(() => ((calls += 1), silence())),
+    { deadlineMs: 20, probeMs: 10_000 },
+  )
+  const answers = Array.from({ length: 8 }, () => guarded.load('key', 1))
+  for (const answer of answers) await expect(answer).rejects.toMatchObject(unavailable)
+  // The first probe is due at once.
+  await expect(guarded.load('key', 1)).rejects.toMatchObject(unavailable)
+  expect(calls).toBe(9)
+  await expect(guarded.load('key', 1)).rejects.toMatchObject({ ...unavailable, cause: 'it has been silent' })
+  expect(calls).toBe(9)
+})
+
+test('one answer, even a late one, closes the breaker', async () => {
+  const answers: ((value: string) => void)[] = []
+  const slow = guardStore(
+    storeThat(() => new Promise((resolve) => answers.push(resolve))),
+    { deadlineMs: 20, probeMs: 10_000 },
+  )
+  await Promise.allSettled(Array.from({ length: 8 }, () => slow.load('key', 1)))
+  await expect(slow.load('key', 1)).rejects.toMatchObject({ cause: 'no answer within 20 ms' })
+  await expect(slow.load('key', 1)).rejects.toMatchObject({ cause: 'it has been silent' })
+  answers[0]!('late')
+  await new Promise((resolve) => setImmediate(resolve))
+  const next = slow.load('key', 1)
+  answers.at(-1)!('in time')
+  expect(await next).toBe('in time')
+})
+
+test('a store that refuses is answered at once and never opens the breaker', async () => {
+  const full = guardStore(
+    storeThat(() => Promise.reject(new Error('OOM at 10.1.2.3:6379'))),
+    { missesToOpen: 2 },
+  )
+  for (let i = 0; i < 20; i += 1) {
+    const error: Error = await full.load('key', 1).then(silence, (reason) => reason)
+    expect(error).toMatchObject(unavailable)
+    expect(error.message).not.toContain('10.1.2.3')
+    expect((error.cause as Error).message).toContain('OOM')
+  }
+})
+
+test('so many requests may wait for the store at once, and the next one is answered at once', async () => {
+  const guarded = guardStore(storeThat(silence), { deadlineMs: 30, capacity: 5, missesToOpen: 100 })
+  const waiting = Array.from({ length: 5 }, () => guarded.load('key', 1))
+  await expect(guarded.load('key', 1)).rejects.toMatchObject({ cause: 'too many requests in flight' })
+  await Promise.allSettled(waiting)
+})
+
+const ECHO = `require('node:worker_threads').parentPort.on('message', function (m) { this.postMessage(m) })`
+
+test('an answer that came while the process itself was held up is not late', async () => {
+  const elsewhere = new Worker(ECHO, { eval: true })
+  try {
+    await once(elsewhere, 'online')
+    const load = async (key: string): Promise<string> => {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
+      elsewhere.postMessage(key)
+      return String((await once(elsewhere, 'message'))[0])
+    }
+    const store = guardStore({ load } as unknown as SessionStore, { deadlineMs: 50 })
+    // From here the event loop goes to its timers first, and only then to what has arrived.
+    await new Promise((resolve) => setImmediate(resolve))
+    const answer = store.load('key', 1000)
+    holdUp(200)
+    await expect(answer).resolves.toBe('key')
+  } finally {
+    await elsewhere.terminate()
+  }
+})
+
+function holdUp(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}

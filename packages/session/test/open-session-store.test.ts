@@ -1,0 +1,135 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { promisify } from 'node:util'
+import { startRedis } from '@repo/testing/start-redis'
+import Fastify from 'fastify'
+import { afterAll, describe, expect, test } from 'vitest'
+import { openSessionStore, session } from '../src/index.ts'
+
+const run = promisify(execFile)
+const resources = new AsyncDisposableStack()
+const redis = await startRedis()
+if (redis) resources.use(redis)
+afterAll(() => resources.disposeAsync())
+
+test('an unknown scheme is an error that names those there are', async () => {
+  for (const url of ['mysql://localhost', 'memory:', '', 'not a url', 'constructor://x']) {
+    await expect(openSessionStore(url)).rejects.toMatchObject({
+      code: 'SESSION_STORE_UNKNOWN',
+      message: expect.stringMatching(/redis, rediss, redis\+cluster, .*memcached, postgres/),
+    })
+  }
+})
+
+test('the library of a store that is not used is never loaded', async () => {
+  const libraries = {
+    'redis://127.0.0.1:1': 'ioredis',
+    'postgres://127.0.0.1:1/x': 'pg',
+    'memcached://127.0.0.1:1': undefined,
+  }
+  for (const [url, own] of Object.entries(libraries)) {
+    const script = `
+      import { Module } from 'node:module'
+      import { openSessionStore } from './src/index.ts'
+      await using store = await openSessionStore('${url}')
+      const files = Object.keys(Module._cache)
+      console.log(['ioredis', 'pg'].filter((name) => files.some((file) => file.includes('/node_modules/' + name + '/'))).join())`
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: new URL('..', import.meta.url).pathname,
+    })
+    expect(stdout.trim()).toBe(own ?? '')
+  }
+})
+
+describe.skipIf(!redis)('with Redis', () => {
+  test('a Redis older than 6.2 is an error at boot', async () => {
+    await using old = await pretendVersion(redis!.url, '6.0.16')
+    await expect(openSessionStore(old.url)).rejects.toMatchObject({
+      code: 'SESSION_STORE_UNSUITABLE',
+      message: 'The session store is Redis 6.0, but 6.2 or newer is needed.',
+    })
+  })
+
+  test('a Redis that comes up too old after the boot never passes the check', async () => {
+    await using old = await pretendVersion(redis!.url, '6.0.16', { isAway: true })
+    await using store = await openSessionStore(old.url)
+    await expect(store.check()).rejects.toMatchObject({ code: 'SESSION_STORE_UNAVAILABLE' })
+    old.comeBack()
+    await expect
+      .poll(() => store.check().catch(({ code }) => code), { timeout: 5000 })
+      .toBe('SESSION_STORE_UNSUITABLE')
+  })
+
+  test('a database and a login in the URL are used', async () => {
+    await using admin = await openSessionStore(redis!.url)
+    await using other = await openSessionStore(`${redis!.url}/3`)
+    await admin.create('key', 'record', 60_000)
+    expect(await other.load('key', 60_000)).toBeNull()
+    await expect(
+      openSessionStore(redis!.url.replace('//', '//ada:wrong%20word@')).then((store) => store.check()),
+    ).rejects.toMatchObject({
+      code: 'SESSION_STORE_UNAVAILABLE',
+    })
+  })
+
+  test('the service gets the very connection as app.redis.sessions, though Redis is away, and closing waits for nobody', async () => {
+    await using away = await openSessionStore('redis://127.0.0.1:1')
+    await using store = await openSessionStore(redis!.url)
+    for (const [one, isThere] of [
+      [store, true],
+      [away, false],
+    ] as const) {
+      const app = Fastify()
+      await app.register(session, { store: one, secrets: ['x'.repeat(32)], origin: 'http://localhost' })
+      await app.ready()
+      const pong = await app.redis['sessions']!.ping().catch(() => 'nobody')
+      expect(pong).toBe(isThere ? 'PONG' : 'nobody')
+      await app.close()
+    }
+    await store.check()
+  })
+})
+
+/** A real Redis that says it is older than it is: only its `INFO` passes through our hands. */
+async function pretendVersion(
+  url: string,
+  version: string,
+  { isAway = false } = {},
+): Promise<{ url: string; comeBack(): void } & AsyncDisposable> {
+  const target = new URL(url)
+  const sockets = new Set<Socket>()
+  let isBack = !isAway
+  const proxy = createServer((client) => {
+    if (!isBack) return client.destroy()
+    const server = connect(Number(target.port), target.hostname)
+    for (const socket of [client, server]) {
+      sockets.add(socket.on('error', () => {}))
+      socket.on('close', () => {
+        client.destroy()
+        server.destroy()
+      })
+    }
+    client.pipe(server)
+    server.on('data', (chunk: Buffer) => {
+      // The same length, so that the announced one stays true.
+      client.write(
+        chunk
+          .toString('latin1')
+          .replace(/redis_version:[\d.]+/, (was) => `redis_version:${version}`.padEnd(was.length, '0')),
+        'latin1',
+      )
+    })
+    return undefined
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  return {
+    url: `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    comeBack: () => (isBack = true),
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      proxy.close()
+    },
+  }
+}

@@ -1,26 +1,37 @@
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { openDatabase } from '@repo/database'
 import { migrate } from '@repo/database/migrate'
 import { migrateQueue } from '@repo/queue'
 import { pollUntil, startPostgres, type BackingService } from '@repo/testing'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { bookmarkFile } from './bookmark-file.ts'
 import { form, startFormation, type Formation, type Person } from './formation.ts'
 
 // On a Postgres of its own, because this one is killed.
 
+const temporaryFolder = mkdtempSync(join(tmpdir(), 'bookmarks-test-'))
 let postgres: BackingService
 let house: Formation
 beforeAll(async () => {
   postgres = await startPostgres()
   await migrate(postgres.url)
   await migrateQueue(postgres.url)
-  house = await startFormation({ DATABASE_URL: postgres.url, SHUTDOWN_DEADLINE_MS: '3000' })
+  house = await startFormation({
+    DATABASE_URL: postgres.url,
+    SHUTDOWN_DEADLINE_MS: '3000',
+    TMPDIR: temporaryFolder,
+  })
 })
 afterAll(async () => {
   await house?.[Symbol.asyncDispose]()
   await postgres?.[Symbol.asyncDispose]()
+  rmSync(temporaryFolder, { recursive: true })
+})
+beforeEach(async () => {
+  const missing = [1, 2].filter((n) => !house.workers.process(n).isRunning)
+  await Promise.all(missing.map((n) => house.workers.restart(n)))
 })
 
 test('an import whose worker is killed is finished by another, with each bookmark stored once', async () => {
@@ -35,7 +46,7 @@ test('an import whose worker is killed is finished by another, with each bookmar
   await house.workers.kill(1)
   const { total } = await progress(person, body)
   expect(total).toBeLessThan(links)
-  expect(temporaryFiles()).toEqual([])
+  expect(readdirSync(temporaryFolder)).toEqual([])
 
   await house.workers.restart(2)
   expect(await person.watch(body.import.id)).toMatchObject({
@@ -48,7 +59,6 @@ test('an import whose worker is killed is finished by another, with each bookmar
   await using database = openDatabase(postgres.url)
   expect(await database.bookmark.count({ where: { userId: person.id } })).toBe(links)
   expect(await database.importChunk.count()).toBe(0)
-  await house.workers.restart(1)
 }, 90_000)
 
 test('a worker that must end gives its import to another in time', async () => {
@@ -151,9 +161,9 @@ test('a job of an older release fails in words, and its import does not wait for
     database.$queryRaw`SELECT id::text FROM graphile_worker.add_job(${name}, ${JSON.stringify(payload)}::json)`
   await addJob('bookmarks.import', { file: 'of another release' })
   await pollUntil('the job has failed', async () => {
-    const [job] = await database.$queryRaw<{ error: string }[]>`
+    const [job] = await database.$queryRaw<{ error: string | null }[]>`
       SELECT last_error AS error FROM graphile_worker.jobs WHERE task_identifier = 'bookmarks.import'`
-    return job?.error.includes('The payload of job bookmarks.import is not what it takes') ?? false
+    return job?.error?.includes('The payload of job bookmarks.import is not what it takes') ?? false
   })
 
   await database.bookmarkImport.update({
@@ -175,8 +185,4 @@ async function upload(person: Person, links: number) {
 
 async function progress(person: Person, body: { import: { id: string } }) {
   return (await person.get(`/imports/${body.import.id}`)).body.import
-}
-
-function temporaryFiles(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('bookmarks-import-'))
 }

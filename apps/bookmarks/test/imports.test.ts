@@ -323,10 +323,12 @@ function read(name: string): Buffer {
 
 /** All bookmarks, without what differs from person to person. */
 async function list(person: Person) {
-  const { bookmarks } = (await person.get('?limit=200')).body as { bookmarks: Record<string, unknown>[] }
+  const { bookmarks } = (await person.get('?limit=200')).body as {
+    bookmarks: { url: string; title: string }[]
+  }
   return bookmarks
     .map((bookmark) => ({ ...bookmark, id: 'its own' }))
-    .sort((a, b) => (String(a['url']) < String(b['url']) ? -1 : 1))
+    .sort((a, b) => (a.url < b.url ? -1 : 1))
 }
 
 /** No piece of a file stays, whatever became of it. */

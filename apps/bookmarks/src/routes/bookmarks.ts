@@ -1,16 +1,20 @@
 import type { Database } from '@repo/database'
-import type { Service } from '@repo/service'
-import { currentUser } from '@repo/session'
+import { problemResponses, type Service } from '@repo/service'
+import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
 import { limits } from '../domain/bookmark.ts'
 import {
   addBookmark,
+  BookmarkExists,
+  BookmarkNotFound,
+  BookmarkUrlInvalid,
   changeBookmark,
   listBookmarks,
   readBookmark,
   removeBookmark,
   type Bookmark,
 } from '../domain/bookmarks.ts'
+import { CursorInvalid } from '../domain/cursor.ts'
 import { formatFolderPath } from '../domain/folder-path.ts'
 
 // Postgres stores no NUL; without this, whoever sends one would get a 500.
@@ -51,8 +55,8 @@ const BookmarkPage = Type.Object({
 const BookmarkQuery = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
   cursor: Type.Optional(Text(200)),
-  q: Type.Optional(Text(200)),
-  tag: Type.Optional(Text(limits.tag)),
+  q: Type.Optional(Type.String({ ...Text(200), description: 'In title, address or notes, in any case' })),
+  tag: Type.Optional(Type.String({ ...Text(limits.tag), description: 'Exactly so' })),
 })
 
 const BookmarkId = Type.Object({ id: Text(100) })
@@ -62,7 +66,11 @@ export async function bookmarkRoutes(app: Service, { database }: { database: Dat
     '/',
     {
       config: { access: 'user' },
-      schema: { querystring: BookmarkQuery, response: { 200: BookmarkPage } },
+      schema: {
+        summary: 'My bookmarks, the newest first',
+        querystring: BookmarkQuery,
+        response: { 200: BookmarkPage, ...problemResponses(CursorInvalid, SignedOut) },
+      },
     },
     async (request) => {
       const { bookmarks, nextCursor } = await listBookmarks(database, currentUser(request).id, request.query)
@@ -74,7 +82,11 @@ export async function bookmarkRoutes(app: Service, { database }: { database: Dat
     '/',
     {
       config: { access: 'user' },
-      schema: { body: NewBookmark, response: { 201: BookmarkBody } },
+      schema: {
+        summary: 'Add a bookmark',
+        body: NewBookmark,
+        response: { 201: BookmarkBody, ...problemResponses(BookmarkUrlInvalid, SignedOut, BookmarkExists) },
+      },
     },
     async (request, reply) => {
       const bookmark = await addBookmark(database, currentUser(request).id, request.body)
@@ -86,7 +98,11 @@ export async function bookmarkRoutes(app: Service, { database }: { database: Dat
     '/:id',
     {
       config: { access: 'user' },
-      schema: { params: BookmarkId, response: { 200: BookmarkBody } },
+      schema: {
+        summary: 'One bookmark',
+        params: BookmarkId,
+        response: { 200: BookmarkBody, ...problemResponses(SignedOut, BookmarkNotFound) },
+      },
     },
     async (request) => toBody(await readBookmark(database, currentUser(request).id, request.params.id)),
   )
@@ -95,7 +111,15 @@ export async function bookmarkRoutes(app: Service, { database }: { database: Dat
     '/:id',
     {
       config: { access: 'user' },
-      schema: { params: BookmarkId, body: BookmarkChange, response: { 200: BookmarkBody } },
+      schema: {
+        summary: 'Change what is named, leave the rest',
+        params: BookmarkId,
+        body: BookmarkChange,
+        response: {
+          200: BookmarkBody,
+          ...problemResponses(BookmarkUrlInvalid, SignedOut, BookmarkNotFound, BookmarkExists),
+        },
+      },
     },
     async (request) => {
       const { id } = currentUser(request)
@@ -107,7 +131,11 @@ export async function bookmarkRoutes(app: Service, { database }: { database: Dat
     '/:id',
     {
       config: { access: 'user' },
-      schema: { params: BookmarkId, response: { 204: Type.Null() } },
+      schema: {
+        summary: 'Remove a bookmark',
+        params: BookmarkId,
+        response: { 204: Type.Null(), ...problemResponses(SignedOut, BookmarkNotFound) },
+      },
     },
     async (request, reply) => {
       await removeBookmark(database, currentUser(request).id, request.params.id)

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Database } from '@repo/database'
-import type { Service } from '@repo/service'
-import { currentUser } from '@repo/session'
+import { problemResponses, type Service } from '@repo/service'
+import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
 import { exportBookmarks } from '../domain/bookmarks.ts'
 import { writeBookmarkFile } from '../domain/write-bookmark-file.ts'
@@ -16,7 +16,13 @@ export async function exportRoutes(app: Service, { database }: { database: Datab
     '/',
     {
       config: { access: 'user' },
-      schema: { response: { 200: { content: { 'text/html': { schema: BookmarkFile } } } } },
+      schema: {
+        summary: 'All my bookmarks as a file, folder after folder',
+        response: {
+          200: { description: 'The file', content: { 'text/html': { schema: BookmarkFile } } },
+          ...problemResponses(SignedOut),
+        },
+      },
     },
     async (request, reply) => {
       const batches = exportBookmarks(database, currentUser(request).id)

@@ -1,13 +1,21 @@
 import multipart from '@fastify/multipart'
 import type { Database } from '@repo/database'
 import { enqueue } from '@repo/queue'
-import type { Service } from '@repo/service'
-import { currentUser } from '@repo/session'
+import { problemResponses, type Service } from '@repo/service'
+import { currentUser, SignedOut } from '@repo/session'
 import { Type, type Static } from 'typebox'
 import { limits } from '../domain/bookmark.ts'
-import { importFromUpload, importFromUrl, readImport, type Enqueue } from '../domain/imports.ts'
+import {
+  importFromUpload,
+  importFromUrl,
+  ImportNotFound,
+  ImportUrlInvalid,
+  readImport,
+  UploadExpired,
+  type Enqueue,
+} from '../domain/imports.ts'
 import { importBookmarks } from '../jobs/import-bookmarks.ts'
-import { receiveFile } from './receive-file.ts'
+import { createFileReceiver, ImportFileMissing, ImportFormMalformed } from './receive-file.ts'
 
 const ImportUrl = Type.Object(
   { url: Type.String({ maxLength: limits.url, pattern: '^[^\\u0000]*$' }) },
@@ -28,10 +36,10 @@ const ImportBody = Type.Object({
   import: Type.Object({
     id: Type.String(),
     status: Type.Enum(['queued', 'running', 'done', 'failed']),
-    total: Type.Integer(),
-    imported: Type.Integer(),
-    skipped: Type.Integer(),
-    error: Type.Union([Type.String(), Type.Null()]),
+    total: Type.Integer({ description: 'Links in the file so far; always imported + skipped' }),
+    imported: Type.Integer({ description: 'Became new bookmarks' }),
+    skipped: Type.Integer({ description: 'There already, or not http or https' }),
+    error: Type.Union([Type.String(), Type.Null()], { description: 'Why it failed, for a person' }),
   }),
 })
 
@@ -44,25 +52,37 @@ interface Options {
 
 export async function importRoutes(app: Service, { database, maxBytes }: Options): Promise<void> {
   await app.register(multipart)
+  const { receiveFile, ImportTooLarge } = createFileReceiver(maxBytes)
 
   app.post(
     '/',
     {
       config: { access: 'user' },
       schema: {
+        summary: 'Import a bookmark file, as a form or from its address',
         body: {
           content: {
             'application/json': { schema: ImportUrl },
             'multipart/form-data': { schema: ImportForm },
           },
         },
-        response: { 202: StartedImport },
+        response: {
+          202: StartedImport,
+          ...problemResponses(
+            ImportUrlInvalid,
+            ImportFileMissing,
+            ImportFormMalformed,
+            SignedOut,
+            UploadExpired,
+            ImportTooLarge,
+          ),
+        },
       },
     },
     async (request, reply) => {
       const { id: userId } = currentUser(request)
       const { id } = request.isMultipart()
-        ? await importFromUpload(database, userId, await receiveFile(request, reply, maxBytes), enqueueImport)
+        ? await importFromUpload(database, userId, await receiveFile(request, reply), enqueueImport)
         : await importFromUrl(database, userId, (request.body as Static<typeof ImportUrl>).url, enqueueImport)
       return reply
         .code(202)
@@ -76,8 +96,9 @@ export async function importRoutes(app: Service, { database, maxBytes }: Options
     {
       config: { access: 'user' },
       schema: {
+        summary: 'How far an import is',
         params: Type.Object({ id: Type.String({ maxLength: 100, pattern: '^[^\\u0000]*$' }) }),
-        response: { 200: ImportBody },
+        response: { 200: ImportBody, ...problemResponses(SignedOut, ImportNotFound) },
       },
     },
     async (request) => ({ import: await readImport(database, currentUser(request).id, request.params.id) }),

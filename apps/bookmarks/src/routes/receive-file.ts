@@ -1,8 +1,6 @@
 import { createError } from '@fastify/error'
-import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-export const ImportTooLarge = createError('IMPORT_TOO_LARGE', 'The file is larger than %s bytes.', 413)
 export const ImportFileMissing = createError(
   'IMPORT_FILE_MISSING',
   'The form has no file in a field called "file".',
@@ -18,51 +16,54 @@ export const ImportFormMalformed = createError(
 /** What a form adds around its file at most. */
 const formBytes = 64 * 1024
 
-/**
- * The file of a form, while it arrives: no faster than it is taken, and never whole in memory.
- * @throws IMPORT_TOO_LARGE before a byte is read when the form says its length, else once there are too many.
- * @throws IMPORT_FILE_MISSING, IMPORT_FORM_MALFORMED
- */
-export async function receiveFile(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  maxBytes: number,
-): Promise<AsyncGenerator<Buffer, void>> {
-  // Whatever ends this early, the rest of the body has to run dry, or the sender never gets to read why.
-  function leaveRest(): void {
-    if (request.raw.complete) return
-    reply.header('connection', 'close')
-    request.raw.unpipe()
-    request.raw.resume()
+/** Takes files of at most `maxBytes`. */
+export function createFileReceiver(maxBytes: number) {
+  const ImportTooLarge = createError('IMPORT_TOO_LARGE', `The file is larger than ${maxBytes} bytes.`, 413)
+
+  /**
+   * The file of a form, while it arrives: no faster than it is taken, and never whole in memory.
+   * @throws IMPORT_TOO_LARGE before a byte is read when the form says its length, else once there are too many.
+   * @throws IMPORT_FILE_MISSING, IMPORT_FORM_MALFORMED
+   */
+  async function receiveFile(request: FastifyRequest, reply: FastifyReply): Promise<AsyncIterable<Buffer>> {
+    if (Number(request.headers['content-length']) > maxBytes + formBytes) {
+      leaveRest(request, reply)
+      throw new ImportTooLarge()
+    }
+    const part = await request.file({ limits: { files: 1, fileSize: Infinity } }).catch(() => {
+      leaveRest(request, reply)
+      throw new ImportFormMalformed()
+    })
+    if (part?.fieldname !== 'file') {
+      leaveRest(request, reply)
+      throw new ImportFileMissing()
+    }
+    return read(part.file, () => leaveRest(request, reply))
   }
 
   // Counted here: busboy notices a file that is too large as well, but goes on to its end before it says so.
-  async function* read(file: MultipartFile['file']): AsyncGenerator<Buffer, void> {
+  async function* read(file: AsyncIterable<Buffer>, leave: () => void): AsyncGenerator<Buffer, void> {
     let bytes = 0
     try {
-      for await (const piece of file as AsyncIterable<Buffer>) {
+      for await (const piece of file) {
         bytes += piece.length
-        if (bytes > maxBytes) throw new ImportTooLarge(maxBytes)
+        if (bytes > maxBytes) throw new ImportTooLarge()
         yield piece
       }
     } catch (error) {
       throw error instanceof ImportTooLarge ? error : new ImportFormMalformed()
     } finally {
-      leaveRest()
+      leave()
     }
   }
 
-  if (Number(request.headers['content-length']) > maxBytes + formBytes) {
-    leaveRest()
-    throw new ImportTooLarge(maxBytes)
-  }
-  const part = await request.file({ limits: { files: 1, fileSize: Infinity } }).catch(() => {
-    leaveRest()
-    throw new ImportFormMalformed()
-  })
-  if (part?.fieldname !== 'file') {
-    leaveRest()
-    throw new ImportFileMissing()
-  }
-  return read(part.file)
+  return { receiveFile, ImportTooLarge }
+}
+
+/** Whatever ends a body early, its rest has to run dry, or the sender never gets to read why. */
+function leaveRest({ raw }: FastifyRequest, reply: FastifyReply): void {
+  if (raw.complete) return
+  reply.header('connection', 'close')
+  raw.unpipe()
+  raw.resume()
 }

@@ -16,22 +16,24 @@ export interface LeaseOptions {
 
 /**
  * Holds a worker's jobs for as long as its process lives. The lease is an advisory lock of a session of its own, so
- * Postgres itself notices a death at once, and no clock is compared with another: the times below are each measured by
- * one process's monotonic clock.
+ * Postgres itself notices a death at once. No clock is read: every worker looks about once a second, and counts.
  *
  * - A worker that has not reached Postgres for two thirds of `leaseMs` tells its jobs to stop.
- * - A worker whose lock was seen by nobody for all of `leaseMs` has lost its jobs to the others.
+ * - A worker whose lock was missing at every look for all of `leaseMs` has lost its jobs to the others.
+ *
+ * A process that was frozen, or busy with itself, counts on where it was: its lock was held all the while.
  */
 export async function holdLease(url: string, workerId: string, options: LeaseOptions): Promise<Lease> {
   const { leaseMs, log, upkeep } = options
   const pauseMs = Math.min(1_000, leaseMs / 10)
+  const looksOfALease = leaseMs / pauseMs
   const lost = new AbortController()
   const stopping = new AbortController()
-  const missingSince = new Map<string, number>()
+  const looksWithoutLock = new Map<string, number>()
+  let looks = 0
+  let pausesWithoutContact = 0
   let session = await openSession(url, workerId, leaseMs)
   await register(session, workerId)
-  let heldAt = performance.now()
-  let touchedAt = heldAt
   const kept = keep()
   const watch = setInterval(giveUpInTime, pauseMs)
 
@@ -39,15 +41,11 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
 
   async function keep(): Promise<void> {
     while (!stopping.signal.aborted) {
-      const askedAt = performance.now()
       try {
         await freeJobsOfTheDead()
-        heldAt = askedAt
+        pausesWithoutContact = 0
         await upkeep(session)
-        if (askedAt - touchedAt > leaseMs * 10) {
-          await session.query(touch, [workerId])
-          touchedAt = askedAt
-        }
+        if (++looks % (looksOfALease * 10) === 0) await session.query(touch, [workerId])
       } catch (error) {
         log.warn({ err: error }, 'the lease on the jobs could not be renewed')
         await session.end().catch(() => {})
@@ -66,7 +64,7 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
   }
 
   function giveUpInTime(): void {
-    if (performance.now() - heldAt > (leaseMs * 2) / 3) lose('the database was out of reach for too long')
+    if (++pausesWithoutContact > (looksOfALease * 2) / 3) lose('the database was out of reach for too long')
   }
 
   function lose(why: string): void {
@@ -75,12 +73,12 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
 
   async function freeJobsOfTheDead(): Promise<void> {
     const { rows } = await session.query<{ id: string }>(workersWithoutLock)
-    const now = performance.now()
     const missing = new Set(rows.map(({ id }) => id))
-    for (const id of missingSince.keys()) if (!missing.has(id)) missingSince.delete(id)
+    for (const id of looksWithoutLock.keys()) if (!missing.has(id)) looksWithoutLock.delete(id)
     for (const id of missing) {
-      if (!missingSince.has(id)) missingSince.set(id, now)
-      if (now - missingSince.get(id)! < leaseMs) continue
+      const times = (looksWithoutLock.get(id) ?? 0) + 1
+      looksWithoutLock.set(id, times)
+      if (times <= looksOfALease) continue
       await freeJobs(id)
       log.warn({ worker: id }, 'a worker is gone; its jobs are free again')
     }

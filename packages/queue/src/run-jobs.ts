@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Runner, TaskList } from 'graphile-worker'
-import { Pool } from 'pg'
 import type { Static, TObject } from 'typebox'
-import { checkPayload, PayloadInvalid, type Job } from './define-job.ts'
-import { holdLease, type Lease } from './lease.ts'
+import { checkPayload, type Job } from './define-job.ts'
 import { createScheduler, type Schedule } from './schedule.ts'
+import { work } from './work.ts'
 
 /** The log of pino, or of anything shaped like it. */
 export interface QueueLog {
@@ -115,126 +113,4 @@ export async function runJobs(url: string, options: RunJobsOptions): Promise<Run
     problem = error
     log.error({ err: error }, 'the worker takes no jobs; it will begin again')
   }
-}
-
-interface Work extends RunJobsOptions {
-  upkeep: Parameters<typeof holdLease>[2]['upkeep']
-  stopping: AbortSignal
-  deadline: AbortSignal
-  onBegun(): void
-  /** Told at once; the end may take longer, because it waits for running jobs. */
-  onTrouble(error: unknown): void
-}
-
-/** One life of the worker: resolves when it was told to stop, rejects when it cannot go on. */
-async function work(
-  url: string,
-  { concurrency = 5, leaseMs = 15_000, log, ...options }: Work,
-): Promise<void> {
-  const { Logger, run } = await import('graphile-worker')
-  await using resources = new AsyncDisposableStack()
-  const pool = openPool(url, concurrency)
-  resources.defer(() => pool.end())
-  const begun = Promise.withResolvers<Lease>()
-  begun.promise.catch(() => {})
-
-  // The runner asks this before its first job: no job is taken before there is a lease to hold it.
-  const takeLease = async (workerId: string): Promise<void> => {
-    try {
-      begun.resolve(await (lease ??= holdLease(url, workerId, { leaseMs, log, upkeep: options.upkeep })))
-    } catch (error) {
-      begun.reject(error)
-      throw error
-    }
-  }
-  let lease: Promise<Lease> | undefined
-
-  const runner = await run({
-    pgPool: pool,
-    noHandleSignals: true,
-    logger: new Logger(() => (level, message, meta) => {
-      // What it says of jobs, we say ourselves.
-      if (level === 'error' && !meta?.['failure']) log.warn({ graphile: meta?.['error'] }, message)
-      else log.debug({}, message)
-    }),
-    taskList: toTasks({ ...options, log }, begun.promise),
-    parsedCronItems: [],
-    preset: {
-      // Unbatched, an answer that Postgres never got would be an unhandled rejection.
-      worker: { concurrentJobs: concurrency, completeJobBatchDelay: 0, failJobBatchDelay: 0 },
-      plugins: [
-        {
-          name: 'LeasePlugin',
-          version: '1',
-          worker: { hooks: { startWorker: (_, { worker }) => takeLease(worker.workerPool.id) } },
-        },
-      ],
-    },
-  })
-  resources.defer(async () => (await lease?.catch(() => undefined))?.[Symbol.asyncDispose]())
-  resources.defer(() => stop(runner))
-
-  const { signal: leaseLost } = await begun.promise
-  options.onBegun()
-  await Promise.race([runner.promise, aborted(options.stopping), aborted(leaseLost)])
-  if (options.stopping.aborted) return
-  const trouble: unknown = leaseLost.reason ?? new Error('the runner ended')
-  options.onTrouble(trouble)
-  throw trouble
-}
-
-function toTasks(
-  { jobs, deadline, log }: Pick<Work, 'jobs' | 'deadline' | 'log'>,
-  lease: Promise<Lease>,
-): TaskList {
-  const task = ({ job, run }: HandledJob): TaskList[string] =>
-    async function runJob(payload, { job: { id, attempts, max_attempts }, withPgClient }) {
-      const { signal } = await lease
-      const jobLog = log.child({ job: job.name, jobId: id, attempt: attempts })
-      const begunAt = performance.now()
-      try {
-        await run(payload, {
-          id,
-          attempt: attempts,
-          signal: AbortSignal.any([signal, deadline]),
-          log: jobLog,
-        })
-        jobLog.info({ ms: Math.round(performance.now() - begunAt) }, 'job done')
-      } catch (error) {
-        const isHopeless = error instanceof PayloadInvalid
-        if (isHopeless) await withPgClient((client) => client.query(spendAttempts, [id]))
-        const isLast = isHopeless || attempts >= max_attempts
-        jobLog.error({ err: error }, isLast ? 'job failed for good' : 'job failed, and will be tried again')
-        throw error
-      }
-    }
-  return Object.fromEntries(jobs.map((handled) => [handled.job.name, task(handled)]))
-}
-
-const spendAttempts = 'UPDATE graphile_worker._private_jobs SET attempts = max_attempts WHERE id = $1'
-
-function openPool(url: string, concurrency: number): Pool {
-  const pool = new Pool({
-    connectionString: url,
-    // One more listens for new jobs.
-    max: concurrency + 1,
-    connectionTimeoutMillis: 5_000,
-    query_timeout: 15_000,
-    keepAlive: true,
-  })
-  // Whoever uses a connection that breaks is told; without listeners the process would end.
-  pool.on('error', () => {})
-  pool.on('connect', (client) => client.on('error', () => {}))
-  return pool
-}
-
-async function stop(runner: Runner): Promise<void> {
-  runner.promise.catch(() => {})
-  await runner.stop().catch(() => {})
-  await runner.promise.catch(() => {})
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted)
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 }

@@ -197,7 +197,9 @@ test('a worker that is started before Postgres waits, says so, and begins when i
   await using server = await startPostgres()
   await migrateQueue(server.url)
   await server.stop()
-  await using jobs = await runJobs(server.url, { jobs: [], log: jobLog((line) => lines.push(line)) })
+  const seen: number[] = []
+  const handled = handle(count, async ({ n }) => void seen.push(n))
+  await using jobs = await runJobs(server.url, { jobs: [handled], log: jobLog((line) => lines.push(line)) })
   await pollUntil('it has tried', () => lines.some((line) => line.includes('it will begin again')))
   await expect(jobs.check()).rejects.toThrow(/ECONNREFUSED/)
   await server.restart()

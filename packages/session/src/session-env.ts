@@ -9,7 +9,9 @@ const HOUR_MS = 60 * MINUTE_MS
  */
 export const sessionEnv = {
   SESSION_STORE_URL: Type.String({
-    format: 'uri',
+    // Not `format: 'uri'`: a list of hosts with ports, as a Cluster and Sentinel have it, is no URI by the standard.
+    pattern: '^[a-z+]+://[^\\s/]',
+    expected: 'a URL such as redis://host:6379 or redis+sentinel://a:26379,b:26379/name-of-the-master',
     description:
       'Where sessions live: redis://, rediss://, redis+cluster://, redis+sentinel://, memcached:// or postgres://',
   }),

@@ -3,7 +3,7 @@ import type { Load, LoadOptions } from './load/start-load.ts'
 import type { Random } from './random.ts'
 
 /** One row of the table: what is done to the formation, and what must hold meanwhile. */
-export interface Attack {
+export interface Attack<Own extends Deployment = Deployment> {
   name: string
   /** What is done, as `kill -9 of a random process every second`. */
   does: string
@@ -14,13 +14,13 @@ export interface Attack {
   /** Programs of this machine without which it cannot run; of alternatives, one that is there is enough. */
   needs?: readonly (readonly string[])[]
   /** Opens what this row runs on, when that is not the deployment which all rows share. */
-  open?(options: DeploymentOptions, resources: AsyncDisposableStack): Promise<Deployment>
-  run(arena: Arena): Promise<Finding[]>
+  open?(options: DeploymentOptions, resources: AsyncDisposableStack): Promise<Own>
+  run(arena: Arena<Own>): Promise<Finding[]>
 }
 
 /** What an attack works with. */
-export interface Arena {
-  deployment: Deployment
+export interface Arena<Own extends Deployment = Deployment> {
+  deployment: Own
   /** Begins the load that the whole formation is under. The row ends it with `stop()`. */
   startLoad(options?: Partial<LoadOptions>): Promise<Load>
   /** Repeats with the seed. */

@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expectAnswer } from '@repo/testing/expect-answer'
+import { pollUntil } from '@repo/testing/poll-until'
+import { startRedisCluster, type RedisCluster } from '@repo/testing/start-redis-cluster'
+import { atLeast, none, told, type Attack } from '../attack.ts'
+import { openDeployment, type Deployment } from '../deployment/open-deployment.ts'
+import { arriveSteadily } from '../load/arrive-steadily.ts'
+import { countOf, standing, tellFailures, within } from '../load/standing.ts'
+
+/** Until every client has asked the others who is master now. */
+const BACK_WITHIN_MS = 3000
+
+/** One of three masters of the session store dies, and its replica takes over. */
+export const cluster: Attack<Deployment & { cluster: RedisCluster }> = {
+  name: 'cluster',
+  does: 'Redis Cluster: kill -9 of one of three masters of the session store, its replica takes over',
+  claim:
+    'everything works within 3 s of the failover, nobody signed out who was known before it; what it undid is counted',
+  needs: [['haproxy'], ['redis-server', 'valkey-server']],
+  async open(options, resources) {
+    const cluster = resources.use((await startRedisCluster({ withReplicas: true }))!)
+    const deployment = resources.use(await openDeployment({ ...options, sessionStoreUrl: cluster.url }))
+    return Object.assign(deployment, { cluster })
+  },
+  async run({ deployment, startLoad, random, note }) {
+    const { cluster, url } = deployment
+    const load = await startLoad()
+    const arrivals = arriveSteadily(url)
+    await sleep(4000)
+
+    const victim = random.pick(cluster.masters)!
+    const successor = cluster.replicas[cluster.masters.indexOf(victim)]!
+    note('kill a master')
+    const killedAt = performance.now()
+    await victim.kill()
+    await pollUntil(
+      'its replica is master',
+      async () =>
+        Boolean(await expectAnswer(Number(new URL(successor.url).port), 'INFO replication', /role:master/)),
+      { deadlineMs: 30_000 },
+    )
+    const failedOverAt = performance.now()
+    note('its replica is master')
+    await sleep(BACK_WITHIN_MS + 4000)
+
+    const results = await load.stop()
+    const { letIn, forgotten } = await arrivals.findForgotten()
+    const back = within(results, failedOverAt + BACK_WITHIN_MS, Infinity)
+    return [
+      ...(await standing(load)),
+      tellFailures(results),
+      told('ms until its replica was master', Math.round(failedOverAt - killedAt)),
+      told(
+        'answered in the meantime (keys of the other masters)',
+        countOf(within(results, killedAt, failedOverAt), 'ok'),
+      ),
+      atLeast('requests later than 3 s after that', back.length, 50),
+      none('of them failed', countOf(back, 'failed')),
+      atLeast('people let in meanwhile', letIn, 10),
+      told('sign-ins that the failover undid', forgotten.length),
+      none(
+        'sign-ins undone that were older than 1 s',
+        forgotten.filter(({ at }) => at < killedAt - 1000 || at > failedOverAt).length,
+      ),
+    ]
+  },
+}

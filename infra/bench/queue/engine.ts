@@ -1,22 +1,24 @@
-/** What the bench asks of a queue; one file each in `engines/`. */
+/** What the bench asks of a queue: one file each in `engines/`. */
 export interface Engine {
   install(url: string): Promise<void>
-  /** Makes jobs inside the caller's transaction. */
-  openEnqueuer(url: string): Promise<{
-    enqueue(tx: RawTransaction, payload: object): Promise<void>
-    close(): Promise<void>
-  }>
-  /** Takes jobs, ten at a time, and tells when the first may come. */
-  work(url: string, handle: (payload: Payload) => Promise<void>): Promise<void>
+  openEnqueuer(url: string): Promise<Enqueuer>
+  /** Takes jobs, ten at a time; resolves when the first may come. */
+  work(url: string, run: (payload: Payload) => Promise<void>): Promise<void>
 }
 
-export interface RawTransaction {
-  $queryRawUnsafe(sql: string, ...values: unknown[]): Promise<unknown>
+export interface Enqueuer {
+  /** Makes a job inside the caller's transaction. */
+  enqueue(tx: RawQueries, payload: Payload): Promise<void>
+  close(): Promise<void>
+}
+
+export interface RawQueries {
+  $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T>
 }
 
 export interface Payload {
   number: number
-  /** How long the job takes; the handler of a long one keeps the event loop free unless it `blocks`. */
   takesMs?: number
+  /** It takes its time without letting the event loop go on. */
   blocks?: boolean
 }

@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Engine, Payload } from './engine.ts'
 
 // A worker process of its own; tells its parent when a job starts and ends.
@@ -11,7 +11,7 @@ await engine.work(url!, async ({ number, takesMs = 0, blocks }: Payload) => {
   process.send!({ event: 'start', number, at: now() })
   const until = now() + takesMs
   if (blocks) while (now() < until);
-  else if (takesMs > 0) await setTimeout(takesMs)
+  else if (takesMs > 0) await sleep(takesMs)
   process.send!({ event: 'end', number, at: now() })
 })
 process.send!({ event: 'ready', at: now() })

@@ -77,19 +77,21 @@ test('of two workers that both hold an import, the one that was slower stops', a
   expect(await database.bookmark.count({ where: { userId } })).toBe(2000)
 })
 
-test('two imports of one person at the same moment store each address once, in whatever order they meet them', async () => {
-  const links = Array.from({ length: 3000 }, (_, n) => bookmark(n))
-  const userId = randomUUID()
-  const imports = await Promise.all(
-    [links, links.toReversed(), links].map(async (order) => {
-      const { id } = await newImport(userId)
-      await storeLinks(database, (await beginImport(database, id))!, iterate(order), 'file', forever)
-      return counts(id)
-    }),
-  )
-  for (const { total } of imports) expect(total).toBe(3000)
-  expect(imports.reduce((sum, { imported }) => sum + imported, 0)).toBe(3000)
-  expect(await database.bookmark.count({ where: { userId } })).toBe(3000)
+test('imports of one person at the same moment store each address once, in whatever order they meet them', async () => {
+  for (let round = 0; round < 10; round++) {
+    const links = Array.from({ length: 500 }, (_, n) => bookmark(n))
+    const userId = randomUUID()
+    const imports = await Promise.all(
+      [links, links.toReversed(), links, links.toReversed()].map(async (order) => {
+        const { id } = await newImport(userId)
+        await storeLinks(database, (await beginImport(database, id))!, iterate(order), 'file', forever)
+        return counts(id)
+      }),
+    )
+    expect(imports.map(({ total }) => total)).toEqual([500, 500, 500, 500])
+    expect(imports.reduce((sum, { imported }) => sum + imported, 0)).toBe(500)
+    expect(await database.bookmark.count({ where: { userId } })).toBe(500)
+  }
 })
 
 test('a file that is another one the second time is counted from its beginning', async () => {

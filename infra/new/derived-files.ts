@@ -1,40 +1,66 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Step } from '@repo/generator'
+import type { ComingApp, Step } from '@repo/generator'
+import { make, productsOf } from '../dev/make.ts'
 import { readFormation, type Formation, type ProcessType } from '../formation.ts'
 import { render } from '../render/render.ts'
 
-/** What an app declares, before or after it is there. */
-export type Declared = Record<
-  string,
-  Omit<ProcessType, 'name' | 'app' | 'needs'> & { needs?: ProcessType['needs'] }
->
-
 /** The files that are derived from the formation, as they are once this app has come. */
-export function deriveWith(root: string, app: string, processes: Declared): Step[] {
+export async function deriveWith(root: string, { folder, processes, likeness }: ComingApp): Promise<Step[]> {
+  await makeDatabaseClient(root)
   const { release, running } = readFormation(root)
-  const added = Object.entries(processes).map(([name, { needs = [], ...rest }]) => ({
-    ...rest,
-    needs,
-    name,
-    app,
-  }))
-  return rendered(root, {
-    release,
-    running: [...running, ...added].sort((a, b) => (a.name < b.name ? -1 : 1)),
+  const added = Object.entries(processes).map(([name, { needs = [], ...rest }]) => {
+    return { ...rest, needs, name, app: folder }
   })
+  const after = { release, running: [...running, ...added].sort(byName) }
+  return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
 }
 
 /** The same once it has gone. */
-export function deriveWithout(root: string, app: string): Step[] {
+export async function deriveWithout(root: string, app: string): Promise<Step[]> {
+  await makeDatabaseClient(root)
   const { release, running } = readFormation(root)
   const stays = (type: ProcessType): boolean => type.app !== app
-  return rendered(root, { release: release.filter(stays), running: running.filter(stays) })
+  const left = { release: release.filter(stays), running: running.filter(stays) }
+  const [before, after] = [await render(root, { release, running }), await render(root, left)]
+  const gone = [...before.keys()].filter((path) => !after.has(path) && existsSync(join(root, path)))
+  return [...stepsTo(root, after), ...gone.map((path) => ({ remove: path }))]
 }
 
-function rendered(root: string, formation: Formation): Step[] {
-  return [...render(root, formation)].flatMap(([path, content]) => {
+/** What is rendered is asked of the apps' own schemas, and some of what these spread is the database's. */
+async function makeDatabaseClient(root: string): Promise<void> {
+  for (const product of productsOf(root, { release: [], running: [] })) {
+    if (!existsSync(join(root, product.member, product.result))) await make(root, product)
+  }
+}
+
+function stepsTo(root: string, files: ReadonlyMap<string, string>): Step[] {
+  return [...files].flatMap(([path, content]) => {
     const before = existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : undefined
     return before === content ? [] : [{ write: path, content, before }]
   })
+}
+
+/** Shows a house in which each app of the formation stands where it will, though its folder is elsewhere. */
+async function asIf<T>(
+  root: string,
+  { release, running }: Formation,
+  elsewhere: Record<string, string>,
+  look: (house: string) => Promise<T>,
+): Promise<T> {
+  mkdirSync(join(root, '.dev/changes'), { recursive: true, mode: 0o700 })
+  const house = mkdtempSync(join(root, '.dev/changes/house-'))
+  try {
+    mkdirSync(join(house, 'apps'))
+    for (const app of new Set([...release, ...running].map(({ app }) => app))) {
+      symlinkSync(elsewhere[app] ?? join(root, app), join(house, app), 'dir')
+    }
+    return await look(house)
+  } finally {
+    rmSync(house, { recursive: true })
+  }
+}
+
+function byName(a: ProcessType, b: ProcessType): number {
+  return a.name < b.name ? -1 : 1
 }

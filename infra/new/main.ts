@@ -1,23 +1,14 @@
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import {
-  applyChange,
-  capabilities,
-  checkName,
-  kinds,
-  planPart,
-  planService,
-  printChange,
-  Refusal,
-  settleChange,
-  type Capability,
-  type Change,
-  type Kind,
-} from '@repo/generator'
-import { readFormation } from '../formation.ts'
-import { assertCleanTree } from './assert-clean-tree.ts'
-import { deriveWith } from './derived-files.ts'
-import { listApps, takenNames } from './taken-names.ts'
+import type { NewOptions } from './run-new.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+// Most of the time goes into compiling, once.
+enableCompileCache(join(root, '.dev/compile-cache'))
+const { capabilities, kinds, Refusal } = await import('@repo/generator')
+const { runNew } = await import('./run-new.ts')
 
 const HELP = `pnpm new [name] [--kind ${kinds.join('|')}] [--with ${capabilities.join(',')}]
 pnpm new route app/name
@@ -37,97 +28,15 @@ Asks for what is not said. A running pnpm dev starts the new service by itself.
   --force     also when there are changes that are not committed
 `
 
-const startedAt = performance.now()
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const options = readArguments()
-
 try {
-  await settleChange(root)
-  await run()
+  await runNew(root, readArguments())
 } catch (error) {
   if (!(error instanceof Refusal)) throw error
   console.error(error.message)
   process.exitCode = 1
 }
 
-async function run(): Promise<void> {
-  if (!options.isForced && !options.isDry) assertCleanTree(root)
-  const { title, plan } = await readWish()
-  const before = readFormation(root)
-  if (options.isDry) {
-    const change = await plan()
-    process.stdout.write(printChange(root, change))
-    for (const note of change.notes) console.error(note)
-    return
-  }
-  const { notes } = await applyChange(root, plan)
-  const known = new Set(before.running.map(({ name }) => name))
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(2)
-  console.log(`${title} is there (${seconds} s).`)
-  for (const note of notes) console.log(note)
-  for (const { name, route } of readFormation(root).running) {
-    if (!known.has(name)) console.log(`  ${name}${route ? `  http://localhost:3000${route}` : ''}`)
-  }
-}
-
-async function readWish(): Promise<{ title: string; plan(): Promise<Change> }> {
-  const [first, second] = options.words
-  if ((first === 'route' || first === 'job') && second !== undefined) return readPart(first, second)
-  const { ask } = await import('./ask.ts')
-  const wish =
-    process.stdin.isTTY && (first === undefined || !options.kind) ? await ask(root, first) : undefined
-  const {
-    name,
-    kind,
-    with: asked,
-  } = wish ?? {
-    name: first ?? '',
-    kind: options.kind ?? ('http' as const),
-    with: options.with,
-  }
-  assertName(name)
-  const folder = kind === 'package' ? `packages/${name}` : `apps/${name}`
-  return {
-    title: folder,
-    plan: async () => {
-      // Asked again: somebody else may have taken it meanwhile.
-      assertName(name)
-      return planService(root, { name, kind, with: asked }, (app, processes) =>
-        deriveWith(root, app, processes),
-      )
-    },
-  }
-}
-
-function readPart(kind: 'route' | 'job', path: string): { title: string; plan(): Promise<Change> } {
-  const [app = '', name = '', ...rest] = path.split('/')
-  if (!listApps(root).includes(app)) {
-    throw new Refusal(`There is no app ${app || path}. There are ${listApps(root).join(', ')}.`)
-  }
-  if (rest.length > 0) throw new Refusal(`pnpm new ${kind} ${app}/${name}: one name after the app's.`)
-  const problem = checkName(name, new Map())
-  if (problem) throw new Refusal(sentence(name, problem))
-  return { title: `apps/${app}: ${kind} ${name}`, plan: () => planPart(root, { kind, app, name }) }
-}
-
-function assertName(name: string): void {
-  const problem = checkName(name, takenNames(root))
-  if (problem) throw new Refusal(sentence(name, problem))
-}
-
-function sentence(name: string, { reason, suggestion }: { reason: string; suggestion?: string }): string {
-  return `"${name}" cannot be had. ${reason}${suggestion ? ` What about ${suggestion}?` : ''}`
-}
-
-interface Options {
-  words: string[]
-  kind: Kind | undefined
-  with: Capability[]
-  isDry: boolean
-  isForced: boolean
-}
-
-function readArguments(): Options {
+function readArguments(): NewOptions {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,

@@ -1,11 +1,9 @@
 import { existsSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { applyChange, planRetirement, printChange, Refusal, settleChange, type Change } from '@repo/generator'
-import { assertCleanTree } from '../new/assert-clean-tree.ts'
-import { deriveWithout } from '../new/derived-files.ts'
-import { listApps } from '../new/taken-names.ts'
+import type { Change } from '@repo/generator'
 
 const HELP = `pnpm retire <name>
 
@@ -16,8 +14,14 @@ A running pnpm dev stops its processes by itself.
   --force     also when there are changes that are not committed
 `
 
-const startedAt = performance.now()
 const root = fileURLToPath(new URL('../..', import.meta.url))
+// Most of the time goes into compiling, once.
+enableCompileCache(join(root, '.dev/compile-cache'))
+const { applyChange, planRetirement, printChange, Refusal, settleChange } = await import('@repo/generator')
+const { assertCleanTree } = await import('../new/assert-clean-tree.ts')
+const { deriveWithout } = await import('../new/derived-files.ts')
+const { listApps } = await import('../new/taken-names.ts')
+const { tellPnpm } = await import('../new/tell-pnpm.ts')
 const { values: options, positionals } = readArguments()
 
 try {
@@ -32,7 +36,7 @@ try {
 async function run(): Promise<void> {
   if (!options.force && !options['dry-run']) assertCleanTree(root)
   const folder = findMember(positionals[0] ?? '')
-  const plan = async (): Promise<Change> => planRetirement(root, folder, (app) => deriveWithout(root, app))
+  const plan = (): Promise<Change> => planRetirement(root, folder, (app) => deriveWithout(root, app))
   if (options['dry-run']) {
     const change = await plan()
     process.stdout.write(printChange(root, change))
@@ -42,7 +46,8 @@ async function run(): Promise<void> {
   const { steps, notes } = await applyChange(root, plan)
   for (const step of steps) if ('remove' in step) console.log(`  - ${step.remove}`)
   for (const note of notes) console.log(note)
-  console.log(`${folder} is gone (${((performance.now() - startedAt) / 1000).toFixed(2)} s).`)
+  console.log(`${folder} is gone (${(performance.now() / 1000).toFixed(2)} s).`)
+  await tellPnpm(root)
 }
 
 function findMember(name: string): string {

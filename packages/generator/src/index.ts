@@ -11,6 +11,6 @@ export {
 } from './choose-template.ts'
 export { planPart, type Part } from './plan-part.ts'
 export { planRetirement } from './plan-retirement.ts'
-export { planService, type Wish } from './plan-service.ts'
+export { planService, type ComingApp, type Wish } from './plan-service.ts'
 export { printChange } from './print-change.ts'
 export { settleChange } from './settle-change.ts'

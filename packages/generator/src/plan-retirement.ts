@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Change, Step } from './change.ts'
 import { Refusal } from './choose-template.ts'
 import { removeImporter, usedByNobodyElse } from './lockfile.ts'
-import { readFolder } from './read-template.ts'
+import { listFiles, readFolder } from './read-template.ts'
 
 const MIGRATIONS = 'packages/database/migrations'
 
@@ -15,7 +15,11 @@ const MIGRATIONS = 'packages/database/migrations'
  * @param folder as `apps/orders`
  * @throws {Refusal} while something depends on it, naming the places
  */
-export function planRetirement(root: string, folder: string, derive: (folder: string) => Step[]): Change {
+export async function planRetirement(
+  root: string,
+  folder: string,
+  derive: (folder: string) => Promise<Step[]>,
+): Promise<Change> {
   const name = folder.split('/')[1]!
   const dependents = findDependents(root, folder)
   if (dependents.length > 0) {
@@ -30,7 +34,7 @@ export function planRetirement(root: string, folder: string, derive: (folder: st
   const steps: Step[] = [
     // The app first: by the time its tables go, nobody asks for them.
     { remove: folder },
-    ...derive(folder),
+    ...(await derive(folder)),
     { write: 'pnpm-lock.yaml', content: removeImporter(lockfile, folder), before: lockfile },
     ...own.map((migration) => ({ remove: `${MIGRATIONS}/${migration}` })),
     ...(hasTables ? [{ remove: schema }] : []),
@@ -99,34 +103,31 @@ function isReleased(root: string, path: string): boolean {
   }
 }
 
-/** Where others name it: its npm name, its route, its jobs, its models. */
+/** Where others name it: its npm name, its route, its jobs. */
 function findDependents(root: string, folder: string): string[] {
   const name = folder.split('/')[1]!
   const words = [`@repo/${name}(?=['"/])`, ...(folder.startsWith('apps/') ? ownWords(root, folder) : [])]
   const pattern = new RegExp(words.join('|'))
-  const places = ['apps', 'packages'].flatMap((parent) =>
-    readdirSync(join(root, parent)).map((entry) => `${parent}/${entry}`),
-  )
-  return [...places, 'infra']
-    .filter((place) => place !== folder && existsSync(join(root, place, 'package.json')))
-    .flatMap((place) => {
-      const files = [...readFolder(join(root, place))].filter(([path]) =>
-        /\.(ts|prisma)$|^package\.json$/.test(path),
-      )
-      return files.flatMap(([path, text]) =>
-        text
-          .split('\n')
-          .flatMap((line, index) =>
-            pattern.test(line) && !isOwnSchema(`${place}/${path}`, name)
-              ? [`${place}/${path}:${index + 1}  ${line.trim()}`]
-              : [],
-          ),
-      )
-    })
+  return listMembers(root)
+    .filter((member) => member !== folder)
+    .flatMap((member) => listFiles(join(root, member)).map((path) => `${member}/${path}`))
+    .filter((path) => /\.ts$|\/package\.json$/.test(path))
+    .flatMap((path) => placesIn(path, readFileSync(join(root, path), 'utf8'), pattern))
 }
 
-function isOwnSchema(path: string, name: string): boolean {
-  return path === `packages/database/schema/${name}.prisma`
+function placesIn(path: string, text: string, pattern: RegExp): string[] {
+  if (!pattern.test(text)) return []
+  const lines = text.split('\n').map((line, index) => ({ line, number: index + 1 }))
+  return lines
+    .filter(({ line }) => pattern.test(line))
+    .map(({ line, number }) => `${path}:${number}  ${line.trim()}`)
+}
+
+function listMembers(root: string): string[] {
+  const parents = ['apps', 'packages'].flatMap((parent) =>
+    readdirSync(join(root, parent)).map((entry) => `${parent}/${entry}`),
+  )
+  return [...parents, 'infra'].filter((member) => existsSync(join(root, member, 'package.json')))
 }
 
 function ownWords(root: string, folder: string): string[] {

@@ -20,8 +20,15 @@ export interface Wish {
   with: readonly Capability[]
 }
 
+/** What an app will be: its folder, what it declares, and a folder in which its files stand already. */
+export interface ComingApp {
+  folder: string
+  processes: NonNullable<Manifest['processes']>
+  likeness: string
+}
+
 /** The files that are derived from the list of all processes, once these are in it. */
-export type Derive = (folder: string, processes: NonNullable<Manifest['processes']>) => Step[]
+export type Derive = (app: ComingApp) => Promise<Step[]>
 
 /**
  * A new app or package: its folder, its place in pnpm-lock.yaml and, when it has a database, its tables. Everything
@@ -34,6 +41,7 @@ export async function planService(root: string, wish: Wish, derive: Derive): Pro
   const choice = chooseTemplate(kind, asked)
   const folder = kind === 'package' ? `packages/${name}` : `apps/${name}`
   const { files, manifest } = customize(choice, name)
+  const likeness = templateFolder(choice.template)
   const withManifest = new Map([['package.json', JSON.stringify(manifest)], ...files])
 
   const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
@@ -43,7 +51,7 @@ export async function planService(root: string, wish: Wish, derive: Derive): Pro
     // The folder of the app last: whoever watches for it finds the rest in place.
     steps: [
       ...tables,
-      ...derive(folder, manifest.processes ?? {}),
+      ...(manifest.processes ? await derive({ folder, processes: manifest.processes, likeness }) : []),
       { write: 'pnpm-lock.yaml', content, before: lockfile },
       {
         make: folder,

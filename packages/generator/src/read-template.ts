@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { basename, join, relative } from 'node:path'
-import { posix } from 'node:path'
+import { basename, join, posix } from 'node:path'
 
 /** What an app or a package declares in its package.json. */
 export interface Manifest {
@@ -17,7 +16,7 @@ export type Files = Map<string, string>
 const TEMPLATES = join(import.meta.dirname, '../templates')
 
 // Made by tools, in a template as in any member.
-const MADE = new Set(['node_modules', 'dist', '.turbo', 'test-report.json'])
+const MADE = new Set(['node_modules', 'dist', '.turbo', 'generated', 'test-report.json'])
 
 export function templateFolder(template: string): string {
   return join(TEMPLATES, template)
@@ -49,12 +48,18 @@ export function dependenciesOf(files: Files, declared: Record<string, string> = 
 }
 
 export function readFolder(folder: string): Files {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
-  const paths = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
-    .filter((path) => !path.split('/').some((part) => MADE.has(part)))
-  return new Map(paths.sort().map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
+  return new Map(listFiles(folder).map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
+}
+
+/** What a person has written there, sorted. */
+export function listFiles(folder: string, below = ''): string[] {
+  return readdirSync(join(folder, below), { withFileTypes: true })
+    .filter(({ name }) => !MADE.has(name))
+    .flatMap((entry) => {
+      const path = posix.join(below, entry.name)
+      return entry.isDirectory() ? listFiles(folder, path) : entry.isFile() ? [path] : []
+    })
+    .sort()
 }
 
 function relativeImports(path: string, text: string): string[] {

@@ -16,15 +16,17 @@ export type Journal = readonly { does: 'make' | 'write' | 'remove'; path: string
 export async function settleChange(root: string): Promise<void> {
   const decided = join(root, '.dev/change')
   while (existsSync(decided)) {
+    const journal = readJournal(decided)
     if (await isAlive(decided)) await sleep(20)
-    else await finish(root, readJournal(decided))
+    else if (journal) await finish(root, journal)
   }
   const drafts = join(root, '.dev/changes')
   if (!existsSync(drafts)) return
   for (const name of await readdir(drafts)) {
     const draft = join(drafts, name)
     // One that has just begun may not have come to its claim yet.
-    const isYoung = Date.now() - statSync(draft).mtimeMs < 60_000 && !existsSync(join(draft, 'alive'))
+    const begunAt = statSync(draft, { throwIfNoEntry: false })?.mtimeMs ?? 0
+    const isYoung = Date.now() - begunAt < 60_000 && !existsSync(join(draft, 'alive'))
     if (!isYoung && !(await isAlive(draft))) await rm(draft, { recursive: true, force: true })
   }
 }
@@ -44,13 +46,20 @@ export async function finish(root: string, journal: Journal): Promise<void> {
     const [staged, kept] = [join(decided, `${number}.new`), join(decided, `${number}.old`)]
     const target = join(root, path)
     if (does === 'remove') {
-      if (existsSync(target) && !existsSync(kept)) await rename(target, kept)
+      if (existsSync(target) && !existsSync(kept)) await move(target, kept)
     } else if (existsSync(staged)) {
       await mkdir(dirname(target), { recursive: true })
-      await rename(staged, target)
+      await move(staged, target)
     }
   }
   await clear(root)
+}
+
+/** Two commands may find the same change half done, and both finish it. */
+async function move(from: string, to: string): Promise<void> {
+  await rename(from, to).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
 }
 
 /** Undoes what of these steps has been done. */
@@ -88,8 +97,14 @@ async function clear(root: string): Promise<void> {
   await rm(rest, { recursive: true, force: true })
 }
 
-function readJournal(decided: string): Journal {
-  return JSON.parse(readFileSync(join(decided, 'journal.json'), 'utf8')) as Journal
+/** Undefined when it has gone meanwhile: its command has ended, and in good order. */
+function readJournal(decided: string): Journal | undefined {
+  try {
+    return JSON.parse(readFileSync(join(decided, 'journal.json'), 'utf8')) as Journal
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
 }
 
 async function isAlive(folder: string): Promise<boolean> {

@@ -1,10 +1,10 @@
 import { openDatabase } from '@repo/database'
 import { runJobs, type QueueLog, type RunningJobs } from '@repo/queue'
+import type { Env } from './env.ts'
 import { handleFinish } from './jobs/finish-item.ts'
-import type { WorkerEnv } from './worker-env.ts'
 
 /** The jobs of the any-name worker. */
-export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
+export async function startJobs(env: Env, log: QueueLog): Promise<RunningJobs> {
   const database = openDatabase(env.DATABASE_URL)
   const jobs = await runJobs(env.DATABASE_URL, { jobs: [handleFinish({ database })], log })
   return {

@@ -1,8 +1,8 @@
 import { loadEnv } from '@repo/config'
 import { runWorker } from '@repo/service'
+import { envSchema } from './env.ts'
 import { startJobs } from './start-jobs.ts'
-import { workerEnv } from './worker-env.ts'
 
-const env = loadEnv(workerEnv, process.env)
+const env = loadEnv(envSchema, process.env)
 
 await runWorker({ name: 'any-name-worker', env, start: (log) => startJobs(env, log) })

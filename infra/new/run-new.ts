@@ -1,0 +1,101 @@
+import {
+  applyChange,
+  checkName,
+  planPart,
+  planService,
+  printChange,
+  Refusal,
+  settleChange,
+  type Capability,
+  type Change,
+  type Kind,
+} from '@repo/generator'
+import { readFormation } from '../formation.ts'
+import { assertCleanTree } from './assert-clean-tree.ts'
+import { deriveWith } from './derived-files.ts'
+import { listApps, takenNames } from './taken-names.ts'
+import { tellPnpm } from './tell-pnpm.ts'
+
+export interface NewOptions {
+  /** A name, or what is new and where: `route orders/refunds`. */
+  words: string[]
+  kind: Kind | undefined
+  with: Capability[]
+  isDry: boolean
+  isForced: boolean
+}
+
+/** @throws {Refusal} */
+export async function runNew(root: string, options: NewOptions): Promise<void> {
+  await settleChange(root)
+  if (!options.isForced && !options.isDry) assertCleanTree(root)
+  const { title, plan } = await readWish(root, options)
+  if (options.isDry) {
+    const change = await plan()
+    process.stdout.write(printChange(root, change))
+    for (const note of change.notes) console.error(note)
+    return
+  }
+  const { notes } = await applyChange(root, plan)
+  const seconds = (performance.now() / 1000).toFixed(2)
+  console.log(`${title} is there (${seconds} s).`)
+  for (const note of notes) console.log(note)
+  for (const { name, route, app } of readFormation(root).running) {
+    if (app === title) console.log(`  ${name}${route ? `  http://localhost:3000${route}` : ''}`)
+  }
+  await tellPnpm(root)
+}
+
+async function readWish(
+  root: string,
+  options: NewOptions,
+): Promise<{ title: string; plan(): Promise<Change> }> {
+  const [first, second] = options.words
+  if ((first === 'route' || first === 'job') && second !== undefined) return readPart(root, first, second)
+  const { ask } = await import('./ask.ts')
+  const wish =
+    process.stdin.isTTY && (first === undefined || !options.kind) ? await ask(root, first) : undefined
+  const {
+    name,
+    kind,
+    with: asked,
+  } = wish ?? {
+    name: first ?? '',
+    kind: options.kind ?? ('http' as const),
+    with: options.with,
+  }
+  assertName(root, name)
+  const folder = kind === 'package' ? `packages/${name}` : `apps/${name}`
+  return {
+    title: folder,
+    plan: async () => {
+      // Asked again: somebody else may have taken it meanwhile.
+      assertName(root, name)
+      return planService(root, { name, kind, with: asked }, (app) => deriveWith(root, app))
+    },
+  }
+}
+
+function readPart(
+  root: string,
+  kind: 'route' | 'job',
+  path: string,
+): { title: string; plan(): Promise<Change> } {
+  const [app = '', name = '', ...rest] = path.split('/')
+  if (!listApps(root).includes(app)) {
+    throw new Refusal(`There is no app ${app || path}. There are ${listApps(root).join(', ')}.`)
+  }
+  if (rest.length > 0) throw new Refusal(`pnpm new ${kind} ${app}/${name}: one name after the app's.`)
+  const problem = checkName(name, new Map())
+  if (problem) throw new Refusal(sentence(name, problem))
+  return { title: `apps/${app}: ${kind} ${name}`, plan: () => planPart(root, { kind, app, name }) }
+}
+
+function assertName(root: string, name: string): void {
+  const problem = checkName(name, takenNames(root))
+  if (problem) throw new Refusal(sentence(name, problem))
+}
+
+function sentence(name: string, { reason, suggestion }: { reason: string; suggestion?: string }): string {
+  return `"${name}" cannot be had. ${reason}${suggestion ? ` What about ${suggestion}?` : ''}`
+}

@@ -1,0 +1,133 @@
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openClone, type Clone } from './open-clone.ts'
+
+const CAPABILITIES = ['database', 'session', 'queue']
+const SUBSETS = Array.from({ length: 8 }, (_, bits) => CAPABILITIES.filter((_, n) => bits & (1 << n)))
+
+/** Every kind with every combination of `--with`, but for sessions in a worker alone. */
+const WISHES = ['http', 'worker', 'http+worker'].flatMap((kind, k) =>
+  SUBSETS.filter((subset) => kind !== 'worker' || !subset.includes('session')).map((subset) => ({
+    // Of two words, so that a spelling that is mixed up shows.
+    name: `kind-${'abc'[k]}${subset.map((word) => word[0]).join('')}`,
+    kind,
+    subset,
+  })),
+)
+
+// Compared whole, so that a failure shows what was said.
+const DONE = { code: 0, signal: undefined, output: expect.any(String) }
+const SILENT = { ...DONE, output: '' }
+
+let clone: Clone
+let lockfile: string
+beforeAll(async () => {
+  clone = await openClone()
+  lockfile = await readFile(join(clone.root, 'pnpm-lock.yaml'), 'utf8')
+}, 120_000)
+afterAll(() => clone[Symbol.asyncDispose]())
+
+test('all of them are made, also when several commands run at once', { timeout: 120_000 }, async () => {
+  const make = async ({ name, kind, subset }: (typeof WISHES)[number]): Promise<unknown> =>
+    clone.run('infra/new/main.ts', [name, '--kind', kind, '--with', subset.join(','), '--force'])
+  const jobs = [
+    ...WISHES.map((wish) => () => make(wish)),
+    () => clone.run('infra/new/main.ts', ['kind-package', '--kind', 'package', '--force']),
+  ]
+  const ended: unknown[] = []
+  await Promise.all(
+    [1, 2, 3].map(async () => {
+      for (let next = jobs.shift(); next; next = jobs.shift()) ended.push(await next())
+    }),
+  )
+  expect(ended).toHaveLength(WISHES.length + 1)
+  for (const each of ended) expect(each).toEqual(DONE)
+})
+
+test('a worker that people should sign in to is refused', async () => {
+  const { code, output } = await clone.run('infra/new/main.ts', [
+    'kind-d',
+    '--kind',
+    'worker',
+    '--with',
+    'session',
+    '--force',
+  ])
+  expect([code, output]).toEqual([1, expect.stringContaining('Nobody signs in to a worker')])
+})
+
+test('each has what it asked for, and nothing of what it did not', async () => {
+  for (const { name, kind, subset } of WISHES) {
+    const folder = join(clone.root, 'apps', name)
+    const { dependencies, processes } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
+    const hasWorker = kind !== 'http'
+    const hasQueue = hasWorker || subset.includes('queue')
+    const hasDatabase = hasQueue || subset.includes('database')
+    expect({
+      name,
+      server: existsSync(join(folder, 'src/server.ts')),
+      worker: existsSync(join(folder, 'src/worker.ts')),
+      queue: '@repo/queue' in dependencies,
+      database: '@repo/database' in dependencies,
+      session: '@repo/session' in dependencies,
+      tables: existsSync(join(clone.root, `packages/database/schema/${name}.prisma`)),
+      processes: Object.keys(processes),
+    }).toEqual({
+      name,
+      server: kind !== 'worker',
+      worker: hasWorker,
+      queue: hasQueue,
+      database: hasDatabase,
+      session: subset.includes('session'),
+      tables: hasDatabase,
+      processes: [...(kind === 'worker' ? [] : [name]), ...(hasWorker ? [`${name}-worker`] : [])],
+    })
+  }
+})
+
+test('nothing in them still has the name of a template', async () => {
+  for (const { name } of WISHES) {
+    for (const entry of await readdir(join(clone.root, 'apps', name), {
+      recursive: true,
+      withFileTypes: true,
+    })) {
+      if (!entry.isFile()) continue
+      expect(await readFile(join(entry.parentPath, entry.name), 'utf8')).not.toMatch(
+        /(any|own)[-_]?name|template/i,
+      )
+    }
+  }
+})
+
+test(
+  'pnpm finds its lockfile as it would have written it, without a network',
+  { timeout: 60_000 },
+  async () => {
+    const made = await readFile(join(clone.root, 'pnpm-lock.yaml'), 'utf8')
+    expect(made).not.toBe(lockfile)
+    expect(await clone.pnpm('install', '--offline', '--trust-lockfile', '--frozen-lockfile')).toEqual(DONE)
+    expect(
+      await clone.pnpm('install', '--offline', '--trust-lockfile', '--no-frozen-lockfile', '--lockfile-only'),
+    ).toMatchObject({ code: 0 })
+    expect(await readFile(join(clone.root, 'pnpm-lock.yaml'), 'utf8')).toBe(made)
+  },
+)
+
+test('types, lint, format, structure and derived files are in order', { timeout: 240_000 }, async () => {
+  expect(await clone.exec('turbo', ['run', 'generate'])).toEqual(DONE)
+  expect(await clone.exec('tsc', [])).toEqual(SILENT)
+  expect(await clone.exec('oxlint', ['--deny-warnings'])).toEqual(DONE)
+  expect(await clone.exec('oxfmt', ['--check'])).toEqual(DONE)
+  expect(await clone.run('infra/rules.ts')).toEqual(SILENT)
+  expect(await clone.run('infra/render/main.ts', ['--check'])).toEqual(SILENT)
+})
+
+test('once all are retired, nothing is left', { timeout: 120_000 }, async () => {
+  for (const { name } of [...WISHES, { name: 'kind-package' }]) {
+    expect(await clone.run('infra/retire/main.ts', [name, '--force'])).toEqual(DONE)
+  }
+  expect(await clone.status()).toBe('')
+  expect(await readFile(join(clone.root, 'pnpm-lock.yaml'), 'utf8')).toBe(lockfile)
+})

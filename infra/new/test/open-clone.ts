@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+
+const ROOT = resolve(import.meta.dirname, '../../..')
+
+/** The repository as it stands, in a folder of its own: everything is committed there, and pnpm has installed it. */
+export interface Clone extends AsyncDisposable {
+  root: string
+  /** Runs a TypeScript file of the clone. Never rejects: `code` tells. */
+  run(file: string, args?: readonly string[], nodeArgs?: readonly string[]): Promise<Ended>
+  /** Runs a program that pnpm has installed. */
+  exec(program: string, args: readonly string[]): Promise<Ended>
+  pnpm(...args: string[]): Promise<Ended>
+  /** What git sees of changes; empty when there are none. */
+  status(): Promise<string>
+  commit(): Promise<void>
+}
+
+export interface Ended {
+  code: number | string | undefined
+  signal: string | undefined
+  output: string
+}
+
+export async function openClone(): Promise<Clone> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'clone-')))
+  const root = join(folder, 'renamed')
+  const git = (...args: string[]): Promise<Ended> =>
+    end('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], root)
+
+  const { stdout } = await promisify(execFile)(
+    'git',
+    ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate'],
+    { cwd: ROOT },
+  )
+  for (const path of stdout.split('\0').filter(Boolean)) {
+    // A file that is being deleted in the tree we are run from is still in git's list.
+    await cp(join(ROOT, path), join(root, path)).catch(() => {})
+  }
+  await git('init', '--quiet')
+  const clone: Clone = {
+    root,
+    run: (file, args = [], nodeArgs = []) =>
+      end(process.execPath, [...nodeArgs, join(root, file), ...args], root),
+    exec: (program, args) => end(join(root, 'node_modules/.bin', program), args, root),
+    pnpm: (...args) => end('npx', ['pnpm', ...args], root),
+    status: async () => (await git('status', '--porcelain')).output,
+    async commit() {
+      await git('add', '--all')
+      const { code, output } = await git('commit', '--quiet', '--message', 'as it stands')
+      if (code !== 0) throw new Error(output)
+    },
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  }
+  await clone.commit()
+  const { code, output } = await clone.pnpm('install', '--offline', '--frozen-lockfile', '--trust-lockfile')
+  if (code !== 0) throw new Error(output)
+  return clone
+}
+
+async function end(program: string, args: readonly string[], cwd: string): Promise<Ended> {
+  const options = { cwd, env: { ...process.env, NO_COLOR: '1', PATH: path(cwd) }, maxBuffer: 2 ** 27 }
+  try {
+    const { stdout, stderr } = await promisify(execFile)(program, args, options)
+    return { code: 0, signal: undefined, output: stdout + stderr }
+  } catch (error) {
+    const { code, signal, stdout, stderr } = error as Error & {
+      code?: number
+      signal?: string
+      stdout: string
+      stderr: string
+    }
+    return { code, signal: signal ?? undefined, output: `${stdout}${stderr}` }
+  }
+}
+
+/** Without the programs of the tree we are run from: a clone uses its own. */
+function path(root: string): string {
+  const own = [join(root, 'node_modules/.bin'), dirname(process.execPath)]
+  const rest = (process.env.PATH ?? '').split(':').filter((folder) => !folder.startsWith(ROOT))
+  return [...own, ...rest].join(':')
+}

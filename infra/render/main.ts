@@ -3,21 +3,24 @@ import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { readFormation } from '../formation.ts'
 import { diffLines } from './diff-lines.ts'
+import { makeSecrets } from './make-secrets.ts'
 import { render } from './render.ts'
 
-const help = `pnpm infra [--check]
+const help = `pnpm infra [--check | --secrets]
 
 Writes what is derived from the formation, which is what each app declares in its own package.json:
 Procfile, .env.example, infra/compose.yaml and infra/kubernetes/base. Change the app, never these files.
 
-  --check   writes nothing; shows what would change, and fails if anything would
+  --check     writes nothing; shows what would change, and fails if anything would
+  --secrets   makes what infra/compose.yaml needs and git must not have, in .secrets, unless it is there
 `
 
 const root = resolve(import.meta.dirname, '../..')
 const flag = { type: 'boolean', default: false } as const
-const { values: options } = parseArgs({ options: { check: flag, help: flag } })
+const { values: options } = parseArgs({ options: { check: flag, secrets: flag, help: flag } })
 
 if (options.help) console.log(help)
+else if (options.secrets) for (const file of makeSecrets(root)) console.log(`made ${file}`)
 else {
   const stale = [...(await render(root, readFormation(root)))].filter(([file, text]) => text !== read(file))
   for (const [file, text] of stale) {

@@ -1,0 +1,103 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { findProgram } from '@repo/testing/find-program'
+import type { ProcessType } from '../formation.ts'
+
+const run = promisify(execFile)
+
+export type Builder = 'docker' | 'buildah'
+
+/** Instead of the public images that the Dockerfile starts from. */
+export interface Bases {
+  build: string
+  run: string
+}
+
+/** Docker where its engine answers, else buildah, which needs none. */
+export async function findBuilder(): Promise<Builder> {
+  const answers = await run('docker', ['version', '--format', '{{.Server.Version}}']).then(
+    () => true,
+    () => false,
+  )
+  if (answers) return 'docker'
+  if (findProgram('buildah')) return 'buildah'
+  throw new Error('There is neither a Docker engine nor buildah on this machine')
+}
+
+/** buildah as it works without a service, and in a container as well. */
+export const buildahEnvironment = { ...process.env, STORAGE_DRIVER: 'overlay', BUILDAH_ISOLATION: 'chroot' }
+
+/**
+ * Builds the image of a process type, `nonstick/<name>`, and beside it the list of what is in it.
+ *
+ * @param bases of which it is made; by default those that the Dockerfile names
+ * @throws when the build fails, after its own output on stderr
+ */
+export async function buildImage(
+  root: string,
+  { name, app }: ProcessType,
+  builder: Builder,
+  { bases, tag = `nonstick/${name}` }: { bases?: Bases; tag?: string } = {},
+): Promise<void> {
+  const { stdout: revision } = await run('git', ['rev-parse', 'HEAD'], { cwd: root })
+  const values = {
+    APP: app,
+    PROCESS: name,
+    REVISION: revision.trim(),
+    ...(bases && { BUILD_IMAGE: bases.build, RUN_IMAGE: bases.run }),
+  }
+  await build(builder, join(root, 'infra/docker/Dockerfile'), root, { tag, values })
+}
+
+/** Runs a Dockerfile. What it makes is the same whenever it is made: no file and no layer says the time. */
+export async function build(
+  builder: Builder,
+  file: string,
+  context: string,
+  { tag, values = {}, target }: { tag: string; values?: Record<string, string>; target?: string },
+): Promise<void> {
+  const args = [
+    'build',
+    // OCI's own format has no health checks. Docker takes the time from the environment instead.
+    ...(builder === 'buildah' ? ['--layers', '--format=docker', '--timestamp=0'] : []),
+    ...Object.entries(values).map(([name, value]) => `--build-arg=${name}=${value}`),
+    ...(target ? [`--target=${target}`] : []),
+    `--file=${file}`,
+    `--tag=${tag}`,
+    context,
+  ]
+  const child = spawn(builder, args, {
+    env: { ...buildahEnvironment, SOURCE_DATE_EPOCH: '0' },
+    // What it says is progress, and none of our output.
+    stdio: ['ignore', 2, 2],
+  })
+  const [code] = (await once(child, 'exit')) as [number | null]
+  if (code !== 0) throw new Error(`${builder} could not build ${tag}`)
+}
+
+/**
+ * Writes what an image is made of, from the lockfile: a CycloneDX document.
+ *
+ * @returns its path
+ */
+export async function writeBillOfMaterials(root: string, { name, app }: ProcessType): Promise<string> {
+  const manifest = JSON.parse(await readFile(join(root, app, 'package.json'), 'utf8')) as { name: string }
+  const file = join(root, 'sbom', `${name}.cdx.json`)
+  await mkdir(join(root, 'sbom'), { recursive: true })
+  await run(
+    'pnpm',
+    [
+      'sbom',
+      `--filter=${manifest.name}`,
+      '--sbom-format=cyclonedx',
+      '--lockfile-only',
+      '--prod',
+      `--out=${file}`,
+    ],
+    { cwd: root },
+  )
+  return file
+}

@@ -2,6 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
+import { settleChange } from '@repo/generator/settle-change'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+await settleChange(root)
 
 const checks = {
   format: 'every file reads as oxfmt writes it            mend: pnpm format --write',
@@ -45,7 +49,6 @@ if (options.json) console.log(JSON.stringify(results))
 if (Object.values(results).includes(false)) process.exitCode = 1
 
 async function runTask(name: string): Promise<{ passed: boolean; output: string }> {
-  const root = fileURLToPath(new URL('../..', import.meta.url))
   const args = ['run', name, '--output-logs=errors-only', '--log-order=grouped', '--log-prefix=none']
   const child = spawn('turbo', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''

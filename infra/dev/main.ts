@@ -23,6 +23,7 @@ const options = readArguments()
 
 // Starting is mostly compiling: what was compiled once is kept for us and for every process we start.
 enableCompileCache(join(root, '.dev/compile-cache'))
+const { settleChange } = await import('@repo/generator/settle-change')
 const { createPrinter } = await import('./print.ts')
 const { runDevelopment } = await import('./run-development.ts')
 const { watchParents } = await import('./watch-parents.ts')
@@ -58,6 +59,7 @@ process.stderr.on('error', () => {})
 watchParents(() => void stop(0))
 
 try {
+  await settleChange(root)
   supervisor = await runDevelopment({ root, print, port: readPort(), ...options }, running)
 } catch (error) {
   if (stoppingSince === undefined) print.warn((error as Error).message)

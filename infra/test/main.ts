@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { settleChange } from '@repo/generator/settle-change'
 import { dropDatabases } from '@repo/testing/create-database'
 import { findProgram } from '@repo/testing/find-program'
 import { pollUntil } from '@repo/testing/poll-until'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
-import { listMembers, type Member } from './members.ts'
+import { listMembers, root, type Member } from './members.ts'
 import { readReport, type Result } from './read-report.ts'
 import { runTurbo } from './run-turbo.ts'
 
@@ -27,6 +28,7 @@ if (options.help) {
   console.log(help)
   process.exit()
 }
+await settleChange(root)
 const words = [...positionals, ...options.filter]
 const members = listMembers(words)
 if (members.length === 0) {

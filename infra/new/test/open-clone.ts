@@ -10,7 +10,12 @@ const ROOT = resolve(import.meta.dirname, '../../..')
 export interface Clone extends AsyncDisposable {
   root: string
   /** Runs a TypeScript file of the clone. Never rejects: `code` tells. */
-  run(file: string, args?: readonly string[], nodeArgs?: readonly string[]): Promise<Ended>
+  run(
+    file: string,
+    args?: readonly string[],
+    nodeArgs?: readonly string[],
+    env?: NodeJS.ProcessEnv,
+  ): Promise<Ended>
   /** Runs a program that pnpm has installed. */
   exec(program: string, args: readonly string[]): Promise<Ended>
   pnpm(...args: string[]): Promise<Ended>
@@ -43,26 +48,38 @@ export async function openClone(): Promise<Clone> {
   await git('init', '--quiet')
   const clone: Clone = {
     root,
-    run: (file, args = [], nodeArgs = []) =>
-      end(process.execPath, [...nodeArgs, join(root, file), ...args], root),
+    run: (file, args = [], nodeArgs = [], env = {}) =>
+      end(process.execPath, [...nodeArgs, join(root, file), ...args], root, env),
     exec: (program, args) => end(join(root, 'node_modules/.bin', program), args, root),
     pnpm: (...args) => end('npx', ['pnpm', ...args], root),
     status: async () => (await git('status', '--porcelain')).output,
     async commit() {
-      await git('add', '--all')
-      const { code, output } = await git('commit', '--quiet', '--message', 'as it stands')
-      if (code !== 0) throw new Error(output)
+      await must(git('add', '--all'))
+      await must(git('commit', '--quiet', '--message', 'as it stands'))
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   }
+  // What is derived is rendered anew: somebody may just be changing what it is derived from.
+  await must(clone.pnpm('install', '--offline', '--frozen-lockfile', '--trust-lockfile'))
+  await must(clone.exec('turbo', ['run', 'generate']))
+  await must(clone.run('infra/render/main.ts'))
   await clone.commit()
-  const { code, output } = await clone.pnpm('install', '--offline', '--frozen-lockfile', '--trust-lockfile')
-  if (code !== 0) throw new Error(output)
   return clone
 }
 
-async function end(program: string, args: readonly string[], cwd: string): Promise<Ended> {
-  const options = { cwd, env: { ...process.env, NO_COLOR: '1', PATH: path(cwd) }, maxBuffer: 2 ** 27 }
+async function must(ended: Promise<Ended>): Promise<void> {
+  const { code, output } = await ended
+  if (code !== 0) throw new Error(output)
+}
+
+async function end(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  more: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  const env = { ...process.env, NO_COLOR: '1', PATH: path(cwd), ...more }
+  const options = { cwd, env, maxBuffer: 2 ** 27 }
   try {
     const { stdout, stderr } = await promisify(execFile)(program, args, options)
     return { code: 0, signal: undefined, output: stdout + stderr }

@@ -100,7 +100,8 @@ function rethrow(error: DatabaseError, sql: string): never {
   })
 }
 
-// Once in a process: the glue has room for one instance, and a second would take the first one's place in mid-work.
+// share-nothing: once in a process, since the glue has room for one instance, and a second would take the first one's
+// place in mid-work.
 let loaded: ReturnType<typeof loadEngine> | undefined
 
 async function loadEngine() {

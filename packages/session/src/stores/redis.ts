@@ -164,6 +164,7 @@ function openClient(url: string): Client {
   return client as Client
 }
 
+// share-nothing: of connections, which are this process's own, and only for one turn of its event loop.
 const gathering = new WeakSet<object>()
 
 /**

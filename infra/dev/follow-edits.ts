@@ -1,4 +1,4 @@
-import { watch } from 'node:fs'
+import { readFileSync, watch } from 'node:fs'
 import { join, relative } from 'node:path'
 import { readFormation, type Formation } from '../formation.ts'
 import { findSyntaxError } from './find-syntax-error.ts'
@@ -53,9 +53,10 @@ export function followEdits(options: EditsOptions): Disposable {
     if (isOther) print.table(supervisor.rows())
   }
 
+  let installed = packagesOf(root)
   const lockfile = watch(root, (_event, name) => {
-    if (name === 'pnpm-lock.yaml')
-      print.say('pnpm-lock.yaml changed: start pnpm dev again, which installs what it asks for.')
+    if (name !== 'pnpm-lock.yaml' || installed === (installed = packagesOf(root))) return
+    print.say('pnpm-lock.yaml changed: start pnpm dev again, which installs what it asks for.')
   })
   const sources = watchFolders([join(root, 'apps'), join(root, 'packages')], onChange)
   return {
@@ -63,6 +64,16 @@ export function followEdits(options: EditsOptions): Disposable {
       sources[Symbol.dispose]()
       lockfile.close()
     },
+  }
+}
+
+/** What pnpm-lock.yaml says of packages. Above that stand the members, and one more of these asks for nothing new. */
+function packagesOf(root: string): string {
+  try {
+    const text = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
+    return text.slice(text.indexOf('\npackages:\n'))
+  } catch {
+    return ''
   }
 }
 

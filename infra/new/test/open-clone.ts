@@ -32,7 +32,7 @@ export interface Ended {
 
 export async function openClone(): Promise<Clone> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'clone-')))
-  const root = join(folder, 'renamed')
+  const root = join(folder, 'another-folder')
   const git = (...args: string[]): Promise<Ended> =>
     end('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], root)
 
@@ -61,7 +61,7 @@ export async function openClone(): Promise<Clone> {
   }
   // What is derived is rendered anew: somebody may just be changing what it is derived from.
   await must(clone.pnpm('install', '--offline', '--frozen-lockfile', '--trust-lockfile'))
-  await must(clone.exec('turbo', ['run', 'generate']))
+  await must(clone.pnpm('--filter', '@repo/database', 'generate'))
   await must(clone.run('infra/render/main.ts'))
   await clone.commit()
   return clone

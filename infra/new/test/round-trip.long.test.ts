@@ -1,0 +1,126 @@
+import { freePort } from '@repo/testing/free-port'
+import { pollUntil } from '@repo/testing/poll-until'
+import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethered'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openClone, type Clone } from './open-clone.ts'
+
+// Of two words, so that a spelling that is mixed up shows. What nobody has signed in to answers 401.
+const SERVICES = [
+  { name: 'plain-orders', args: ['--kind', 'http'], status: 200 },
+  { name: 'back-orders', args: ['--kind', 'http', '--with', 'database,session,queue'], status: 401 },
+  { name: 'lost-orders', args: ['--kind', 'http+worker', '--with', 'database'], status: 200 },
+  { name: 'own-orders', args: ['--kind', 'http', '--with', 'database,session'], status: 401 },
+]
+
+const DONE = { code: 0, signal: undefined, output: expect.any(String) }
+
+let clone: Clone
+let port: number
+let dev: TetheredProcess
+let said = ''
+beforeAll(async () => {
+  clone = await openClone()
+  port = await freePort()
+  dev = spawnTethered(process.execPath, ['infra/dev/main.ts', '--each', '1'], {
+    cwd: clone.root,
+    env: {
+      ...process.env,
+      PORT: `${port}`,
+      DATABASE_URL: undefined,
+      SESSION_STORE_URL: undefined,
+      NO_COLOR: '1',
+    },
+    onLine: (line) => void (said += `${line}\n`),
+  })
+  await pollUntil('pnpm dev is ready', () => said.includes('ready in '), {
+    deadlineMs: 120_000,
+  }).catch((error) => {
+    throw new Error(said, { cause: error })
+  })
+}, 300_000)
+afterAll(async () => {
+  await dev.stop(30_000)
+  await clone[Symbol.asyncDispose]()
+}, 60_000)
+
+async function statusOf(path: string): Promise<number> {
+  return (await fetch(`http://127.0.0.1:${port}${path}`)).status
+}
+
+test('a running pnpm dev takes up each new service by itself', { timeout: 300_000 }, async () => {
+  for (const { name, args, status } of SERVICES) {
+    expect(await statusOf(`/api/${name}`)).toBe(404)
+    const startedAt = performance.now()
+    const made = await clone.run('infra/new/main.ts', [name, ...args, '--force'])
+    expect(made).toEqual(DONE)
+    const madeAt = performance.now()
+    await pollUntil(
+      `/api/${name} answers ${status}`,
+      async () => (await statusOf(`/api/${name}`)) === status,
+      {
+        deadlineMs: 60_000,
+      },
+    ).catch((error) => {
+      throw new Error(said, { cause: error })
+    })
+    const [generator, all] = [madeAt - startedAt, performance.now() - startedAt].map(Math.round)
+    console.log(`${name}: pnpm new ${generator} ms, first ${status} through the edge ${all} ms`)
+  }
+})
+
+test('an item is added through the edge, and the worker finishes it', async () => {
+  const added = await fetch(`http://127.0.0.1:${port}/api/lost-orders`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ title: 'one' }),
+  })
+  expect(added.status).toBe(201)
+  const { id } = (await added.json()) as { id: string }
+  await pollUntil('it is done', async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/api/lost-orders/${id}`)
+    return ((await answer.json()) as { doneAt: string | null }).doneAt !== null
+  })
+})
+
+test('a route and a job more are registered, answered and tested', { timeout: 120_000 }, async () => {
+  for (const [kind, part] of [
+    ['route', 'own-orders/refunds'],
+    ['route', 'lost-orders/late-ones'],
+    ['job', 'lost-orders/settle-all'],
+  ]) {
+    expect(await clone.run('infra/new/main.ts', [kind!, part!, '--force'])).toEqual(DONE)
+  }
+  await pollUntil('the route answers', async () => (await statusOf('/api/lost-orders/late-ones')) === 200)
+  await pollUntil('the other does', async () => (await statusOf('/api/own-orders/refunds')) === 401)
+  const again = await clone.run('infra/new/main.ts', ['route', 'own-orders/refunds', '--force'])
+  expect(again).toMatchObject({ code: 1, output: expect.stringContaining('It is taken') })
+})
+
+test('pnpm check finds everything in order', { timeout: 240_000 }, async () => {
+  expect(await clone.pnpm('check')).toEqual(DONE)
+})
+
+test("the services' own tests pass", { timeout: 240_000 }, async () => {
+  for (const { name } of SERVICES) expect(await clone.pnpm('--filter', `@repo/${name}`, 'test')).toEqual(DONE)
+})
+
+test('what something depends on is not retired', async () => {
+  const { code, output } = await clone.run('infra/retire/main.ts', ['config', '--force'])
+  expect(code).toBe(1)
+  expect(output).toMatch(/config is still needed:\n {2}apps\/accounts\/package\.json:\d+ {2}"@repo\/config"/)
+})
+
+test(
+  'once they are retired, the edge knows them no more and git sees nothing',
+  { timeout: 120_000 },
+  async () => {
+    for (const { name } of SERVICES) {
+      expect(await clone.run('infra/retire/main.ts', [name, '--force'])).toEqual(DONE)
+      await pollUntil('it is gone', async () => (await statusOf(`/api/${name}`)) === 404, {
+        deadlineMs: 30_000,
+      })
+    }
+    expect(await clone.status()).toBe('')
+    expect(await statusOf('/api/accounts/me')).toBe(401)
+  },
+)

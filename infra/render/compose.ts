@@ -1,5 +1,5 @@
 import { frontDoor, type Formation, type ProcessType } from '../formation.ts'
-import { environmentOf, GRACE_S, indent, memoryOf, NODE, USER } from './platform.ts'
+import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent, memoryOf } from './platform.ts'
 
 /** The whole formation with its stores on one machine, as `docker compose` runs it. */
 export function renderCompose(formation: Formation): string {
@@ -111,7 +111,7 @@ ${indent(waitsFor.join('\n'), 6)}
 function renderImage({ name, app, needs }: ProcessType): string {
   const files = needs.map((need) => `${need}.env`)
   const flags = ['--enable-source-maps', ...files.map((file) => `--env-file=/run/secrets/${file}`)]
-  return `image: nonstick/${name}
+  return `image: ${IMAGES}/${name}
 build:
   context: ..
   dockerfile: infra/docker/Dockerfile

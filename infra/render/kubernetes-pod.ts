@@ -1,5 +1,5 @@
 import type { Formation, ProcessType } from '../formation.ts'
-import { environmentOf, GRACE_S, indent, memoryOf, PORT, SECRETS, USER } from './platform.ts'
+import { GRACE_S, IMAGES, PORT, SECRETS, USER, environmentOf, indent, memoryOf } from './platform.ts'
 
 /** What the pods of all process types have in common: the restricted Pod Security Standard, and room for temporary files. */
 export function renderPod(): string {
@@ -24,7 +24,7 @@ export function renderContainer(type: ProcessType, formation?: Formation): strin
   const { name, needs } = type
   const environment = formation ? environmentOf(type, formation) : {}
   return `- name: ${name}
-  image: nonstick/${name}
+  image: ${IMAGES}/${name}
   securityContext:
     allowPrivilegeEscalation: false
     readOnlyRootFilesystem: true

@@ -1,5 +1,8 @@
 import { upstreams, type Formation, type Need, type ProcessType } from '../formation.ts'
 
+/** What the names of our images begin with. Put your registry before it, as `ghcr.io/you/nonstick`, and run `pnpm infra`. */
+export const IMAGES = 'nonstick'
+
 /** Where a process listens in its container, and what its Service, probes and balancer name. */
 export const PORT = 3000
 

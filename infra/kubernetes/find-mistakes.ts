@@ -1,0 +1,223 @@
+import type { Formation } from '../formation.ts'
+import { PORT } from '../render/platform.ts'
+
+/** A Kubernetes document, as its YAML says. What is read of it is checked here, so it has no better type. */
+export interface Document {
+  apiVersion: string
+  kind: string
+  metadata: { name: string; labels?: Record<string, string> }
+  // oxlint-disable-next-line typescript/no-explicit-any -- what the API server would accept, right or wrong
+  spec?: any
+  data?: Record<string, string>
+}
+
+/** What the documents are held against. */
+export interface Surroundings {
+  formation: Formation
+  /** Default of each variable of each app, or undefined when it has none; a missing name is no variable. */
+  variables: ReadonlyMap<string, { isRequired: boolean; default?: string; apps: readonly string[] }>
+  /** Whether a process answers this path. */
+  answers(path: string): Promise<boolean>
+}
+
+/** @returns what would go wrong in a cluster although every document is valid, a sentence each */
+export async function findMistakes(documents: readonly Document[], about: Surroundings): Promise<string[]> {
+  const of = (kind: string): Document[] => documents.filter((document) => document.kind === kind)
+  const workloads = documents.filter(({ spec }) => spec?.template?.spec?.containers)
+  const ours = workloads.filter(({ kind }) => kind !== 'StatefulSet')
+  const labelsOf = (document: Document): Record<string, string> =>
+    document.spec.template.metadata?.labels ?? {}
+  const selected = (selector: Record<string, string>): Document[] =>
+    workloads.filter((workload) =>
+      Object.entries(selector).every(([key, value]) => labelsOf(workload)[key] === value),
+    )
+  const mistakes: string[] = []
+
+  for (const { name } of [...about.formation.running, ...about.formation.release]) {
+    if (
+      !ours.some(
+        ({ metadata }) => metadata.name.replace(/-release$|-v?[^-]+$/, '') === name || metadata.name === name,
+      )
+    ) {
+      mistakes.push(`${name} of the formation is deployed by nobody`)
+    }
+    if (!of('NetworkPolicy').some(({ metadata }) => metadata.name === name)) {
+      mistakes.push(`${name} has no network policy`)
+    }
+  }
+  for (const workload of ours) {
+    mistakes.push(...podMistakes(workload), ...shutdownMistakes(workload, about))
+    mistakes.push(
+      ...environmentMistakes(workload, documents, about),
+      ...(await probeMistakes(workload, about)),
+    )
+  }
+  for (const { metadata, spec } of of('Deployment')) {
+    const scaler = of('HorizontalPodAutoscaler').filter(
+      ({ spec }) => spec.scaleTargetRef.name === metadata.name,
+    )
+    if (scaler.length > 0 && spec.replicas !== undefined) {
+      mistakes.push(`${metadata.name} has replicas beside an autoscaler, so each release sets it back`)
+    }
+    if (scaler.length > 1) mistakes.push(`${metadata.name} has ${scaler.length} autoscalers`)
+    if (selected(spec.selector.matchLabels).length !== 1) {
+      mistakes.push(`${metadata.name} does not select its own pods and no others`)
+    }
+  }
+  for (const { metadata, spec } of of('HorizontalPodAutoscaler')) {
+    if (!of('Deployment').some((target) => target.metadata.name === spec.scaleTargetRef.name)) {
+      mistakes.push(`the autoscaler ${metadata.name} scales ${spec.scaleTargetRef.name}, which is not there`)
+    }
+  }
+  for (const { metadata, spec } of of('PodDisruptionBudget')) {
+    if (selected(spec.selector.matchLabels).length === 0)
+      mistakes.push(`the budget ${metadata.name} is for no pod`)
+  }
+  for (const { metadata, spec } of of('Service')) {
+    if (!spec.selector) continue
+    const [workload] = selected(spec.selector)
+    if (!workload) mistakes.push(`the service ${metadata.name} selects no pod`)
+    for (const { port, targetPort = port } of workload ? spec.ports : []) {
+      const open = portsOf(workload!)
+      if (!open.some(({ name, containerPort }) => targetPort === name || targetPort === containerPort)) {
+        mistakes.push(`the service ${metadata.name} leads to port ${targetPort}, which no container opens`)
+      }
+    }
+  }
+  for (const { spec } of of('Ingress')) {
+    for (const { path, backend } of spec.rules.flatMap((rule: Document['spec']) => rule.http.paths)) {
+      const service = of('Service').find(({ metadata }) => metadata.name === backend.service.name)
+      const isOpen = service?.spec.ports.some(
+        ({ name, port }: Document['spec']) =>
+          name === backend.service.port.name || port === backend.service.port.number,
+      )
+      if (!isOpen)
+        mistakes.push(`the ingress sends ${path} to ${backend.service.name}, which has no such port`)
+    }
+  }
+  return mistakes
+}
+
+function portsOf(workload: Document): { name: string; containerPort: number }[] {
+  return workload.spec.template.spec.containers.flatMap(({ ports = [] }: Document['spec']) => ports)
+}
+
+/** The restricted Pod Security Standard, and Node as process 1. */
+function podMistakes({ metadata, spec }: Document): string[] {
+  const { securityContext: pod = {}, containers, automountServiceAccountToken } = spec.template.spec
+  const found = [
+    [pod.runAsNonRoot === true && pod.runAsUser > 0, 'may run as root'],
+    [pod.seccompProfile?.type === 'RuntimeDefault', 'has no seccomp profile'],
+    [automountServiceAccountToken === false, 'holds a key to the cluster that it does not need'],
+  ]
+  for (const {
+    securityContext = {},
+    command,
+    lifecycle,
+    resources = {},
+    ports = [],
+    env = [],
+  } of containers) {
+    const port = env.find(({ name }: Document['spec']) => name === 'PORT')?.value
+    found.push(
+      [securityContext.allowPrivilegeEscalation === false, 'may get privileges'],
+      [securityContext.readOnlyRootFilesystem === true, 'can write to its root'],
+      [String(securityContext.capabilities?.drop) === 'ALL', 'keeps capabilities'],
+      [
+        !/(^|\/)(sh|bash|pnpm|npm|npx)$/.test(command?.[0] ?? ''),
+        `has ${command?.[0]} as process 1, which hears no signal`,
+      ],
+      [!lifecycle?.preStop, 'sleeps before its signal, though it drains by itself'],
+      [resources.requests?.memory && resources.limits?.memory, 'does not say what memory it needs'],
+      [
+        ports.every(({ containerPort }: Document['spec']) => containerPort === PORT && port === `${PORT}`),
+        `opens a port that it does not listen on (PORT is ${port})`,
+      ],
+    )
+  }
+  return found.filter(([isRight]) => !isRight).map(([, words]) => `${metadata.name} ${words}`)
+}
+
+/** Grace is longer than the deadline, that than the drain, and that than the balancers need to notice. */
+function shutdownMistakes({ metadata, kind, spec }: Document, { variables }: Surroundings): string[] {
+  if (kind === 'Job') return []
+  const { terminationGracePeriodSeconds: grace = 30, containers } = spec.template.spec
+  return containers.flatMap(({ env = [], readinessProbe }: Document['spec']) => {
+    const valueOf = (name: string): number =>
+      Number(env.find((one: Document['spec']) => one.name === name)?.value ?? variables.get(name)?.default)
+    const { periodSeconds = 10, failureThreshold = 3 } = readinessProbe ?? {}
+    const times: [string, number][] = [
+      ['the grace of the platform', grace * 1000],
+      ['SHUTDOWN_DEADLINE_MS', valueOf('SHUTDOWN_DEADLINE_MS')],
+      ['DRAIN_MS', valueOf('DRAIN_MS')],
+      ['what the balancers need to notice', periodSeconds * failureThreshold * 1000],
+    ]
+    return times.slice(1).flatMap(([shorter, ms], i) => {
+      const [longer, longerMs] = times[i]!
+      return longerMs > ms
+        ? []
+        : [`${metadata.name}: ${longer} (${longerMs} ms) is not longer than ${shorter} (${ms} ms)`]
+    })
+  })
+}
+
+/** Whatever is given is a variable of the app, whatever it requires is given, and no secret stands in a document. */
+function environmentMistakes(
+  workload: Document,
+  documents: readonly Document[],
+  about: Surroundings,
+): string[] {
+  const { metadata, spec } = workload
+  const { variables, formation } = about
+  const mistakes: string[] = []
+  for (const { name: container, env = [], envFrom = [] } of spec.template.spec.containers) {
+    const type = [...formation.running, ...formation.release].find(({ name }) => name === container)
+    if (!type) continue
+    const app = type.app.replace('apps/', '')
+    const maps = envFrom.flatMap(({ configMapRef }: Document['spec']) =>
+      documents.filter(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === configMapRef?.name),
+    )
+    if (maps.length !== envFrom.length) mistakes.push(`${metadata.name} reads a ConfigMap that is not there`)
+    const given = new Set<string>(maps.flatMap(({ data }: Document) => Object.keys(data ?? {})))
+    for (const { name, value, valueFrom } of env) {
+      given.add(name)
+      if (!variables.has(name)) mistakes.push(`${metadata.name} is given ${name}, which no schema declares`)
+      if (valueFrom && valueFrom.secretKeyRef?.key !== name) {
+        mistakes.push(`${metadata.name} takes ${name} from ${valueFrom.secretKeyRef?.key}, another variable`)
+      }
+      if (value && /^(DATABASE_URL|SESSION_)/.test(name))
+        mistakes.push(`${metadata.name} shows ${name} to all who can read`)
+    }
+    const needed = type.needs.flatMap((need) =>
+      need === 'database' ? ['DATABASE_URL'] : ['SESSION_STORE_URL', 'SESSION_SECRETS'],
+    )
+    const required = [...variables]
+      .filter(([, { isRequired, apps }]) => isRequired && apps.includes(app))
+      .map(([name]) => name)
+    // Two process types of one app may need different secrets; which ones, the formation says.
+    for (const name of new Set([
+      ...needed,
+      ...required.filter((name) => !/^(DATABASE_URL|SESSION_)/.test(name)),
+    ])) {
+      if (!given.has(name))
+        mistakes.push(`${metadata.name} is not given ${name}, without which it does not start`)
+    }
+  }
+  return mistakes
+}
+
+async function probeMistakes(
+  { metadata, kind, spec }: Document,
+  { answers }: Surroundings,
+): Promise<string[]> {
+  const mistakes: string[] = []
+  for (const container of spec.template.spec.containers) {
+    for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
+      const path = container[probe]?.httpGet?.path
+      if (kind === 'Deployment' && !path) mistakes.push(`${metadata.name} has no ${probe}`)
+      else if (path && !(await answers(path)))
+        mistakes.push(`${metadata.name}: the ${probe} asks ${path}, which nobody answers`)
+    }
+  }
+  return mistakes
+}

@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { findProgram } from '@repo/testing/find-program'
+import { parseAllDocuments } from 'yaml'
+import { readFormation } from '../formation.ts'
+import { renderKubernetes } from '../render/kubernetes.ts'
+import type { Document } from './find-mistakes.ts'
+
+export const OVERLAYS = ['local', 'staging', 'production']
+
+/** The documents of the base as they are rendered, with the ConfigMap that Kustomize would generate. */
+export function readBase(root: string): Document[] {
+  const files = renderKubernetes(readFormation(root))
+  return files
+    .flatMap(([, text]) => parse(text))
+    .flatMap((document) => {
+      if (document.kind !== 'Kustomization') return [document]
+      const { configMapGenerator } = document as unknown as {
+        configMapGenerator: { name: string; literals: string[] }[]
+      }
+      return configMapGenerator.map(({ name, literals }) => ({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name },
+        data: Object.fromEntries(literals.map((literal) => literal.split('=') as [string, string])),
+      }))
+    })
+}
+
+/** The documents of an overlay as kubectl makes them; undefined when this machine has no kubectl. */
+export function readOverlay(root: string, overlay: string): Document[] | undefined {
+  if (!findProgram('kubectl')) return undefined
+  const folder = join(root, 'infra/kubernetes/overlays', overlay)
+  return parse(execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', maxBuffer: 1e8 }))
+}
+
+function parse(text: string): Document[] {
+  return parseAllDocuments(text).map((document) => {
+    if (document.errors[0]) throw document.errors[0]
+    return document.toJS() as Document
+  })
+}

@@ -1,0 +1,136 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '@repo/testing/free-port'
+import { isListening } from '@repo/testing/is-listening'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
+import { pollUntil } from '@repo/testing/poll-until'
+import { spawnTethered } from '@repo/testing/spawn-tethered'
+import { Agent } from 'undici'
+import type { ProcessType } from '../formation.ts'
+import type { Unpacked } from './open-bases.ts'
+import { runContainer, type Container } from './run-container.ts'
+
+/** How late the balancer may be to notice, as in infra/docker/haproxy.cfg. */
+const LAG_MS = 1000
+const PLACES = 2
+const CONNECTIONS = 16
+
+export interface RollingOptions {
+  type: ProcessType
+  /** Whether the balancer knows HTTP, or passes on connections. */
+  layer: 'http' | 'tcp'
+  /** Requests to be sent at least. */
+  requests?: number
+}
+
+/**
+ * Restarts two containers in turn behind a real HAProxy that looks once a second who is ready, while requests come on
+ * connections that are kept, until enough have been sent. Each must be answered.
+ *
+ * @throws when one was not
+ */
+export async function rollingRestarts(
+  image: Unpacked,
+  environment: Record<string, string>,
+  { type, layer, requests = 20_000 }: RollingOptions,
+): Promise<string> {
+  await using resources = new AsyncDisposableStack()
+  const ports = await Promise.all(Array.from({ length: PLACES }, () => freePort()))
+  const containers: Container[] = []
+  for (const port of ports) containers.push(await runContainer(image, environment, port))
+  resources.defer(async () => void (await Promise.all(containers.map((one) => one[Symbol.asyncDispose]()))))
+  await Promise.all(containers.map(({ readyAfterMs }) => readyAfterMs))
+  const url = await startBalancer(resources, layer, ports)
+
+  // What needs no session, and is the app's own: the page, or the 401 of a service that asks its session store.
+  const path = type.route === '/' ? '/' : `${type.route}/me`
+  const load = startLoad(`${url}${path}`)
+  let restarts = 0
+  while (load.sent < requests || restarts < 2 * PLACES) {
+    const n = restarts++ % PLACES
+    const { code } = await containers[n]!.stop()
+    if (code !== 0) throw new Error(`a container ended with ${code}:\n${containers[n]!.output()}`)
+    containers[n] = await runContainer(image, environment, ports[n]!)
+    await containers[n].readyAfterMs
+    // Until the balancer knows it too, the other one may not go.
+    await sleep(2 * LAG_MS)
+  }
+  const { sent, failures } = await load.stop()
+  const found = `${failures.length} failed of ${sent}, ${restarts} restarts`
+  if (failures.length > 0) throw new Error(`${found}\n${[...new Set(failures)].join('\n')}`)
+  return found
+}
+
+async function startBalancer(
+  resources: AsyncDisposableStack,
+  layer: 'http' | 'tcp',
+  ports: number[],
+): Promise<string> {
+  const folder = resources.use(await openTemporaryFolder('haproxy'))
+  const port = await freePort()
+  const file = join(folder.path, 'haproxy.cfg')
+  await writeFile(
+    file,
+    `defaults
+  mode ${layer}
+  timeout connect 1s
+  timeout client 60s
+  timeout server 60s
+  timeout check 1s
+listen public
+  bind 127.0.0.1:${port}
+  balance roundrobin
+  option httpchk GET /readyz
+  http-check expect status 200
+  default-server check inter ${LAG_MS}ms fall 1 rise 1
+${ports.map((port) => `  server place${port} 127.0.0.1:${port}`).join('\n')}
+`,
+  )
+  const running = resources.use(
+    spawnTethered('haproxy', ['-db', '-f', file], { env: { PATH: process.env.PATH } }),
+  )
+  await pollUntil('HAProxy listens', () => {
+    if (!running.isRunning) throw new Error(running.output())
+    return isListening(`http://127.0.0.1:${port}`)
+  })
+  return `http://127.0.0.1:${port}`
+}
+
+/** So many connections, each sends its next request once the last is answered. Nothing is tried again. */
+function startLoad(url: string) {
+  const { origin, pathname } = new URL(url)
+  const agent = new Agent({ connections: CONNECTIONS, pipelining: 1 })
+  const failures: string[] = []
+  let sent = 0
+  let isStopped = false
+
+  async function work(): Promise<void> {
+    // oxlint-disable-next-line no-unmodified-loop-condition -- stop() changes it
+    while (!isStopped) {
+      sent++
+      try {
+        const { statusCode, body } = await agent.request({ origin, path: pathname, method: 'GET' })
+        await body.dump()
+        if (statusCode >= 500) failures.push(`${statusCode}`)
+      } catch (error) {
+        failures.push((error as Error).message)
+      }
+      // Two cores are shared with what is tested.
+      if (sent % 8 === 0) await sleep(1)
+    }
+  }
+  const workers = Array.from({ length: CONNECTIONS }, work)
+
+  return {
+    get sent() {
+      return sent
+    },
+    async stop() {
+      isStopped = true
+      await Promise.all(workers)
+      await agent.close()
+      return { sent, failures }
+    },
+  }
+}

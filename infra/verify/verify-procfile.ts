@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import { freePort } from '@repo/testing/free-port'
+import { pollUntil } from '@repo/testing/poll-until'
+import { spawnTethered } from '@repo/testing/spawn-tethered'
+import { request } from 'undici'
+import { upstreams, type Formation } from '../formation.ts'
+import { SECRETS } from '../render/platform.ts'
+import type { Stores } from './verify-image.ts'
+
+/** Foreman gives each line of the Procfile a hundred ports, in the order of the lines, and each process the next. */
+const STEP = 100
+
+/** Runs the Procfile as it stands on the bundles that `pnpm build` has made, two processes of each type. */
+export async function verifyProcfile(root: string, formation: Formation, stores: Stores): Promise<string> {
+  const { running } = formation
+  const door = running.find(({ route }) => route === '/')!
+  const lines = [...formation.release, door, ...running.filter((type) => type !== door)]
+  const base = ((await freePort()) % 20_000) + 20_000
+  const portsOf = (name: string): number[] => {
+    const first = base + STEP * lines.findIndex((type) => type.name === name)
+    return [first, first + 1]
+  }
+  const names = [...new Set(running.flatMap(({ needs }) => needs.flatMap((need) => SECRETS[need])))]
+  const counts = [
+    ...formation.release.map(() => 'release=0'),
+    ...running.map((type) => `${type === door ? 'web' : type.name}=2`),
+  ]
+  await using foreman = spawnTethered(
+    'foreman',
+    [
+      'start',
+      `--procfile=${join(root, 'Procfile')}`,
+      `--root=${root}`,
+      `--port=${base}`,
+      `--formation=${counts.join(',')}`,
+      '--timeout=30',
+    ],
+    {
+      env: {
+        PATH: `${join(process.execPath, '..')}:${process.env.PATH}`,
+        HOST: '127.0.0.1',
+        PUBLIC_ORIGIN: 'https://localhost:8443',
+        TRUST_PROXY: 'loopback',
+        UPSTREAMS: upstreams(formation, ({ name }) =>
+          portsOf(name).map((port) => `http://127.0.0.1:${port}`),
+        ),
+        ...Object.fromEntries(names.map((name) => [name, stores.secrets[name]])),
+      },
+    },
+  )
+  const ports = running.flatMap(({ name }) => portsOf(name))
+  await pollUntil(
+    'every process is ready',
+    async () => {
+      if (!foreman.isRunning) throw new Error(foreman.output())
+      const answers = await Promise.all(
+        ports.map(async (port) => {
+          const { statusCode, body } = await request(`http://127.0.0.1:${port}/readyz`, { reset: true })
+          await body.dump()
+          return statusCode
+        }),
+      )
+      return answers.every((status) => status === 200)
+    },
+    { deadlineMs: 30_000 },
+  ).catch((error: Error) => {
+    throw new Error(`${error.message}\n${foreman.output()}`)
+  })
+  const { statusCode, body } = await request(`http://127.0.0.1:${portsOf(door.name)[0]}/api/accounts/me`, {
+    reset: true,
+  })
+  await body.dump()
+  if (statusCode !== 401) throw new Error(`the front door answers ${statusCode} for a service behind it`)
+  const begunAt = performance.now()
+  await foreman.stop(40_000)
+  const { code } = await foreman.exited
+  return `${ports.length} processes ready, all ended ${Math.round(performance.now() - begunAt)} ms after SIGTERM (foreman: ${code})`
+}

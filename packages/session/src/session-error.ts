@@ -1,7 +1,10 @@
 import { createError } from '@fastify/error'
 
+// An answer that a stranger can ask for a thousand times a second, and whose cause is no line of code.
+const NO_STACK = false
+
 /** Nobody is signed in, on a route for signed-in people. */
-export const SignedOut = createError('SIGNED_OUT', 'Please sign in.', 401)
+export const SignedOut = createError('SIGNED_OUT', 'Please sign in.', 401, Error, NO_STACK)
 
 /** The session ended (sign-out, expiry, a new id) while this request was under way; nothing of it was stored. */
 export const SessionGone = createError('SESSION_GONE', 'This session has ended. Please sign in again.', 401)

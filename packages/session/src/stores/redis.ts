@@ -164,22 +164,15 @@ function openClient(url: string): Client {
   return client as Client
 }
 
-// share-nothing: of connections, which are this process's own, and only for one turn of its event loop.
-const gathering = new WeakSet<object>()
-
 /**
  * Lets what one turn of the event loop asks leave in one write: system calls are the dearest part of a read, and a
  * busy process has many of them in the same turn.
  */
 function gatherWrites(client: Client): void {
   const { stream } = client as Redis
-  if (!stream || gathering.has(stream)) return
-  gathering.add(stream)
+  if (!stream || stream.writableCorked > 0) return
   stream.cork()
-  setImmediate(() => {
-    gathering.delete(stream)
-    stream.uncork()
-  })
+  setImmediate(() => stream.uncork())
 }
 
 /**

@@ -2,6 +2,7 @@ import { startRedis } from '@repo/testing/start-redis'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../src/testing/stage.ts'
 import { listSessions, openSessionStore, session, signIn, signOut } from '../src/index.ts'
 
 const resources = new AsyncDisposableStack()
@@ -55,7 +56,7 @@ describe.skipIf(!redis)('what a request costs, in commands to Redis', () => {
     const [line] = [answer.headers['set-cookie'] ?? []].flat()
     if (line) cookie = line.includes('Max-Age=0') ? '' : line.split(';')[0]!
     await admin.echo('the end')
-    await expect.poll(() => commands.at(-1)).toBe('echo')
+    await until('all of it was seen', () => commands.at(-1) === 'echo')
     return commands.slice(0, -1)
   }
 

@@ -82,6 +82,9 @@ export function answerConnectionError(error: ConnectionError, socket: Socket): v
 
 /** A request to be a tunnel, which Node hands over as a bare socket as well. */
 export function refuseTunnel(_request: unknown, socket: Duplex): void {
+  // Node has let go of this connection. Without a listener a client that resets it would end the whole process.
+  socket.on('error', () => {})
+  socket.resume()
   writeProblem(socket, new errors.MethodNotAllowed())
 }
 

@@ -2,6 +2,7 @@ import type { Attack } from './attack.ts'
 import { cluster } from './attacks/cluster.ts'
 import { freeze } from './attacks/freeze.ts'
 import { kill } from './attacks/kill.ts'
+import { malformed } from './attacks/malformed.ts'
 import { postgres } from './attacks/postgres.ts'
 import { release } from './attacks/release.ts'
 import { roll } from './attacks/roll.ts'
@@ -22,4 +23,5 @@ export const attacks: readonly Attack[] = [
   postgres,
   workerKill,
   slow,
+  malformed,
 ]

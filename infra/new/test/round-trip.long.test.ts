@@ -2,7 +2,7 @@ import { freePort } from '@repo/testing/free-port'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethered'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openClone, type Clone } from './open-clone.ts'
+import { openClone, type Clone, type Ended } from './open-clone.ts'
 
 // Of two words, so that a spelling that is mixed up shows. What nobody has signed in to answers 401.
 const SERVICES = [
@@ -11,8 +11,6 @@ const SERVICES = [
   { name: 'lost-orders', args: ['--kind', 'http+worker', '--with', 'database'], status: 200 },
   { name: 'own-orders', args: ['--kind', 'http', '--with', 'database,session'], status: 401 },
 ]
-
-const DONE = { code: 0, signal: undefined, output: expect.any(String) }
 
 let clone: Clone
 let port: number
@@ -43,6 +41,18 @@ afterAll(async () => {
   await clone[Symbol.asyncDispose]()
 }, 60_000)
 
+/** Whole, where an expectation would show the first lines. */
+function succeeded({ code, output }: Ended): void {
+  if (code !== 0) throw new Error(`exit code ${code}\n${output}`)
+}
+
+/** Throws with what pnpm dev has said last. */
+async function eventually(claim: string, isTrue: () => Promise<boolean>): Promise<void> {
+  await pollUntil(claim, isTrue, { deadlineMs: 60_000 }).catch((cause) => {
+    throw new Error(`${claim}: not so\n${said.slice(-5000)}`, { cause })
+  })
+}
+
 async function statusOf(path: string): Promise<number> {
   return (await fetch(`http://127.0.0.1:${port}${path}`)).status
 }
@@ -52,17 +62,12 @@ test('a running pnpm dev takes up each new service by itself', { timeout: 300_00
     expect(await statusOf(`/api/${name}`)).toBe(404)
     const startedAt = performance.now()
     const made = await clone.run('infra/new/main.ts', [name, ...args, '--force'])
-    expect(made).toEqual(DONE)
+    succeeded(made)
     const madeAt = performance.now()
-    await pollUntil(
+    await eventually(
       `/api/${name} answers ${status}`,
       async () => (await statusOf(`/api/${name}`)) === status,
-      {
-        deadlineMs: 60_000,
-      },
-    ).catch((error) => {
-      throw new Error(said, { cause: error })
-    })
+    )
     const [generator, all] = [madeAt - startedAt, performance.now() - startedAt].map(Math.round)
     console.log(`${name}: pnpm new ${generator} ms, first ${status} through the edge ${all} ms`)
   }
@@ -76,7 +81,7 @@ test('an item is added through the edge, and the worker finishes it', async () =
   })
   expect(added.status).toBe(201)
   const { id } = (await added.json()) as { id: string }
-  await pollUntil('it is done', async () => {
+  await eventually('it is done', async () => {
     const answer = await fetch(`http://127.0.0.1:${port}/api/lost-orders/${id}`)
     return ((await answer.json()) as { doneAt: string | null }).doneAt !== null
   })
@@ -88,20 +93,20 @@ test('a route and a job more are registered, answered and tested', { timeout: 12
     ['route', 'lost-orders/late-ones'],
     ['job', 'lost-orders/settle-all'],
   ]) {
-    expect(await clone.run('infra/new/main.ts', [kind!, part!, '--force'])).toEqual(DONE)
+    succeeded(await clone.run('infra/new/main.ts', [kind!, part!, '--force']))
   }
-  await pollUntil('the route answers', async () => (await statusOf('/api/lost-orders/late-ones')) === 200)
-  await pollUntil('the other does', async () => (await statusOf('/api/own-orders/refunds')) === 401)
+  await eventually('the route answers', async () => (await statusOf('/api/lost-orders/late-ones')) === 200)
+  await eventually('the other does', async () => (await statusOf('/api/own-orders/refunds')) === 401)
   const again = await clone.run('infra/new/main.ts', ['route', 'own-orders/refunds', '--force'])
   expect(again).toMatchObject({ code: 1, output: expect.stringContaining('It is taken') })
 })
 
 test('pnpm check finds everything in order', { timeout: 240_000 }, async () => {
-  expect(await clone.pnpm('check')).toEqual(DONE)
+  succeeded(await clone.pnpm('check'))
 })
 
 test("the services' own tests pass", { timeout: 240_000 }, async () => {
-  for (const { name } of SERVICES) expect(await clone.pnpm('--filter', `@repo/${name}`, 'test')).toEqual(DONE)
+  for (const { name } of SERVICES) succeeded(await clone.pnpm('--filter', `@repo/${name}`, 'test'))
 })
 
 test('what something depends on is not retired', async () => {
@@ -115,10 +120,8 @@ test(
   { timeout: 120_000 },
   async () => {
     for (const { name } of SERVICES) {
-      expect(await clone.run('infra/retire/main.ts', [name, '--force'])).toEqual(DONE)
-      await pollUntil('it is gone', async () => (await statusOf(`/api/${name}`)) === 404, {
-        deadlineMs: 30_000,
-      })
+      succeeded(await clone.run('infra/retire/main.ts', [name, '--force']))
+      await eventually(`${name} is gone`, async () => (await statusOf(`/api/${name}`)) === 404)
     }
     expect(await clone.status()).toBe('')
     expect(await statusOf('/api/accounts/me')).toBe(401)

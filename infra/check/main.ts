@@ -12,6 +12,7 @@ const checks = {
   lint: 'no mistake that oxlint knows                   mend: pnpm lint --fix',
   types: 'TypeScript agrees with itself',
   rules: 'the structure of the house (infra/rules.ts)',
+  migrations: 'no migration that the release before would not survive',
   drift: 'what is rendered from the formation is up to date  mend: pnpm infra',
 }
 
@@ -20,7 +21,7 @@ const help = `pnpm check [name...] [--json]
 Everything that can be checked without running anything. Unchanged checks come from turbo's cache.
 
 ${Object.entries(checks)
-  .map(([name, what]) => `  ${name.padEnd(8)} ${what}`)
+  .map(([name, what]) => `  ${name.padEnd(10)} ${what}`)
   .join('\n')}
 
   --json   ends with one line of JSON

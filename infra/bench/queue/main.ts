@@ -1,19 +1,21 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { measure } from './measure.ts'
+import { measureDeath, measureLatency, measureThroughput, openBench, type Figures } from './measure.ts'
 
-const help = `pnpm bench queue [--jobs 5000] [--json]
+const help = `pnpm bench queue [--rounds 3] [--jobs 5000] [--json]
 
 graphile-worker, pg-boss, and packages/queue (which is graphile-worker with a lease), each with real worker processes on a
 Postgres of its own: milliseconds from a commit to the start of its job, jobs per second, and what becomes of a job whose
-worker is killed, or busy. About four minutes.
+worker is killed, or busy. Rounds are interleaved, and their medians printed. About five minutes.
 
-  --jobs N    jobs of the throughput rounds, in hundreds   (default 5000)
+  --rounds N  of latency and throughput                   (default 3)
+  --jobs N    jobs of a throughput round, in hundreds      (default 5000)
   --json      ends with one line of JSON
 `
 
 const { values: options } = parseArgs({
   options: {
+    rounds: { type: 'string', default: '3' },
     jobs: { type: 'string', default: '5000' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -24,15 +26,37 @@ if (options.help) {
   process.exit()
 }
 
-const results: Record<string, Record<string, number | string>> = {}
-for (const name of ['graphile-worker', 'pg-boss', 'ours']) {
-  results[name] = await measure(name, Number(options.jobs))
+await using resources = new AsyncDisposableStack()
+const names = ['graphile-worker', 'pg-boss', 'ours']
+const benches = []
+for (const name of names) benches.push(resources.use(await openBench(name)))
+
+const rounds: Record<string, Figures[]> = Object.fromEntries(names.map((name) => [name, []]))
+for (let round = 1; round <= Number(options.rounds); round++) {
+  for (const bench of benches) {
+    process.stderr.write(`round ${round}: ${bench.name}\n`)
+    const latency = await measureLatency(bench)
+    rounds[bench.name]!.push({ ...latency, ...(await measureThroughput(bench, Number(options.jobs))) })
+  }
+}
+
+const results: Record<string, Figures> = {}
+for (const bench of benches) {
+  process.stderr.write(`killed and busy workers: ${bench.name}\n`)
+  results[bench.name] = { ...medians(rounds[bench.name]!), ...(await measureDeath(bench)) }
 }
 
 console.log(`${cpus()[0]!.model.trim()}, ${cpus().length} cores, Node ${process.version}\n`)
-const names = Object.keys(results)
 console.log(`| | ${names.join(' | ')} |\n|---|${names.map(() => '---|').join('')}`)
 for (const row of Object.keys(results[names[0]!]!)) {
   console.log(`| ${row} | ${names.map((name) => results[name]![row]).join(' | ')} |`)
 }
 if (options.json) console.log(JSON.stringify(results))
+
+function medians(rounds: Figures[]): Figures {
+  const median = (row: string): number => {
+    const sorted = rounds.map((figures) => Number(figures[row])).sort((a, b) => a - b)
+    return sorted[Math.floor(sorted.length / 2)]!
+  }
+  return Object.fromEntries(Object.keys(rounds[0]!).map((row) => [row, median(row)]))
+}

@@ -2,37 +2,34 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openDatabase, type Database } from '../../../packages/database/src/index.ts'
 import { startPostgres } from '../../../packages/testing/src/start-postgres.ts'
 import type { Engine, Enqueuer, Payload } from './engine.ts'
-import { kill, now, openWorkerProcesses, type WorkerProcesses } from './worker-processes.ts'
+import { kill, now, openWorkerProcesses, type Told, type WorkerProcesses } from './worker-processes.ts'
 
-interface Bench {
+export type Figures = Record<string, number | string>
+
+export interface Bench extends AsyncDisposable {
+  name: string
   database: Database
   enqueuer: Enqueuer
   workers: WorkerProcesses
-  jobs: number
 }
 
-/** Everything that is measured of one queue, on a Postgres of its own. */
-export async function measure(name: string, jobs: number): Promise<Record<string, number | string>> {
+/** A queue on a Postgres of its own, with no worker yet. */
+export async function openBench(name: string): Promise<Bench> {
   const { engine } = (await import(`./engines/${name}.ts`)) as { engine: Engine }
-  await using postgres = await startPostgres()
+  await using resources = new AsyncDisposableStack()
+  const postgres = resources.use(await startPostgres())
   await engine.install(postgres.url)
-  await using database = openDatabase(postgres.url)
+  const database = resources.use(openDatabase(postgres.url))
   await database.$executeRawUnsafe('CREATE TABLE made (number int PRIMARY KEY)')
   const enqueuer = await engine.openEnqueuer(postgres.url)
-  await using workers = openWorkerProcesses(name, postgres.url)
-  const bench = { database, enqueuer, workers, jobs }
-
-  const results = {}
-  for (const part of [measureLatency, measureThroughput, measureKill, measureStall]) {
-    process.stderr.write(`${name}: ${part.name}\n`)
-    Object.assign(results, await part(bench))
-    await workers.killAll()
-  }
-  await enqueuer.close()
-  return results
+  resources.defer(() => enqueuer.close())
+  const workers = resources.use(openWorkerProcesses(name, postgres.url))
+  const held = resources.move()
+  return { name, database, enqueuer, workers, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }
 
-async function measureLatency(bench: Bench): Promise<object> {
+/** Jobs that come one at a time to a worker that waits. */
+export async function measureLatency(bench: Bench): Promise<Figures> {
   await bench.workers.start(1)
   const transactions: number[] = []
   const latencies: number[] = []
@@ -46,6 +43,7 @@ async function measureLatency(bench: Bench): Promise<object> {
     latencies.push((await started)!.at - committedAt)
     await sleep(20)
   }
+  await bench.workers.killAll()
   return {
     'transaction with enqueue, ms': quantile(transactions, 0.5),
     'commit to start, ms': quantile(latencies, 0.5),
@@ -54,10 +52,14 @@ async function measureLatency(bench: Bench): Promise<object> {
   }
 }
 
-async function measureThroughput({ database, enqueuer, workers, jobs }: Bench): Promise<object> {
+/** A backlog that one process works off, and another that two do. */
+export async function measureThroughput(
+  { database, enqueuer, workers }: Bench,
+  jobs: number,
+): Promise<Figures> {
   const perSecond: number[] = []
   for (const processes of [1, 2]) {
-    await workers.killAll()
+    const before = lastNumber
     for (let i = 0; i < jobs; i += 100) {
       await database.$transaction(async (tx) => {
         for (let j = 0; j < 100; j++) await enqueuer.enqueue(tx, { number: nextNumber() })
@@ -65,34 +67,38 @@ async function measureThroughput({ database, enqueuer, workers, jobs }: Bench): 
     }
     let ended = 0
     let firstAt = 0
-    const last = workers.next(({ event, at }) => {
+    const last = workers.next(({ event, number, at }) => {
+      if (number <= before) return false
       if (event === 'start') firstAt ||= at
       return event === 'end' && ++ended === jobs
     })
     await workers.start(processes)
     perSecond.push(Math.round((jobs / ((await last)!.at - firstAt)) * 1000))
+    await workers.killAll()
   }
-  return { 'jobs/s, 1 process': perSecond[0], 'jobs/s, 2 processes': perSecond[1] }
+  return { 'jobs/s, 1 process': perSecond[0]!, 'jobs/s, 2 processes': perSecond[1]! }
 }
 
-async function measureKill(bench: Bench): Promise<object> {
+/** What becomes of a job whose worker is killed, and of one whose worker lives and does not let its event loop go on. */
+export async function measureDeath(bench: Bench): Promise<Figures> {
   await bench.workers.start(2)
   const { number, worker } = await begin(bench, { takesMs: 60_000 })
   const again = bench.workers.next((one) => one.event === 'start' && one.number === number, 40_000)
   await kill(worker)
   const killedAt = now()
-  const at = (await again)?.at
-  return { 'kill -9 to next start, s': at ? Number(((at - killedAt) / 1000).toFixed(1)) : 'over 40' }
-}
+  const handedOnAt = (await again)?.at
+  await bench.workers.killAll()
 
-async function measureStall(bench: Bench): Promise<object> {
   await bench.workers.start(2)
-  const { number, worker } = await begin(bench, { takesMs: 20_000, blocks: true })
-  const isTwin = await bench.workers.next(
-    (one) => one.event === 'start' && one.number === number && one.worker !== worker,
-    19_000,
-  )
-  return { 'busy for 20 s: begun a second time': isTwin ? 'yes' : 'no' }
+  const busy = await begin(bench, { takesMs: 20_000, blocks: true })
+  const isTwin = (one: Told): boolean =>
+    one.event === 'start' && one.number === busy.number && one.worker !== busy.worker
+  const twin = await bench.workers.next(isTwin, 18_000)
+  await bench.workers.killAll()
+  return {
+    'kill -9 to next start, s': handedOnAt ? Number(((handedOnAt - killedAt) / 1000).toFixed(1)) : 'over 40',
+    'busy for 20 s: begun a second time': twin ? 'yes' : 'no',
+  }
 }
 
 async function begin(bench: Bench, payload: Omit<Payload, 'number'>) {
@@ -110,6 +116,7 @@ async function enqueue({ database, enqueuer }: Bench, payload: Payload): Promise
 }
 
 let lastNumber = 0
+
 function nextNumber(): number {
   return ++lastNumber
 }

@@ -9,9 +9,12 @@ const now = (): number => performance.timeOrigin + performance.now()
 
 await engine.work(url!, async ({ number, takesMs = 0, blocks }: Payload) => {
   process.send!({ event: 'start', number, at: now() })
-  const until = now() + takesMs
-  if (blocks) while (now() < until);
-  else if (takesMs > 0) await sleep(takesMs)
+  if (blocks) {
+    // The message must leave before nothing else does.
+    await sleep(50)
+    const until = now() + takesMs
+    while (now() < until);
+  } else if (takesMs > 0) await sleep(takesMs)
   process.send!({ event: 'end', number, at: now() })
 })
 process.send!({ event: 'ready', at: now() })

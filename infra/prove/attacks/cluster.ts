@@ -5,7 +5,7 @@ import { startRedisCluster, type RedisCluster } from '@repo/testing/start-redis-
 import { atLeast, none, told, type Attack } from '../attack.ts'
 import { openDeployment, type Deployment } from '../deployment/open-deployment.ts'
 import { arriveSteadily } from '../load/arrive-steadily.ts'
-import { countOf, standing, tellFailures, within } from '../load/standing.ts'
+import { countOf, lastFailure, standing, tellFailures, within } from '../load/standing.ts'
 
 /** Until every client has asked the others who is master now. */
 const BACK_WITHIN_MS = 3000
@@ -54,6 +54,7 @@ export const cluster: Attack<Deployment & { cluster: RedisCluster }> = {
         'answered in the meantime (keys of the other masters)',
         countOf(within(results, killedAt, failedOverAt), 'ok'),
       ),
+      told('ms later the last request failed', lastFailure(results, failedOverAt)),
       atLeast('requests later than 3 s after that', back.length, 50),
       none('of them failed', countOf(back, 'failed')),
       atLeast('people let in meanwhile', letIn, 10),

@@ -4,7 +4,7 @@ import { startRedisSentinel, type RedisSentinel } from '@repo/testing/start-redi
 import { atLeast, none, told, type Attack } from '../attack.ts'
 import { openDeployment, type Deployment } from '../deployment/open-deployment.ts'
 import { arriveSteadily } from '../load/arrive-steadily.ts'
-import { countOf, standing, tellFailures, within } from '../load/standing.ts'
+import { countOf, lastFailure, standing, tellFailures, within } from '../load/standing.ts'
 
 /**
  * Measured: clients leave a silent master after 2 s, and the sentinels take 1 to 3 s to agree on another. A second more
@@ -48,6 +48,7 @@ export const sentinel: Attack<Deployment & { sentinel: RedisSentinel }> = {
       ...(await standing(load)),
       tellFailures(results),
       told('ms until the sentinels named another', Math.round(failedOverAt - frozenAt)),
+      told('ms later the last request failed', lastFailure(results, failedOverAt)),
       atLeast('requests later than 3 s after that', back.length, 50),
       none('of them failed', countOf(back, 'failed')),
       atLeast('people let in meanwhile', letIn, 10),

@@ -29,6 +29,12 @@ export function within(results: readonly Result[], from: number, until: number):
   return results.filter(({ intendedAt }) => intendedAt >= from && intendedAt < until)
 }
 
+/** How long after a moment the last request was to be sent that failed, in milliseconds. */
+export function lastFailure(results: readonly Result[], since: number): number {
+  const sentAfter = failuresOf(results).map(({ intendedAt }) => intendedAt - since)
+  return Math.round(Math.max(0, ...sentAfter))
+}
+
 /** As `12 × POST 502, 3 × POST UND_ERR_SOCKET`. */
 export function tellFailures(results: readonly Result[]): Finding {
   const kinds = Map.groupBy(failuresOf(results), ({ method, answer }) => `${method} ${answer}`)

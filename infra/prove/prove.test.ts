@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { findProgram } from '@repo/testing/find-program'
+import { expect, test } from 'vitest'
+import { attacks } from './attacks.ts'
+import { renderConfig } from './deployment/haproxy.ts'
+import { listFaults } from './list-faults.ts'
+import { example } from './load/find-work.ts'
+import { createRandom } from './random.ts'
+import { bySecond } from './record.ts'
+
+const GUARANTEES = join(import.meta.dirname, '../../docs/guarantees.md')
+
+test.each(attacks.map(({ name }) => name))(
+  '%s has a planted fault, and its line in docs/guarantees.md',
+  async (row) => {
+    expect(await listFaults(row)).not.toEqual([])
+    expect(await readFile(GUARANTEES, 'utf8')).toContain(`| \`${row}\``)
+  },
+)
+
+test('every planted fault belongs to a row', async () => {
+  const entries = await readdir(join(import.meta.dirname, 'faults'), { withFileTypes: true })
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  expect(folders.sort()).toEqual(attacks.map(({ name }) => name).sort())
+})
+
+test('a seed repeats its choices, and each row has its own', () => {
+  expect(choices(7, 'kill')).toEqual(choices(7, 'kill'))
+  expect(choices(7, 'kill')).not.toEqual(choices(8, 'kill'))
+  expect(choices(7, 'kill')).not.toEqual(choices(7, 'roll'))
+})
+
+test('what was asked and done is told second by second', () => {
+  const asked = { method: 'GET', path: '/', pausedMs: 0 }
+  const seconds = bySecond(
+    [
+      { ...asked, intendedAt: 1000, endedAt: 1010, outcome: 'ok', answer: '200' },
+      { ...asked, intendedAt: 3500, endedAt: 3900, outcome: 'failed', answer: '503 X' },
+    ],
+    [{ at: 2500, what: 'kill web.1' }],
+  )
+  expect(seconds.map(({ sent, ok, failed }) => [sent, ok, failed])).toEqual([
+    [1, 1, 0],
+    [0, 0, 0],
+    [1, 0, 1],
+  ])
+  expect(seconds[1]!.done).toEqual(['kill web.1'])
+  expect(seconds[2]!.notOk).toEqual(['GET /: 503 X after 400 ms'])
+})
+
+test('a body is made from the schema of a service that nobody has seen before', () => {
+  const schema = {
+    type: 'object',
+    required: ['name', 'kind', 'count', 'lines'],
+    properties: {
+      name: { type: 'string', maxLength: 10 },
+      kind: { enum: ['small', 'large'] },
+      count: { type: 'integer', minimum: 3 },
+      lines: {
+        type: 'array',
+        minItems: 1,
+        items: { type: 'object', required: ['url'], properties: { url: { type: 'string' } } },
+      },
+      notes: { type: 'string' },
+    },
+  }
+  expect(example(schema, 'unique-123')).toEqual({
+    name: 'unique-123',
+    kind: 'small',
+    count: 3,
+    lines: [{ url: 'https://prove.example/unique-123' }],
+  })
+})
+
+test.skipIf(!findProgram('haproxy'))('HAProxy itself takes the configuration', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'nonstick-haproxy-'))
+  const file = join(folder, 'haproxy.cfg')
+  await writeFile(file, renderConfig(8080, [{ name: 'web.1', port: 8081 }]))
+  expect(() => execFileSync(findProgram('haproxy')!, ['-c', '-f', file], { stdio: 'pipe' })).not.toThrow()
+  await rm(folder, { recursive: true })
+})
+
+function choices(seed: number, row: string): number[] {
+  const random = createRandom(seed).fork(row)
+  return [random.next(), random.next(), random.next()]
+}

@@ -1,8 +1,6 @@
-import { freePort } from '@repo/testing/free-port'
-import { pollUntil } from '@repo/testing/poll-until'
-import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethered'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openClone, type Clone, type Ended } from './open-clone.ts'
+import { startDev, type Dev } from './start-dev.ts'
 
 // Of two words, so that a spelling that is mixed up shows. What nobody has signed in to answers 401.
 const SERVICES = [
@@ -13,31 +11,13 @@ const SERVICES = [
 ]
 
 let clone: Clone
-let port: number
-let dev: TetheredProcess
-let said = ''
+let dev: Dev
 beforeAll(async () => {
   clone = await openClone()
-  port = await freePort()
-  dev = spawnTethered(process.execPath, ['infra/dev/main.ts', '--each', '1'], {
-    cwd: clone.root,
-    env: {
-      ...process.env,
-      PORT: `${port}`,
-      DATABASE_URL: undefined,
-      SESSION_STORE_URL: undefined,
-      NO_COLOR: '1',
-    },
-    onLine: (line) => void (said += `${line}\n`),
-  })
-  await pollUntil('pnpm dev is ready', () => said.includes('ready in '), {
-    deadlineMs: 120_000,
-  }).catch((error) => {
-    throw new Error(said, { cause: error })
-  })
+  dev = await startDev(clone)
 }, 300_000)
 afterAll(async () => {
-  await dev.stop(30_000)
+  await dev[Symbol.asyncDispose]()
   await clone[Symbol.asyncDispose]()
 }, 60_000)
 
@@ -46,27 +26,16 @@ function succeeded({ code, output }: Ended): void {
   if (code !== 0) throw new Error(`exit code ${code}\n${output}`)
 }
 
-/** Throws with what pnpm dev has said last. */
-async function eventually(claim: string, isTrue: () => Promise<boolean>): Promise<void> {
-  await pollUntil(claim, isTrue, { deadlineMs: 60_000 }).catch((cause) => {
-    throw new Error(`${claim}: not so\n${said.slice(-5000)}`, { cause })
-  })
-}
-
-async function statusOf(path: string): Promise<number> {
-  return (await fetch(`http://127.0.0.1:${port}${path}`)).status
-}
-
 test('a running pnpm dev takes up each new service by itself', { timeout: 300_000 }, async () => {
   for (const { name, args, status } of SERVICES) {
-    expect(await statusOf(`/api/${name}`)).toBe(404)
+    expect(await dev.statusOf(`/api/${name}`)).toBe(404)
     const startedAt = performance.now()
     const made = await clone.run('infra/new/main.ts', [name, ...args, '--force'])
     succeeded(made)
     const madeAt = performance.now()
-    await eventually(
+    await dev.eventually(
       `/api/${name} answers ${status}`,
-      async () => (await statusOf(`/api/${name}`)) === status,
+      async () => (await dev.statusOf(`/api/${name}`)) === status,
     )
     const [generator, all] = [madeAt - startedAt, performance.now() - startedAt].map(Math.round)
     console.log(`${name}: pnpm new ${generator} ms, first ${status} through the edge ${all} ms`)
@@ -74,15 +43,15 @@ test('a running pnpm dev takes up each new service by itself', { timeout: 300_00
 })
 
 test('an item is added through the edge, and the worker finishes it', async () => {
-  const added = await fetch(`http://127.0.0.1:${port}/api/lost-orders`, {
+  const added = await fetch(`${dev.url}/api/lost-orders`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ title: 'one' }),
   })
   expect(added.status).toBe(201)
   const { id } = (await added.json()) as { id: string }
-  await eventually('it is done', async () => {
-    const answer = await fetch(`http://127.0.0.1:${port}/api/lost-orders/${id}`)
+  await dev.eventually('it is done', async () => {
+    const answer = await fetch(`${dev.url}/api/lost-orders/${id}`)
     return ((await answer.json()) as { doneAt: string | null }).doneAt !== null
   })
 })
@@ -95,8 +64,11 @@ test('a route and a job more are registered, answered and tested', { timeout: 12
   ]) {
     succeeded(await clone.run('infra/new/main.ts', [kind!, part!, '--force']))
   }
-  await eventually('the route answers', async () => (await statusOf('/api/lost-orders/late-ones')) === 200)
-  await eventually('the other does', async () => (await statusOf('/api/own-orders/refunds')) === 401)
+  await dev.eventually(
+    'the route answers',
+    async () => (await dev.statusOf('/api/lost-orders/late-ones')) === 200,
+  )
+  await dev.eventually('the other does', async () => (await dev.statusOf('/api/own-orders/refunds')) === 401)
   const again = await clone.run('infra/new/main.ts', ['route', 'own-orders/refunds', '--force'])
   expect(again).toMatchObject({ code: 1, output: expect.stringContaining('It is taken') })
 })
@@ -121,9 +93,9 @@ test(
   async () => {
     for (const { name } of SERVICES) {
       succeeded(await clone.run('infra/retire/main.ts', [name, '--force']))
-      await eventually(`${name} is gone`, async () => (await statusOf(`/api/${name}`)) === 404)
+      await dev.eventually(`${name} is gone`, async () => (await dev.statusOf(`/api/${name}`)) === 404)
     }
     expect(await clone.status()).toBe('')
-    expect(await statusOf('/api/accounts/me')).toBe(401)
+    expect(await dev.statusOf('/api/accounts/me')).toBe(401)
   },
 )

@@ -7,6 +7,7 @@ import { removeImporter, usedByNobodyElse } from './lockfile.ts'
 import { listFiles, readFolder } from './read-template.ts'
 
 const MIGRATIONS = 'packages/database/migrations'
+const DATABASE_DOOR = 'packages/database/src/index.ts'
 
 /**
  * Takes an app or a package away, with its tables. A migration that somebody else may have applied stays: it is on a
@@ -37,7 +38,7 @@ export async function planRetirement(
     ...(await derive(folder)),
     { write: 'pnpm-lock.yaml', content: removeImporter(lockfile, folder), before: lockfile },
     ...own.map((migration) => ({ remove: `${MIGRATIONS}/${migration}` })),
-    ...(hasTables ? [{ remove: schema }] : []),
+    ...(hasTables ? [{ remove: schema }, ...withoutModels(root, schema)] : []),
   ]
   return { steps, notes: [...notesOn(own, released, shared, name), ...noteOnLockfile(lockfile, folder)] }
 }
@@ -63,6 +64,15 @@ function noteOnLockfile(lockfile: string, folder: string): string[] {
         `Nobody else uses ${unused.join(', ')}: pnpm install --no-frozen-lockfile takes them out of pnpm-lock.yaml.`,
       ]
     : []
+}
+
+/** The door of the database names the models that somebody asked it for; those of this file it can name no more. */
+function withoutModels(root: string, schema: string): Step[] {
+  const text = readFileSync(join(root, schema), 'utf8')
+  const models = [...text.matchAll(/^(?:model|enum) (\w+)/gm)].map(([, model]) => model!)
+  const before = readFileSync(join(root, DATABASE_DOOR), 'utf8')
+  const content = before.replaceAll(new RegExp(`^ {2}(${models.join('|')}),\n`, 'gm'), '')
+  return content === before ? [] : [{ write: DATABASE_DOOR, content, before }]
 }
 
 interface Migrations {

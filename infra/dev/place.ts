@@ -6,6 +6,7 @@ import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 
 /** EX_CONFIG of sysexits.h: the environment is wrong, and stays so however often the process is started. */
 const WRONG_ENVIRONMENT = 78
+const START_DEADLINE_MS = 20_000
 const STOP_DEADLINE_MS = 5000
 const BACKOFF_MS = { first: 250, longest: 10_000 }
 /** Whoever ran this long has not crashed because it was started again. */
@@ -71,18 +72,13 @@ export function openPlace(options: PlaceOptions): Place {
     retire()
     // A debugger's port is free once the predecessor has ended.
     if (options.program().nodeArgs.length > 0) await ended()
-    if (leaving.size === 0) return launch()
-    // The successor starts while its predecessor drains, which saves that time. When it comes too soon, and finds the
-    // port taken, it gets a second chance once the port is free, and what it said is nobody's concern.
-    const problem = await launch({ isInSilence: true })
-    if (!problem) return undefined
-    await pollUntil(`${url} is free`, async () => !(await isListening(url))).catch(() => {})
     return launch()
   }
 
-  async function launch({ isInSilence = false } = {}): Promise<string | undefined> {
+  async function launch(): Promise<string | undefined> {
     if (isStopped) return undefined
     const seen = new Set<string>()
+    const listens = Promise.withResolvers<void>()
     let early: string[] | undefined = []
     const program = options.program()
     const process = await startProcess({
@@ -91,9 +87,16 @@ export function openPlace(options: PlaceOptions): Place {
       nodeArgs: ['--import', PRELOAD, ...program.nodeArgs],
       env: { ...program.env, PROCESS_NAME: name, PORT: `${port}` },
       onLine: (line) => void (early ? early.push(line) : onLine(line)),
-      onReport: (file) => seen.add(fileURLToPath(file)),
+      async onReport(report, answer) {
+        if (report !== 'listen') return void seen.add(fileURLToPath(report))
+        await portIsFree()
+        answer('go on')
+        listens.resolve()
+      },
     })
     current = process
+    // Not before: until it listens, whoever answers on its port is its predecessor.
+    await Promise.race([listens.promise, process.exited, sleep(START_DEADLINE_MS, null, { ref: false })])
     const isReady = await process.ready.then(
       () => true,
       () => false,
@@ -103,18 +106,24 @@ export function openPlace(options: PlaceOptions): Place {
     // It has been stopped, or replaced, meanwhile.
     if (current !== process) return undefined
     if (isReady) onStart(lines)
-    else if (!isInSilence) onFailure(lines)
+    else onFailure(lines)
     // What a failed start did not get round to importing still counts: the mistake may be in any of it.
     files = isReady ? seen : new Set([...files, ...seen])
     if (process.isRunning) {
       void watchOver(process)
-      return isReady ? undefined : `not ready after 20 s: ${url}/readyz says why.`
+      return isReady ? undefined : `not ready after so long; ${url}/readyz says why.`
     }
     current = undefined
     isMisconfigured = (await process.exited).code === WRONG_ENVIRONMENT
     return isMisconfigured
       ? 'not started, because the environment is wrong, as it says above.'
       : 'not started, for the reason above. Mend it and save.'
+  }
+
+  /** Resolves once the predecessor takes no connection any more; it may still answer what it has begun. */
+  async function portIsFree(): Promise<void> {
+    const isFree = async (): Promise<boolean> => leaving.size === 0 || !(await isListening(url))
+    await pollUntil(`${url} is free`, isFree, { everyMs: 5 }).catch(() => {})
   }
 
   async function watchOver(process: NodeProcess): Promise<void> {

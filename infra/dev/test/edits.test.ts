@@ -2,8 +2,11 @@ import { cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pollUntil } from '@repo/testing/poll-until'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { copyRepository, isAlive, runDev, type Copy, type Dev } from './run-dev.ts'
+
+// Everything is started for real, and first of all compiled: on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let copy: Copy
 let dev: Dev
@@ -20,6 +23,10 @@ afterAll(async () => {
   await dev[Symbol.asyncDispose]()
   await copy[Symbol.asyncDispose]()
 })
+
+function soon(claim: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  return pollUntil(claim, isTrue, { deadlineMs: 60_000 })
+}
 
 /** A route of the accounts service that was not there before. */
 async function edit(answer: string): Promise<void> {
@@ -75,7 +82,7 @@ describe('pnpm dev', () => {
     )
     await edit(`'first'`)
     await summary
-    await pollUntil('both answer', () => bothAnswer('first'))
+    await soon('both answer', () => bothAnswer('first'))
     stop.abort()
     await load
     expect(statuses.length).toBeGreaterThan(20)
@@ -90,7 +97,7 @@ describe('pnpm dev', () => {
     await told
     expect(await bothAnswer('first')).toBe(true)
     await edit(`'third'`)
-    await pollUntil('both answer', () => bothAnswer('third'))
+    await soon('both answer', () => bothAnswer('third'))
   })
 
   test('an edit that does not start leaves the other process with the code from before', async () => {
@@ -101,7 +108,7 @@ describe('pnpm dev', () => {
     expect(dev.said()).toContain('planted')
     expect(await ask()).toMatchObject({ process: 'accounts.2', answer: 'third' })
     await writeFile(app, source)
-    await pollUntil('both answer', () => bothAnswer('third'))
+    await soon('both answer', () => bothAnswer('third'))
   })
 
   test('a process that crashes is started again', async () => {
@@ -110,7 +117,7 @@ describe('pnpm dev', () => {
     )
     process.kill(dev.pid('accounts.2'), 'SIGKILL')
     await told
-    await pollUntil('both answer', () => bothAnswer('third'))
+    await soon('both answer', () => bothAnswer('third'))
   })
 
   test('a new app is started and routed to, and one that is removed is stopped', async () => {
@@ -118,13 +125,13 @@ describe('pnpm dev', () => {
     expect(await read()).toBe(404)
     await writeGreetings(join(copy.root, '.dev/greetings'))
     await rename(join(copy.root, '.dev/greetings'), join(copy.root, 'apps/greetings'))
-    await pollUntil('the new service answers', async () => (await read()) === 200)
+    await soon('the new service answers', async () => (await read()) === 200)
     const pid = dev.pid('greetings.2')
     expect(isAlive(pid)).toBe(true)
 
     await rm(join(copy.root, 'apps/greetings'), { recursive: true })
-    await pollUntil('its process has ended', () => !isAlive(pid))
-    await pollUntil('the edge knows it no more', async () => (await read()) === 404)
+    await soon('its process has ended', () => !isAlive(pid))
+    await soon('the edge knows it no more', async () => (await read()) === 404)
     expect(await bothAnswer('third')).toBe(true)
   })
 })

@@ -2,8 +2,11 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { copyRepository, everythingEnds, isAlive, runDev, type Copy, type Dev } from './run-dev.ts'
+
+// Everything is started for real, and first of all compiled: on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let copy: Copy
 let dev: Dev

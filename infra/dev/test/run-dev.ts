@@ -1,6 +1,6 @@
 import { cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { freePort } from '@repo/testing/free-port'
 import { isListening } from '@repo/testing/is-listening'
 import { pollUntil } from '@repo/testing/poll-until'
@@ -8,7 +8,15 @@ import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethere
 
 const repository = resolve(import.meta.dirname, '../../..')
 
-const STATE = new Set(['.dev', '.turbo'])
+const COPIED = [
+  'apps',
+  'packages',
+  'infra/dev',
+  'infra/formation.ts',
+  'infra/node_modules',
+  'infra/package.json',
+]
+const MANIFESTS = ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml']
 
 /** The working tree in a folder of its own, where a test may edit it. The installed packages are shared. */
 export interface Copy extends AsyncDisposable {
@@ -17,12 +25,8 @@ export interface Copy extends AsyncDisposable {
 
 export async function copyRepository(): Promise<Copy> {
   const root = await mkdtemp(join(tmpdir(), 'nonstick-dev-'))
-  for (const name of ['apps', 'packages', 'infra', 'package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml']) {
-    await cp(join(repository, name), join(root, name), {
-      recursive: true,
-      verbatimSymlinks: true,
-      filter: (source) => !STATE.has(basename(source)),
-    })
+  for (const name of [...COPIED, ...MANIFESTS]) {
+    await cp(join(repository, name), join(root, name), { recursive: true, verbatimSymlinks: true })
   }
   // Not the folder itself, so that nobody writes into the one of the repository by way of ours.
   await mkdir(join(root, 'node_modules'))
@@ -83,7 +87,7 @@ export async function runDev({ root }: Copy, { args = [], env = {}, by }: DevOpt
     url: `http://localhost:${port}`,
     command,
     said: () => said,
-    async says(what, deadlineMs = 20_000) {
+    async says(what, deadlineMs = 60_000) {
       const from = said.length
       let found: RegExpExecArray | null = null
       const isSaid = (): boolean => (found = what.exec(said.slice(from))) !== null
@@ -103,7 +107,7 @@ export async function runDev({ root }: Copy, { args = [], env = {}, by }: DevOpt
 
 /** Resolves once none of these processes is left, nor the port. */
 export async function everythingEnds({ port }: Dev, pids: number[]): Promise<void> {
-  await pollUntil(`nothing is left of ${pids.join(', ')}`, () => !pids.some(isAlive), { deadlineMs: 12_000 })
+  await pollUntil(`nothing is left of ${pids.join(', ')}`, () => !pids.some(isAlive), { deadlineMs: 30_000 })
   await pollUntil('the port is free', async () => !(await isListening(`http://127.0.0.1:${port}`)))
 }
 

@@ -24,8 +24,8 @@ export interface TetherOptions {
   stopSignal?: NodeJS.Signals
   /** Sees each line as it is written. */
   onLine?: ((line: string) => void) | undefined
-  /** Opens descriptor 4 to the program, and sees each line that it writes there. */
-  onReport?: ((line: string) => void) | undefined
+  /** Opens descriptor 4 to the program, sees each line that it writes there, and may answer with another. */
+  onReport?: ((line: string, answer: (line: string) => void) => void) | undefined
 }
 
 const REMEMBERED_LINES = 200
@@ -81,7 +81,13 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
     })
   }
 
-  if (onReport) createInterface({ input: child.stdio[4] as Duplex }).on('line', onReport)
+  if (onReport) {
+    const channel = child.stdio[4] as Duplex
+    const answer = (line: string): void => void channel.write(`${line}\n`)
+    const reports = createInterface({ input: channel }).on('line', (line) => onReport(line, answer))
+    // It may end before it has read an answer.
+    for (const emitter of [channel, reports]) emitter.on('error', () => {})
+  }
 
   let isRunning = true
   const exited: TetheredProcess['exited'] = new Promise((resolve) => {

@@ -17,8 +17,8 @@ export interface ProcessOptions {
   nodeArgs?: string[]
   /** Sees each line as it is written. */
   onLine?: ((line: string) => void) | undefined
-  /** Opens descriptor 4 to it, and sees each line that it writes there. */
-  onReport?: ((line: string) => void) | undefined
+  /** Opens descriptor 4 to it, sees each line that it writes there, and may answer with another. */
+  onReport?: ((line: string, answer: (line: string) => void) => void) | undefined
 }
 
 /** One process of an app. */

@@ -35,10 +35,10 @@ export function productsOf(root: string, { running }: Formation): Product[] {
 /**
  * Runs the script, unless its result is there and was made from these very sources.
  *
- * @returns whether anything was made
  * @throws with the script's own output
  */
-export async function make(root: string, { member, script, sources, result }: Product): Promise<boolean> {
+export async function make(root: string, product: Product, say: (sentence: string) => void): Promise<void> {
+  const { member, script, sources, result } = product
   const folder = join(root, member)
   const manifest = await readFile(join(folder, 'package.json'), 'utf8')
   // The lockfile stands for the tools: another Prisma generates another client.
@@ -46,11 +46,12 @@ export async function make(root: string, { member, script, sources, result }: Pr
   for (const source of sources) parts.push(await contentOf(join(folder, source)))
   const hash = createHash('sha256').update(parts.join('\0')).digest('hex')
   const stamp = join(root, '.dev/made', `${member.replaceAll('/', '-')}-${script}`)
-  if (existsSync(join(folder, result)) && (await contentOf(stamp)) === hash) return false
+  if (existsSync(join(folder, result)) && (await contentOf(stamp)) === hash) return
 
   const { scripts } = JSON.parse(manifest) as { scripts?: Record<string, string> }
   const command = scripts?.[script]
   if (!command) throw new Error(`${member}/package.json has no script "${script}"`)
+  say(`${member}: ${command}`)
   const path = [join(folder, 'node_modules/.bin'), join(root, 'node_modules/.bin'), process.env.PATH]
   await using running = spawnTethered('/bin/sh', ['-c', command], {
     cwd: folder,
@@ -60,7 +61,6 @@ export async function make(root: string, { member, script, sources, result }: Pr
   if (code !== 0) throw new Error(`"${script}" of ${member} failed:\n${running.output()}`)
   await mkdir(join(root, '.dev/made'), { recursive: true, mode: 0o700 })
   await writeFile(stamp, hash)
-  return true
 }
 
 /** Of a file, or of everything in a folder; empty when there is nothing. */

@@ -46,7 +46,8 @@ export async function runDevelopment(
   return supervisor
 
   async function makeFor(formation: Formation): Promise<void> {
-    await Promise.all(productsOf(root, formation).map((product) => make(root, product)))
+    const products = productsOf(root, formation)
+    await Promise.all(products.map((product) => make(root, product, print.say)))
   }
 
   async function release({ release }: Formation): Promise<void> {

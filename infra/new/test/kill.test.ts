@@ -27,15 +27,14 @@ async function look(): Promise<string> {
 }
 
 test(
-  'killed before any of its changes of the disk, either command leaves all or nothing to the next',
-  { timeout: 600_000 },
+  'pnpm new, killed before any of its changes of the disk, leaves all or nothing to the next',
+  { timeout: 900_000 },
   async () => {
     const changes = await countChanges('infra/new/main.ts', NEW)
     const complete = await look()
     expect(complete).toContain('apps/orders/')
     expect(changes).toBeGreaterThan(30)
-    expect(await countChanges('infra/retire/main.ts', ['orders', '--force'])).toBeGreaterThan(10)
-    expect(await clone.status()).toBe('')
+    await retire()
 
     const seen = { untouched: 0, complete: 0 }
     for (let at = 1; at <= changes; at += 1) {
@@ -46,33 +45,53 @@ test(
       const state = await look()
       expect(['', complete]).toContain(state)
       seen[state === '' ? 'untouched' : 'complete'] += 1
-      if (state === '') continue
-
-      // From here on there is something to take away, and that is killed at the same place.
-      const { signal } = await runUntil(at, 'SIGKILL', 'infra/retire/main.ts', ['orders', '--force'])
-      await settle()
-      expect(['', complete]).toContain(await look())
-      if (signal !== 'SIGKILL') expect(await look()).toBe('')
-      if ((await look()) !== '') await clone.run('infra/retire/main.ts', ['orders', '--force'])
-      expect(await look()).toBe('')
+      if (state !== '') await retire()
     }
     expect(seen.untouched).toBeGreaterThan(5)
     expect(seen.complete).toBeGreaterThan(3)
   },
 )
 
+test('pnpm retire, killed likewise, does so too', { timeout: 900_000 }, async () => {
+  await clone.run('infra/new/main.ts', NEW)
+  const complete = await look()
+  expect(complete).toContain('apps/orders/')
+  const changes = await countChanges('infra/retire/main.ts', ['orders', '--force'])
+  expect(await look()).toBe('')
+
+  const seen = { untouched: 0, gone: 0 }
+  for (let at = 1; at <= changes; at += 1) {
+    if ((await look()) === '') await clone.run('infra/new/main.ts', NEW)
+    const ended = await runUntil(at, 'SIGKILL', 'infra/retire/main.ts', ['orders', '--force'])
+    expect(ended).toMatchObject({ signal: 'SIGKILL' })
+    await settle()
+    const state = await look()
+    expect(['', complete]).toContain(state)
+    seen[state === '' ? 'gone' : 'untouched'] += 1
+  }
+  expect(seen.untouched).toBeGreaterThan(3)
+  expect(seen.gone).toBeGreaterThan(3)
+  if ((await look()) !== '') await retire()
+})
+
 test('Ctrl-C leaves the tree as it was, or the change complete, at once', { timeout: 300_000 }, async () => {
   const changes = await countChanges('infra/new/main.ts', NEW)
   const complete = await look()
-  await clone.run('infra/retire/main.ts', ['orders', '--force'])
+  expect(changes).toBeGreaterThan(30)
+  await retire()
   for (let at = 1; at <= changes; at += process.env.TEST_LONG ? 4 : 15) {
     const { code } = await runUntil(at, 'SIGINT', 'infra/new/main.ts', NEW)
     expect([0, 130]).toContain(code)
     const state = await look()
     expect(['', complete]).toContain(state)
-    if (state !== '') await clone.run('infra/retire/main.ts', ['orders', '--force'])
+    if (state !== '') await retire()
   }
 })
+
+async function retire(): Promise<void> {
+  expect(await clone.run('infra/retire/main.ts', ['orders', '--force'])).toMatchObject({ code: 0 })
+  expect(await look()).toBe('')
+}
 
 /** Any command of the house does this first. */
 async function settle(): Promise<void> {

@@ -7,6 +7,7 @@ import { openBrowser } from '@repo/testing/browser'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
+import { Client } from 'pg'
 import { fetch } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
@@ -63,13 +64,25 @@ describe('a bundle', () => {
     }
   })
 
+  test('of a release process leaves a database alone that a later release has migrated', async () => {
+    const database = new Client({ connectionString: databaseUrl })
+    await database.connect()
+    await database.query(
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+       VALUES ('later', 'none', '99991231000000_later', now(), 1)`,
+    )
+    await database.end()
+    const { output, exited } = await start(formation.release[0]!)
+    expect(await exited, output()).toEqual({ code: 0, signal: null })
+    expect(output()).toContain('nothing to apply')
+  })
+
   test.each([
-    ['Postgres', () => databaseUrl],
-    ['Redis', () => process.env.SESSION_STORE_URL],
+    ['Postgres', () => databaseUrl] as const,
+    // Without a redis-server on this machine there is one store less.
+    ...(process.env.SESSION_STORE_URL ? [['Redis', () => process.env.SESSION_STORE_URL!] as const] : []),
   ])('of each process type boots and does its work, with sessions in %s', async (_, store) => {
     const sessions = store()
-    // Without a redis-server on this machine there is one store less.
-    if (!sessions) return
     const secrets = { SESSION_STORE_URL: sessions, SESSION_SECRETS: randomBytes(32).toString('base64url') }
     const door = frontDoor(formation)!
     for (const type of formation.running.filter((type) => type !== door)) await start(type, secrets)

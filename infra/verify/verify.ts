@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { readFormation, type Formation, type ProcessType } from '../formation.ts'
 import { buildImage } from '../image/build-image.ts'
 import { openBases, unpack, type Unpacked } from './open-bases.ts'
@@ -73,6 +76,14 @@ async function* listChecks(
         run: () => rollingRestarts(imageOf(type), envOf(type), { type, layer }),
       }
     }
+  }
+  yield {
+    name: 'infra/compose.yaml is understood by docker-compose',
+    async run() {
+      const file = join(root, 'infra/compose.yaml')
+      const { stdout } = await promisify(execFile)('docker-compose', ['-f', file, 'config', '--services'])
+      return stdout.trim().split('\n').join(', ')
+    },
   }
   yield {
     name: 'the Procfile is run by foreman, two processes of each type',

@@ -1,0 +1,141 @@
+import { resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { readFormation, type Formation } from '../formation.ts'
+import { renderCompose } from './compose.ts'
+import { diffLines } from './diff-lines.ts'
+import { readVariables } from './env-example.ts'
+import { renderProcfile } from './procfile.ts'
+import { render } from './render.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const formation = readFormation(root)
+const orders = { name: 'orders', app: 'apps/orders', entry: 'src/server.ts', route: '/api/orders', needs: [] }
+const withOrders: Formation = { ...formation, running: [...formation.running, orders] }
+
+interface Compose {
+  services: Record<
+    string,
+    {
+      depends_on?: Record<string, { condition: string }>
+      environment?: Record<string, string>
+      secrets?: string[]
+      container_name?: string
+      healthcheck?: unknown
+      restart?: string
+    }
+  >
+  secrets: Record<string, { file: string }>
+}
+const compose = (of: Formation): Compose => parse(renderCompose(of), { merge: true }) as Compose
+
+test('one more process type stands in every file that a platform reads', async () => {
+  expect(renderProcfile(withOrders)).toContain(
+    '\norders: node --enable-source-maps apps/orders/dist/server.js\n',
+  )
+  const files = await render(root, withOrders)
+  expect(files.get('infra/compose.yaml')).toContain('\n  orders:\n')
+  expect(files.get('infra/compose.yaml')).toContain('/api/orders=http://orders:3000')
+  expect(files.get('infra/kubernetes/base/orders.yaml')).toContain('kind: Deployment')
+  expect(files.get('infra/kubernetes/base/kustomization.yaml')).toContain('- orders.yaml')
+  expect(files.get('infra/kubernetes/base/ingress.yaml')).toContain('path: /api/orders')
+})
+
+test('the Procfile releases first, and what comes from outside reaches the edge', () => {
+  const lines = renderProcfile(formation)
+    .split('\n')
+    .filter((line) => line && !line.startsWith('#'))
+  expect(lines.map((line) => line.split(':')[0])).toEqual([
+    'release',
+    'web',
+    'accounts',
+    'bookmarks',
+    'bookmarks-worker',
+  ])
+})
+
+test('no rendered file has a value for a secret', async () => {
+  for (const [file, text] of await render(root, formation)) {
+    expect(text, file).not.toMatch(/(DATABASE_URL|SESSION_SECRETS|SESSION_STORE_URL)[=:] *['"]?\w+:\/\//)
+  }
+})
+
+test('.env.example asks for what has no default, and for nothing else', async () => {
+  const text = (await render(root, formation)).get('.env.example')!
+  for (const { name, isRequired } of (await readVariables(root, formation)).values()) {
+    if (name === 'PROCESS_NAME') continue
+    expect(text).toMatch(isRequired ? new RegExp(`^${name}=$`, 'm') : new RegExp(`^#${name}=`, 'm'))
+  }
+})
+
+test('a difference is shown by its lines and nothing else', () => {
+  expect(diffLines('f', 'a\nb\nc\nd\n', 'a\nB\nc\nd\ne\n').split('\n')).toEqual([
+    '--- f',
+    '+++ f, as rendered',
+    '@@ -2 +2 @@',
+    '-b',
+    '+B',
+    '@@ -5 +5 @@',
+    '+e',
+  ])
+})
+
+describe('Compose', () => {
+  test('starts in an order that comes to its end: stores, release, services, balancer', () => {
+    const started = startOrder(compose(formation))
+    const before = (one: string, other: string): void => {
+      expect(started.indexOf(one), `${one} before ${other}`).toBeLessThan(started.indexOf(other))
+    }
+    before('postgres', 'migrate')
+    for (const { name, needs } of formation.running) {
+      before('migrate', name)
+      if (needs.includes('session')) before('redis', name)
+    }
+    before('web', 'balancer')
+    expect(started).toHaveLength(Object.keys(compose(formation).services).length)
+  })
+
+  test('an order that never ends is noticed', () => {
+    const broken = compose(formation)
+    broken.services['postgres']!.depends_on = { web: { condition: 'service_healthy' } }
+    expect(() => startOrder(broken)).toThrow(/wait for each other/)
+    const unhealthy = compose(formation)
+    delete unhealthy.services['postgres']!.healthcheck
+    expect(() => startOrder(unhealthy)).toThrow(/has no health check/)
+  })
+
+  test('lets every type have any number of processes, and takes every secret from a file', () => {
+    const { services, secrets } = compose(formation)
+    for (const [name, service] of Object.entries(services)) {
+      expect(service.container_name, name).toBeUndefined()
+      for (const secret of service.secrets ?? []) expect(secrets[secret]?.file).toBe(`../.secrets/${secret}`)
+      expect(Object.keys(service.environment ?? {}), name).not.toContain('DATABASE_URL')
+    }
+  })
+})
+
+/** Starts what may be started until nothing is left, as Compose does. */
+function startOrder({ services }: Compose): string[] {
+  const started: string[] = []
+  const ours = new Set([...formation.release, ...formation.running].map(({ name }) => name))
+  const isMet = ([name, { condition }]: [string, { condition: string }]): boolean => {
+    const service = services[name]
+    if (!service) throw new Error(`${name} is waited for and is not there`)
+    // Our own images bring their health check along.
+    if (condition === 'service_healthy' && !service.healthcheck && !ours.has(name)) {
+      throw new Error(`${name} is waited for until it is healthy, and has no health check`)
+    }
+    if (condition === 'service_completed_successfully' && service.restart !== 'no') {
+      throw new Error(`${name} is waited for until it ends, and is started again when it does`)
+    }
+    return started.includes(name)
+  }
+  while (started.length < Object.keys(services).length) {
+    const next = Object.keys(services).filter((name) => {
+      return !started.includes(name) && Object.entries(services[name]!.depends_on ?? {}).every(isMet)
+    })
+    if (next.length === 0) throw new Error(`${Object.keys(services).join(', ')} wait for each other`)
+    started.push(...next)
+  }
+  return started
+}

@@ -30,7 +30,7 @@ export async function deriveWithout(root: string, app: string): Promise<Step[]> 
 /** What is rendered is asked of the apps' own schemas, and some of what these spread is the database's. */
 async function makeDatabaseClient(root: string): Promise<void> {
   for (const product of productsOf(root, { release: [], running: [] })) {
-    if (!existsSync(join(root, product.member, product.result))) await make(root, product)
+    if (!existsSync(join(root, product.member, product.result))) await make(root, product, console.error)
   }
 }
 

@@ -2,12 +2,16 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openClone, type Clone, type Ended } from './open-clone.ts'
 import { startDev, type Dev } from './start-dev.ts'
 
+// Never spelled out again below: `pnpm retire` would take this very file for a dependent.
+const WITH_WORKER = 'lost-orders'
+const WITH_SESSION = 'own-orders'
+
 // Of two words, so that a spelling that is mixed up shows. What nobody has signed in to answers 401.
 const SERVICES = [
   { name: 'plain-orders', args: ['--kind', 'http'], status: 200 },
   { name: 'back-orders', args: ['--kind', 'http', '--with', 'database,session,queue'], status: 401 },
-  { name: 'lost-orders', args: ['--kind', 'http+worker', '--with', 'database'], status: 200 },
-  { name: 'own-orders', args: ['--kind', 'http', '--with', 'database,session'], status: 401 },
+  { name: WITH_WORKER, args: ['--kind', 'http+worker', '--with', 'database'], status: 200 },
+  { name: WITH_SESSION, args: ['--kind', 'http', '--with', 'database,session'], status: 401 },
 ]
 
 let clone: Clone
@@ -43,7 +47,7 @@ test('a running pnpm dev takes up each new service by itself', { timeout: 300_00
 })
 
 test('an item is added through the edge, and the worker finishes it', async () => {
-  const added = await fetch(`${dev.url}/api/lost-orders`, {
+  const added = await fetch(`${dev.url}/api/${WITH_WORKER}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ title: 'one' }),
@@ -51,25 +55,28 @@ test('an item is added through the edge, and the worker finishes it', async () =
   expect(added.status).toBe(201)
   const { id } = (await added.json()) as { id: string }
   await dev.eventually('it is done', async () => {
-    const answer = await fetch(`${dev.url}/api/lost-orders/${id}`)
+    const answer = await fetch(`${dev.url}/api/${WITH_WORKER}/${id}`)
     return ((await answer.json()) as { doneAt: string | null }).doneAt !== null
   })
 })
 
 test('a route and a job more are registered, answered and tested', { timeout: 120_000 }, async () => {
   for (const [kind, part] of [
-    ['route', 'own-orders/refunds'],
-    ['route', 'lost-orders/late-ones'],
-    ['job', 'lost-orders/settle-all'],
+    ['route', `${WITH_SESSION}/refunds`],
+    ['route', `${WITH_WORKER}/late-ones`],
+    ['job', `${WITH_WORKER}/settle-all`],
   ]) {
     succeeded(await clone.run('infra/new/main.ts', [kind!, part!, '--force']))
   }
   await dev.eventually(
     'the route answers',
-    async () => (await dev.statusOf('/api/lost-orders/late-ones')) === 200,
+    async () => (await dev.statusOf(`/api/${WITH_WORKER}/late-ones`)) === 200,
   )
-  await dev.eventually('the other does', async () => (await dev.statusOf('/api/own-orders/refunds')) === 401)
-  const again = await clone.run('infra/new/main.ts', ['route', 'own-orders/refunds', '--force'])
+  await dev.eventually(
+    'the other does',
+    async () => (await dev.statusOf(`/api/${WITH_SESSION}/refunds`)) === 401,
+  )
+  const again = await clone.run('infra/new/main.ts', ['route', `${WITH_SESSION}/refunds`, '--force'])
   expect(again).toMatchObject({ code: 1, output: expect.stringContaining('It is taken') })
 })
 

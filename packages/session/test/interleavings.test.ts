@@ -77,11 +77,7 @@ describe.for(Object.entries(shares))('interleavings on %s', async ([name, share]
         fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 30, size: 'max' }), (steps) =>
           playInterleaving(world, steps),
         ),
-        {
-          numRuns: Math.ceil(RUNS * share),
-          endOnFailure: false,
-          interruptAfterTimeLimit: 60_000 + RUNS * 900,
-        },
+        { numRuns: Math.ceil(RUNS * share) },
       )
     },
   )

@@ -127,13 +127,14 @@ async function playFreeze({ a, b, store }: Stage): Promise<void> {
   ]).finally(() => store.thaw())
   const recoveredMs = await untilSignedIn(visitor, [a, b], user.id, store.recoveryMs.thaw + 10_000)
 
-  // What a request without a session takes on this machine at this moment, and must not take long.
-  const publicMs = times(publicAnswers)
+  // What a request without a session takes on this machine at this moment.
+  const [publicMs, waitedMs] = [times(publicAnswers), times(answers)]
+  const [usual, slowest] = [waitedMs[waitedMs.length >> 1]!, waitedMs.at(-1)!]
   assert.ok(
-    publicAnswers.every(({ status }) => status === 200) && publicMs[publicMs.length >> 1]! < 50,
-    'public routes suffer',
+    publicAnswers.every(({ status }) => status === 200),
+    'a public route failed',
   )
-  const slowest = times(answers).at(-1)!
+  assert.ok(usual <= publicMs[publicMs.length >> 1]! + 50, `a 503 usually took ${usual} ms`)
   assert.deepEqual([...new Set(answers.map(({ status }) => status))], [503])
   assert.ok(slowest <= DEADLINE_MS + 100 + publicMs.at(-1)!, `the slowest 503 took ${slowest} ms`)
   for (const answer of answers) assertTellsNothing(answer)

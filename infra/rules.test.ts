@@ -7,12 +7,12 @@ import { findViolations } from './rules.ts'
 const houses: string[] = []
 afterEach(() => houses.splice(0).forEach((house) => rmSync(house, { recursive: true })))
 
+const manifest = (name: string, dependencies = {}) => JSON.stringify({ name: `@repo/${name}`, dependencies })
+
 /** A house in order, plus the files of one planted fault. */
 function buildHouse(files: Record<string, string>): string {
   const house = mkdtempSync(join(tmpdir(), 'house-'))
   houses.push(house)
-  const manifest = (name: string, dependencies = {}) =>
-    JSON.stringify({ name: `@repo/${name}`, dependencies })
   const all = {
     'apps/one/package.json': manifest('one'),
     'apps/one/src/server.ts': 'export {}',

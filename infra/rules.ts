@@ -155,11 +155,11 @@ function listSources(root: string, member: Member): Source[] {
       const path = join(folder, entry.name)
       // A member inside a member, as a template is, speaks for itself.
       if (skipped.has(entry.name) || existsSync(join(root, path, 'package.json'))) return []
-      return entry.isDirectory() ? walk(path) : /\.ts$/.test(entry.name) ? [path] : []
+      return entry.isDirectory() ? walk(path) : entry.name.endsWith('.ts') ? [path] : []
     })
   return walk(member.folder).map((file) => {
     const text = readFileSync(join(root, file), 'utf8')
-    const isTest = /\.test\.ts$/.test(file) || relative(member.folder, file).split(sep).includes('test')
+    const isTest = file.endsWith('.test.ts') || relative(member.folder, file).split(sep).includes('test')
     return { file, member, text, imports: listImports(text), isTest }
   })
 }

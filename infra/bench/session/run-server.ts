@@ -13,10 +13,11 @@ export type RunningServer = AsyncDisposable & {
   readCpuUs(): Promise<number>
 }
 
+const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+
 /** Starts a variant's server and waits until it answers. */
 export async function runServer(variant: Variant, stores: Stores): Promise<RunningServer> {
   const port = await findFreePort()
-  const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
   const child = spawn(
     'taskset',
     ['-c', '0', process.execPath, '--import', path('report-cpu.ts'), path(`servers/${variant.file}`)],

@@ -15,14 +15,15 @@ const ROOT = join(import.meta.dirname, '../../..')
 /** Places of each type that balancer and edge know of; how many are taken is up to the attack. */
 const MOST_OF_EACH = 4
 
-const DRAIN_MS = 1000
+/** Ten times as long as edge and balancer need to notice on a quiet machine, as by default in production. */
+const DRAIN_MS = 10 * BALANCER_PROBE_MS
 const GRACE_MS = 10_000
 
 /**
  * How long after a process is ready the edge and the balancer send it requests at the latest, on a busy machine:
  * each asks every 200 ms.
  */
-export const NOTICE_MS = 4 * BALANCER_PROBE_MS
+export const NOTICE_MS = 5 * BALANCER_PROBE_MS
 
 export interface DeploymentOptions {
   /** Processes of each type. Default: 2. */
@@ -63,7 +64,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
   const [postgres, redis] = await Promise.all([
     startPostgres().then((server) => opening.use(server)),
     options.sessionStoreUrl ? undefined : startRedis().then((server) => opening.use(server)),
-    ...productsOf(ROOT, formation).map((product) => make(ROOT, product)),
+    ...productsOf(ROOT, formation).map((product) => make(ROOT, product, () => {})),
   ])
 
   const [port, ...ports] = await reservePorts(1 + formation.running.length * MOST_OF_EACH)

@@ -79,26 +79,25 @@ export async function measureThroughput(
   return { 'jobs/s, 1 process': perSecond[0]!, 'jobs/s, 2 processes': perSecond[1]! }
 }
 
-/** What becomes of a job whose worker is killed, and of one whose worker lives and does not let its event loop go on. */
-export async function measureDeath(bench: Bench): Promise<Figures> {
+/** How long a job waits whose worker was killed. */
+export async function measureKill(bench: Bench): Promise<Figures> {
   await bench.workers.start(2)
   const { number, worker } = await begin(bench, { takesMs: 60_000 })
   const again = bench.workers.next((one) => one.event === 'start' && one.number === number, 40_000)
   await kill(worker)
   const killedAt = now()
-  const handedOnAt = (await again)?.at
-  await bench.workers.killAll()
+  const at = (await again)?.at
+  return { 'kill -9 to next start, s': at ? Number(((at - killedAt) / 1000).toFixed(1)) : 'over 40' }
+}
 
+/** What becomes of a job whose worker lives, and does not let its event loop go on. */
+export async function measureBusy(bench: Bench): Promise<Figures> {
   await bench.workers.start(2)
-  const busy = await begin(bench, { takesMs: 20_000, blocks: true })
+  const { number, worker } = await begin(bench, { takesMs: 20_000, blocks: true })
   const isTwin = (one: Told): boolean =>
-    one.event === 'start' && one.number === busy.number && one.worker !== busy.worker
+    one.event === 'start' && one.number === number && one.worker !== worker
   const twin = await bench.workers.next(isTwin, 18_000)
-  await bench.workers.killAll()
-  return {
-    'kill -9 to next start, s': handedOnAt ? Number(((handedOnAt - killedAt) / 1000).toFixed(1)) : 'over 40',
-    'busy for 20 s: begun a second time': twin ? 'yes' : 'no',
-  }
+  return { 'busy for 20 s: begun a second time': twin ? 'yes' : 'no' }
 }
 
 async function begin(bench: Bench, payload: Omit<Payload, 'number'>) {

@@ -20,8 +20,7 @@ export interface QueueDepth {
 /** Jobs that will not be tried again by themselves, the latest first. */
 export async function listFailed(database: RawQueries, { limit = 100 } = {}): Promise<FailedJob[]> {
   const rows = await database.$queryRawUnsafe<(Omit<FailedJob, 'failedAt'> & { failedAt: Date })[]>(
-    `SELECT id::text, task_identifier AS job, updated_at AS "failedAt",
-       coalesce(last_error, 'the worker died while it ran') AS error
+    `SELECT id::text, task_identifier AS job, updated_at AS "failedAt", last_error AS error
      FROM graphile_worker.jobs WHERE ${isFailed} ORDER BY updated_at DESC, id DESC LIMIT $1::int`,
     limit,
   )

@@ -26,7 +26,7 @@ export interface LeaseOptions {
 export async function holdLease(url: string, workerId: string, options: LeaseOptions): Promise<Lease> {
   const { leaseMs, log, upkeep } = options
   const pauseMs = Math.min(1_000, leaseMs / 10)
-  const looksOfALease = leaseMs / pauseMs
+  const looksOfALease = Math.ceil(leaseMs / pauseMs)
   const lost = new AbortController()
   const stopping = new AbortController()
   const looksWithoutLock = new Map<string, number>()
@@ -85,6 +85,7 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
   }
 
   async function freeJobs(id: string): Promise<void> {
+    await session.query(sayWhatHappened, [id])
     await session.query('SELECT graphile_worker.force_unlock_workers($1)', [[id]])
     await session.query('DELETE FROM queue.workers WHERE id = $1', [id])
     await session.query(`SELECT pg_notify('jobs:insert', '{"count":100}')`)
@@ -128,6 +129,9 @@ async function register(session: Client, workerId: string): Promise<boolean> {
   const insert = 'INSERT INTO queue.workers VALUES ($1) ON CONFLICT DO NOTHING'
   return (await session.query(insert, [workerId])).rowCount === 1
 }
+
+const sayWhatHappened = `
+  UPDATE graphile_worker._private_jobs SET last_error = 'its worker died', updated_at = now() WHERE locked_by = $1`
 
 // graphile-worker itself takes a job for abandoned that has been locked for four hours, though its worker be alive.
 const touch = 'UPDATE graphile_worker._private_jobs SET locked_at = now() WHERE locked_by = $1'

@@ -115,15 +115,15 @@ async function runJob(
     await run(payload, { id, attempt, signal, log })
     log.info({ ms: Math.round(performance.now() - begunAt) }, 'job done')
   } catch (error) {
-    const isHopeless = error instanceof PayloadInvalid
-    if (isHopeless) await withPgClient((client) => client.query(spendAttempts, [id]))
-    const isLast = isHopeless || attempt >= max_attempts
+    const isLast = error instanceof PayloadInvalid || attempt >= max_attempts
+    if (isLast) await withPgClient((client) => client.query(spendAttempts, [id]))
     log.error({ err: error }, isLast ? 'job failed for good' : 'job failed, and will be tried again')
     throw error
   }
 }
 
-const spendAttempts = 'UPDATE graphile_worker._private_jobs SET attempts = max_attempts WHERE id = $1'
+const spendAttempts = `
+  UPDATE graphile_worker._private_jobs SET attempts = max_attempts, updated_at = now() WHERE id = $1`
 
 function openPool(url: string, concurrency: number): Pool {
   const pool = new Pool({

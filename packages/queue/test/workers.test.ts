@@ -8,8 +8,8 @@ import {
 } from '@repo/testing'
 import { Pool } from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { enqueue, measureQueue, migrateQueue, type RawQueries } from '../src/index.ts'
-import { note, wait } from './processes/jobs.ts'
+import { enqueue, listFailed, measureQueue, migrateQueue, type RawQueries } from '../src/index.ts'
+import { note, once, wait } from './processes/jobs.ts'
 
 const LEASE_MS = 1_500
 
@@ -50,6 +50,19 @@ test('a job of the last worker is begun by the next one to come', async () => {
   kill(first!.pid)
   await startWorker()
   expect((await runs(2))[1]).toMatchObject({ event: 'begun 2' })
+})
+
+test('a job whose worker is killed at its last attempt is kept as failed, and says why', async () => {
+  await startWorker()
+  await startWorker()
+  const { id } = await enqueue(queries(), once, { ms: 10_000 })
+  const [first] = await runs(1)
+  await pool.query("UPDATE graphile_worker._private_jobs SET updated_at = now() - interval '1 day'")
+  kill(first!.pid)
+  await pollUntil('it has failed', async () => (await measureQueue(queries())).failed === 1)
+  const [failed] = await listFailed(queries())
+  expect(failed).toMatchObject({ id, job: 'test.once', error: 'its worker died' })
+  expect(Date.now() - Date.parse(failed!.failedAt)).toBeLessThan(60_000)
 })
 
 test('a worker that is frozen for longer than its lease keeps its job: nobody runs it a second time', async () => {

@@ -6,3 +6,6 @@ export const note = defineJob({ name: 'test.note', payload: Type.Object({ text: 
 
 /** Writes a line when it begins, another when it is aborted or has waited long enough. */
 export const wait = defineJob({ name: 'test.wait', payload: Type.Object({ ms: Type.Number() }) })
+
+/** As `wait`, and never a second time. */
+export const once = defineJob({ ...wait, name: 'test.once', retry: { attempts: 1 } })

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'pg'
-import { handle, runJobs, schedule } from '../../src/index.ts'
+import { handle, runJobs, schedule, type JobContext } from '../../src/index.ts'
 import { jobLog } from '../job-log.ts'
-import { note, wait } from './jobs.ts'
+import { note, once, wait } from './jobs.ts'
 
 /** A worker process of its own, for the tests that kill, freeze and stop one. */
 const url = process.env.DATABASE_URL!
@@ -19,14 +19,8 @@ const jobs = await runJobs(url, {
     handle(note, async ({ text }) => {
       await write('note', text)
     }),
-    handle(wait, async ({ ms }, { signal, attempt }) => {
-      await write('wait', `begun ${attempt}`)
-      await sleep(ms, undefined, { signal }).catch(async (error: unknown) => {
-        await write('wait', `aborted ${attempt}`)
-        throw error
-      })
-      await write('wait', `ended ${attempt}`)
-    }),
+    handle(wait, waitFor),
+    handle(once, waitFor),
   ],
   schedules: process.env.SCHEDULE ? [schedule(note, process.env.SCHEDULE, { text: 'tick' })] : [],
 })
@@ -35,3 +29,12 @@ process.on('SIGTERM', async () => {
   await jobs[Symbol.asyncDispose]()
   await pool.end()
 })
+
+async function waitFor({ ms }: { ms: number }, { signal, attempt }: JobContext): Promise<void> {
+  await write('wait', `begun ${attempt}`)
+  await sleep(ms, undefined, { signal }).catch(async (error: unknown) => {
+    await write('wait', `aborted ${attempt}`)
+    throw error
+  })
+  await write('wait', `ended ${attempt}`)
+}

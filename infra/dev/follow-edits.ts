@@ -1,7 +1,6 @@
 import { readFileSync, watch } from 'node:fs'
 import { join, relative } from 'node:path'
 import { readFormation, type Formation } from '../formation.ts'
-import { findSyntaxError } from './find-syntax-error.ts'
 import type { Printer } from './print.ts'
 import type { Supervisor } from './supervisor.ts'
 import { watchFolders } from './watch-folders.ts'
@@ -20,7 +19,7 @@ interface EditsOptions {
 /** Does what an edit asks for: make again, release again, start, stop, restart. */
 export function followEdits(options: EditsOptions): Disposable {
   const { root, supervisor, print, makeFor, release } = options
-  // What has changed since the files could last be read; all of it counts once they can be.
+  // What has changed since it could last be followed; all of it counts once it can be.
   let pending = new Set<string>()
   let known = JSON.stringify(options.formation)
 
@@ -35,11 +34,6 @@ export function followEdits(options: EditsOptions): Disposable {
   }
 
   async function follow(paths: ReadonlySet<string>): Promise<void> {
-    for (const path of paths) {
-      const problem = supervisor.isImported(path) && findSyntaxError(path)
-      if (problem)
-        throw new Error(`${relative(root, path)}: ${problem}\nEverything goes on with the code from before.`)
-    }
     const names = [...paths].map((path) => relative(root, path))
     const formation = readFormation(root)
     await makeFor(formation)

@@ -12,16 +12,20 @@ const BACKOFF_MS = { first: 250, longest: 10_000 }
 /** Whoever ran this long has not crashed because it was started again. */
 const STEADY_MS = 10_000
 
+const IS_MISCONFIGURED = 'not started, because the environment is wrong, as it says above.'
+const IS_BROKEN = 'not started, for the reason above. Mend it and save.'
+
 /** One numbered place of a process type, as `accounts.2`, and the port it keeps. Processes come and go in it. */
 export interface Place {
   readonly name: string
   readonly url: string
-  /** Of the process that runs now. */
+  /** Of the process that serves now. */
   readonly pid: number | undefined
-  /** Whether that process imports this file, or the attempt to start one did. */
+  /** Whether that process imports this file, or a later attempt to start one did. */
   imports(path: string): boolean
   /**
-   * Starts a process in the place of the one that runs, which answers what it has begun and ends.
+   * Starts a process in the place of the one that serves. That one goes on until its successor is about to listen:
+   * one that cannot be started changes nothing.
    *
    * @returns when it is ready nothing, else why it is not, as the end of a sentence that names it
    */
@@ -57,30 +61,29 @@ const PRELOAD = new URL('./preload.ts', import.meta.url).href
 export function openPlace(options: PlaceOptions): Place {
   const { name, port, onLine, onStart, onFailure, onTrouble } = options
   const url = `http://127.0.0.1:${port}`
-  const leaving = new Set<NodeProcess>()
+  /** The one that serves, the one before it that drains, the one after it that starts. */
+  const living = new Set<NodeProcess>()
   let current: NodeProcess | undefined
   let files = new Set<string>()
-  let crashes = 0
-  let isMisconfigured = false
+  let isStarting = false
   let isStopped = false
-
-  function pid(): number | undefined {
-    return current?.pid
-  }
+  let crashes = 0
 
   async function start(): Promise<string | undefined> {
-    retire()
-    // A debugger's port is free once the predecessor has ended.
-    if (options.program().nodeArgs.length > 0) await ended()
-    return launch()
+    isStarting = true
+    const problem = await launch()
+    isStarting = false
+    return problem
   }
 
   async function launch(): Promise<string | undefined> {
+    const program = options.program()
+    // A debugger's port is free only once the predecessor has ended.
+    if (program.nodeArgs.length > 0) await retire()
     if (isStopped) return undefined
     const seen = new Set<string>()
     const listens = Promise.withResolvers<void>()
     let early: string[] | undefined = []
-    const program = options.program()
     const process = await startProcess({
       ...program,
       name,
@@ -89,12 +92,15 @@ export function openPlace(options: PlaceOptions): Place {
       onLine: (line) => void (early ? early.push(line) : onLine(line)),
       async onReport(report, answer) {
         if (report !== 'listen') return void seen.add(fileURLToPath(report))
+        if (current !== process) void retire()
+        current = process
         await portIsFree()
         answer('go on')
         listens.resolve()
       },
     })
-    current = process
+    living.add(process)
+    void process.exited.then(() => living.delete(process))
     // Not before: until it listens, whoever answers on its port is its predecessor.
     await Promise.race([listens.promise, process.exited, sleep(START_DEADLINE_MS, null, { ref: false })])
     const isReady = await process.ready.then(
@@ -103,26 +109,24 @@ export function openPlace(options: PlaceOptions): Place {
     )
     const lines = early
     early = undefined
-    // It has been stopped, or replaced, meanwhile.
-    if (current !== process) return undefined
-    if (isReady) onStart(lines)
-    else onFailure(lines)
+    if (isStopped) return undefined
     // What a failed start did not get round to importing still counts: the mistake may be in any of it.
     files = isReady ? seen : new Set([...files, ...seen])
-    if (process.isRunning) {
-      void watchOver(process)
-      return isReady ? undefined : `not ready after so long; ${url}/readyz says why.`
+    if (current === process && process.isRunning) void watchOver(process)
+    if (isReady) {
+      onStart(lines)
+      return undefined
     }
-    current = undefined
-    isMisconfigured = (await process.exited).code === WRONG_ENVIRONMENT
-    return isMisconfigured
-      ? 'not started, because the environment is wrong, as it says above.'
-      : 'not started, for the reason above. Mend it and save.'
+    onFailure(lines)
+    if (process.isRunning && current === process) return `not ready after so long; ${url}/readyz says why.`
+    if (current === process) current = undefined
+    await process.stop()
+    return (await process.exited).code === WRONG_ENVIRONMENT ? IS_MISCONFIGURED : IS_BROKEN
   }
 
   /** Resolves once the predecessor takes no connection any more; it may still answer what it has begun. */
   async function portIsFree(): Promise<void> {
-    const isFree = async (): Promise<boolean> => leaving.size === 0 || !(await isListening(url))
+    const isFree = async (): Promise<boolean> => living.size === 1 || !(await isListening(url))
     await pollUntil(`${url} is free`, isFree, { everyMs: 5 }).catch(() => {})
   }
 
@@ -140,26 +144,23 @@ export function openPlace(options: PlaceOptions): Place {
     onTrouble(`${name}: ${what} It is started again in ${waitMs / 1000} s.`)
     await sleep(waitMs)
     // Meanwhile an edit may have started it.
-    if (current || isStopped) return
-    const problem = await launch()
+    if (current || isStarting || isStopped) return
+    const problem = await start()
     if (isStopped) return
     if (!problem) onTrouble(`${name}: ready again (pid ${pid()}).`)
-    else if (isMisconfigured || pid()) onTrouble(`${name}: ${problem}`)
+    else if (pid() || problem === IS_MISCONFIGURED) onTrouble(`${name}: ${problem}`)
     else await recover(problem)
   }
 
-  /** Nobody waits for it: it has what it has begun to finish. */
-  function retire(): void {
+  /** Lets the one that serves answer what it has begun; resolves when it has ended. */
+  async function retire(): Promise<void> {
     const process = current
-    if (!process) return
     current = undefined
-    leaving.add(process)
-    void process.stop(STOP_DEADLINE_MS)
-    void process.exited.then(() => leaving.delete(process))
+    await process?.stop(STOP_DEADLINE_MS)
   }
 
-  async function ended(): Promise<void> {
-    await Promise.all([...leaving].map((process) => process.exited))
+  function pid(): number | undefined {
+    return current?.pid
   }
 
   return {
@@ -172,12 +173,11 @@ export function openPlace(options: PlaceOptions): Place {
     start,
     async stop() {
       isStopped = true
-      retire()
-      await ended()
+      await Promise.all([...living].map((process) => process.stop(STOP_DEADLINE_MS)))
     },
     kill() {
       isStopped = true
-      for (const process of [current, ...leaving]) process?.kill('SIGKILL')
+      for (const process of living) process.kill('SIGKILL')
     },
   }
 }

@@ -65,11 +65,10 @@ export function createRollingRestart(crews: () => readonly Crew[], print: Printe
       done.push(`${place.name} (pid ${place.pid})`)
       return
     }
-    // The others stay with the code they have until the next save, so that somebody answers.
-    const others = crew.places.filter((other) => other !== place && other.pid !== undefined)
-    for (const other of others) waiting.delete(other)
-    const names = others.map(({ name }) => name).join(' and ')
-    const rest = names ? ` Until then ${names} runs the code from before.` : ''
+    // The others would fare no better, until the next save.
+    for (const other of crew.places) waiting.delete(other)
+    const names = crew.places.filter(({ pid }) => pid !== undefined).map(({ name }) => name)
+    const rest = names.length > 0 ? ` Until then ${names.join(' and ')} run the code from before.` : ''
     print.warn(`${place.name}: ${problem}${rest}`)
   }
 

@@ -37,8 +37,6 @@ export interface Supervisor {
    * @returns who of the new ones is not ready, and why; a sentence for each reason
    */
   follow(formation: Formation, edit?: Edit): Promise<string[]>
-  /** Whether any process imports this file. */
-  isImported(path: string): boolean
   rows(): Row[]
   stop(): Promise<void>
   /** Ends everybody at once. */
@@ -60,6 +58,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     const upstreamsBefore = upstreamsNow()
     formation = next
     const names = next.running.filter(isWanted).map(({ name }) => name)
+    told.clear()
     const gone = [...crews].filter(([name]) => !names.includes(name))
     for (const [name] of gone) crews.delete(name)
     const stale = everybody().filter((place) => edit && isTouched(place, edit))
@@ -74,7 +73,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       }
     }
     // The edge last: by the time it hears of a new service, the service is there.
-    told.clear()
     const problems = await Promise.all(added.map((place) => place.start()))
     const door = crews.get(frontDoor(next)?.name ?? '')?.places ?? []
     if (upstreamsBefore !== upstreamsNow()) stale.push(...door.filter((place) => !added.includes(place)))
@@ -147,7 +145,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   return {
     follow,
-    isImported: (path) => everybody().some((place) => place.imports(path)),
     rows: () =>
       inTurn().flatMap(({ type, places }) =>
         places.map(({ name, url, pid }) => ({

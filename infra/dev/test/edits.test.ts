@@ -92,21 +92,23 @@ describe('pnpm dev', () => {
   })
 
   test('an edit that cannot be read is told, restarts nobody, and is mended by the next save', async () => {
-    const told = dev.says(/apps\/accounts\/src\/app\.ts: .*\n[^]*goes on with the code from before/)
+    const told = dev.says(/accounts\.1: not started.* accounts\.1 and accounts\.2 run the code from before/)
     await edit(`'second' +`)
     await told
+    expect(dev.said()).toMatch(/accounts\.1 +file:\/\/\S+\/apps\/accounts\/src\/app\.ts:\d+\n/)
+    expect(dev.said()).toMatch(/accounts\.1 +SyntaxError/)
     expect(await bothAnswer('first')).toBe(true)
     await edit(`'third'`)
     await soon('both answer', () => bothAnswer('third'))
   })
 
-  test('an edit that does not start leaves the other process with the code from before', async () => {
-    const told = dev.says(/accounts\.1: not started.*accounts\.2 runs the code from before/)
+  test('an edit that fails when it is run leaves both processes with the code from before', async () => {
+    const told = dev.says(/accounts\.1: not started.* accounts\.1 and accounts\.2 run the code from before/)
     const source = await readFile(app, 'utf8')
     await writeFile(app, `${source}\nthrow new Error('planted')\n`)
     await told
     expect(dev.said()).toContain('planted')
-    expect(await ask()).toMatchObject({ process: 'accounts.2', answer: 'third' })
+    expect(await bothAnswer('third')).toBe(true)
     await writeFile(app, source)
     await soon('both answer', () => bothAnswer('third'))
   })

@@ -44,7 +44,7 @@ export function renderConfig(port: number, backends: readonly Backend[]): string
   timeout connect 1s
   timeout client 60s
   timeout server 60s
-  timeout check 500ms
+  timeout check 2s
   option forwardfor
   option redispatch 1
   retries 3

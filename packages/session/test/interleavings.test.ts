@@ -52,10 +52,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('kill' as const), process: process_ }) },
 )
 
+const resources = new AsyncDisposableStack()
+afterAll(() => resources.disposeAsync())
+
 describe.for(Object.entries(shares))('interleavings on %s', async ([name, share]) => {
-  const resources = new AsyncDisposableStack()
   const store = await stores[name]!(resources)
-  afterAll(() => resources.disposeAsync())
 
   test.skipIf(!store)(
     'every acknowledged answer holds, whatever overlaps and whoever dies',

@@ -11,6 +11,9 @@ const RELEASES = [1]
 // Of the behaviours those that play on two processes and leave the store alone.
 const TOGETHER = [1, 2, 3, 4, 5, 6, 9, 11, 20, 24, 26, 27, 28]
 
+const resources = new AsyncDisposableStack()
+afterAll(() => resources.disposeAsync())
+
 describe.for(RELEASES)('release %i', (release) => {
   test('what it stored and signed is read as it meant it', async () => {
     const file = new URL(`releases/release-${release}.json`, import.meta.url)
@@ -30,11 +33,8 @@ describe.for(RELEASES)('release %i', (release) => {
   })
 
   describe.for(['Redis', 'memcached', 'Postgres'])('beside this release on %s', async (name) => {
-    const resources = new AsyncDisposableStack()
     const store = await stores[name]!(resources)
     let mixed: Stage[]
-    afterAll(() => resources.disposeAsync())
-
     beforeAll(async () => {
       if (!store) return
       const old = resources.use(await openStage(store, `test/releases/release-${release}.js`))

@@ -92,9 +92,11 @@ export function openPlace(options: PlaceOptions): Place {
       onLine: (line) => void (early ? early.push(line) : onLine(line)),
       async onReport(report, answer) {
         if (report !== 'listen') return void seen.add(fileURLToPath(report))
-        if (current !== process) void retire()
-        current = process
-        await portIsFree()
+        if (current !== process) {
+          void retire()
+          current = process
+          await portIsFree()
+        }
         answer('go on')
         listens.resolve()
       },

@@ -59,7 +59,7 @@ export function createPrinter(out: NodeJS.WriteStream): Printer {
   }
 
   return {
-    isTerminal: out.isTTY,
+    isTerminal: Boolean(out.isTTY),
     say: (sentence) => write(paint('bold', sentence)),
     warn: (sentence) => write(paint('red', sentence)),
     table(rows) {

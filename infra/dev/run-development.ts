@@ -38,11 +38,14 @@ export async function runDevelopment(
   if (running.disposed) return supervisor
   // A person mends and saves; a script is better told.
   if (problems.length > 0 && !print.isTerminal) throw new Error(problems.join('\n'))
-  for (const problem of problems) print.warn(problem)
   running.use(followEdits({ root, formation, supervisor, print, makeFor, release }))
 
   print.table([...supervisor.rows(), ...stores.rows])
-  print.say(`ready in ${(performance.now() / 1000).toFixed(1)} s: http://localhost:${port}`)
+  for (const problem of problems) print.warn(problem)
+  const seconds = (performance.now() / 1000).toFixed(1)
+  print.say(
+    `${problems.length > 0 ? 'the others are ready' : 'ready'} in ${seconds} s: http://localhost:${port}`,
+  )
   return supervisor
 
   async function makeFor(formation: Formation): Promise<void> {
@@ -72,10 +75,11 @@ export async function runDevelopment(
       UPSTREAM_PROBE_MS: '100',
       DRAIN_MS: '150',
       SHUTDOWN_DEADLINE_MS: '4000',
-      HOST: '127.0.0.1',
       PUBLIC_ORIGIN: `http://localhost:${port}`,
       ...process.env,
       NODE_ENV: 'development',
+      // Not the shell's own HOST, which some systems set.
+      HOST: '127.0.0.1',
       NODE_COMPILE_CACHE: join(root, '.dev/compile-cache'),
       ...Object.assign({}, ...needs.map((need) => stores.environment[need])),
     }

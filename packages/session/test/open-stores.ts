@@ -15,15 +15,8 @@ type Open = (resources: AsyncDisposableStack) => Promise<StoreUnderTest | undefi
 
 /** Every store the package knows, on real servers of this machine. */
 export const stores: Record<string, Open> = {
-  async Redis(resources) {
-    const server = await startRedis()
-    if (!server) return undefined
-    resources.use(server)
-    const recoveryMs = { thaw: 500, restart: 1000 }
-    return resources.use(
-      openRedisUnderTest({ name: 'Redis', url: server.url, servers: [server], cannot: {}, recoveryMs }),
-    )
-  },
+  Redis: (resources) => openAlone('Redis', resources),
+  Valkey: (resources) => openAlone('Valkey', resources, 'valkey-server'),
 
   async 'Redis Cluster'(resources) {
     const cluster = await startRedisCluster()
@@ -58,4 +51,17 @@ export const stores: Record<string, Open> = {
   async Postgres(resources) {
     return openPostgresUnderTest(resources.use(await startPostgres()))
   },
+}
+
+async function openAlone(
+  name: string,
+  resources: AsyncDisposableStack,
+  program?: 'valkey-server',
+): ReturnType<Open> {
+  const server = await startRedis(program && { program })
+  if (!server) return undefined
+  resources.use(server)
+  const recoveryMs = { thaw: 500, restart: 1000 }
+  const options = { name, url: server.url, servers: [server], cannot: {}, recoveryMs }
+  return resources.use(openRedisUnderTest(options))
 }

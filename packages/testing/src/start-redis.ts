@@ -10,6 +10,8 @@ export interface RedisOptions {
   directory?: string
   /** Default: a free one. */
   port?: number
+  /** Which of the two, on a machine that has both. Default: whichever there is, Redis first. */
+  program?: 'redis-server' | 'valkey-server'
   /** More of Redis's own arguments, as `['--maxmemory', '10mb']`. */
   args?: string[]
 }

@@ -21,7 +21,7 @@ export async function startFormation(): Promise<RunningFormation> {
   await using starting = new AsyncDisposableStack()
   const formation = readFormation(ROOT)
   const door = frontDoor(formation)!
-  await Promise.all(productsOf(ROOT, formation).map((product) => make(ROOT, product)))
+  await Promise.all(productsOf(ROOT, formation).map((product) => make(ROOT, product, () => {})))
   const doorPort = await freePort()
   const [postgres, redis] = await Promise.all([startPostgres(), startRedis()])
   starting.use(postgres)

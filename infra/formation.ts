@@ -33,7 +33,7 @@ const Declaration = Type.Object({
   memoryMiB: Type.Optional(
     Type.Integer({
       minimum: 64,
-      description: 'the memory its container may have, from what was measured; 192 when it is not said',
+      description: 'the memory its container may have, from what was measured; 256 when it is not said',
     }),
   ),
   internet: Type.Optional(

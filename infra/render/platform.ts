@@ -35,8 +35,8 @@ export function environmentOf(type: ProcessType, formation: Formation): Record<s
   }
 }
 
-/** The most memory its container may have: what was measured, or 192 MiB. */
-export function memoryOf({ memoryMiB = 192 }: ProcessType): string {
+/** The most memory its container may have: what was measured, or 256 MiB. */
+export function memoryOf({ memoryMiB = 256 }: ProcessType): string {
   return `${memoryMiB}Mi`
 }
 

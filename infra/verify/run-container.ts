@@ -73,13 +73,14 @@ export async function runContainer(
     await pollUntil(
       `${url} is ready`,
       async () => {
-        if (!running.isRunning) throw new Error(running.output())
+        if (!running.isRunning) return true
         const { statusCode, body } = await request(`${url}/readyz`, { reset: true })
         await body.dump()
         return statusCode === 200
       },
       { deadlineMs: 20_000, everyMs: 10 },
     )
+    if (!running.isRunning) throw new Error(`it ended before it was ready:\n${running.output()}`)
     return performance.now() - startedAt
   }
   const readyAfterMs = awaitReady()
@@ -104,7 +105,7 @@ export async function runContainer(
       const [kind, program, ...args] = config.Healthcheck?.Test ?? []
       if (kind !== 'CMD' || !program)
         throw new Error('The image has no health check that runs without a shell')
-      const env = { PATH: '/', PORT: `${port}` }
+      const env = { PATH: `${process.env.PATH}:/usr/sbin`, PORT: `${port}` }
       // In the image's own files, with the image's own Node.
       return run('chroot', [`--userspec=${config.User}`, folder, program, ...args], { env }).then(
         () => true,

@@ -1,7 +1,11 @@
 import { Type } from 'typebox'
 
 const MINUTE_MS = 60_000
-const HOUR_MS = 60 * MINUTE_MS
+
+/** How long a session lives when nobody says otherwise. */
+export const IDLE_MS = 30 * MINUTE_MS
+/** @see {@link IDLE_MS} */
+export const ABSOLUTE_MS = 12 * 60 * MINUTE_MS
 
 /**
  * The variables of the session package, to be spread into an app's schema. The lifetimes are those of NIST SP 800-63B
@@ -21,12 +25,12 @@ export const sessionEnv = {
   }),
   SESSION_IDLE_MS: Type.Integer({
     minimum: 1000,
-    default: 30 * MINUTE_MS,
+    default: IDLE_MS,
     description: 'A session ends after so long without a request',
   }),
   SESSION_ABSOLUTE_MS: Type.Integer({
     minimum: 1000,
-    default: 12 * HOUR_MS,
+    default: ABSOLUTE_MS,
     description: 'A session ends so long after sign-in, whatever happens',
   }),
 }

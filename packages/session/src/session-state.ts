@@ -39,8 +39,8 @@ export interface SessionState {
   isSignedOut: boolean
   /** The answer waits for what is being stored. */
   isAnswering: boolean
-  /** What a request stores it stores in turn, whether or not its route awaits it. */
-  turn: Promise<unknown>
+  /** What a request stores it stores in turn, and before its answer, whether or not its route awaits it. */
+  turn: Promise<void> | undefined
 }
 
 interface Move {
@@ -52,7 +52,6 @@ interface Move {
 }
 
 export const STATE: unique symbol = Symbol('session state')
-const noTurn = Promise.resolve()
 const UPDATE_ATTEMPTS = 100
 
 declare module 'fastify' {
@@ -73,7 +72,7 @@ export function openState(policy: SessionPolicy, request: FastifyRequest, shell:
     failure: undefined,
     isSignedOut: false,
     isAnswering: false,
-    turn: noTurn,
+    turn: undefined,
   }
 }
 
@@ -206,10 +205,13 @@ async function update(state: SessionState, key: string, fn: (value: unknown) => 
 }
 
 function inTurn(state: SessionState, work: () => Promise<void>): Promise<void> {
-  const done = state.turn.then(() => {
+  const previous = state.turn
+  const run = async (): Promise<void> => {
+    await previous
     if (state.failure) throw state.failure
-    return work()
-  })
+    await work()
+  }
+  const done = run()
   state.turn = done.catch(() => {})
   return noted(state, done)
 }

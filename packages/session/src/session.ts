@@ -11,6 +11,7 @@ import fp from 'fastify-plugin'
 import { checkAccess, requireAccess } from './access.ts'
 import { readHead } from './record.ts'
 import { createCookieSigner, deadlineOf, keyOf, newSessionId } from './session-cookie.ts'
+import { ABSOLUTE_MS, IDLE_MS } from './session-env.ts'
 import {
   commitState,
   giveUp,
@@ -44,11 +45,8 @@ declare module 'fastify' {
   }
 }
 
-const HALF_AN_HOUR_MS = 30 * 60_000
-const HALF_A_DAY_MS = 12 * 60 * 60_000
-
 async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Promise<void> {
-  const { store, idleMs = HALF_AN_HOUR_MS, absoluteMs = HALF_A_DAY_MS } = options
+  const { store, idleMs = IDLE_MS, absoluteMs = ABSOLUTE_MS } = options
   const isSecure = new URL(options.origin).protocol === 'https:'
   const cookieName = isSecure ? '__Host-session' : 'session'
   const attributes = { path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax' } as const
@@ -174,7 +172,7 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
 
 /** An error that is on its way is not replaced by the failure it may well be about. */
 function isToSave(state: SessionState, reply: FastifyReply): boolean {
-  return state.failure ? reply.statusCode < 400 : hasChanges(state)
+  return state.failure ? reply.statusCode < 400 : state.turn !== undefined || hasChanges(state)
 }
 
 /** A second answer writes its status and headers over those of the first: this puts them back. */

@@ -200,6 +200,26 @@ test('after a sign-out the same request may begin a new, anonymous session', asy
   expect((await ask('GET', '/me')).statusCode).toBe(401)
 })
 
+test('what a route does not await is still done before its answer, and its failure is the answer', async () => {
+  const ask = browse(
+    await openApp((app) => {
+      app.post('/leave', { config: { access: 'user' } }, async (request) => {
+        void signOut(request)
+        return {}
+      })
+      app.post('/reload', { config: { access: 'user' } }, async (request) => {
+        await endAllSessions(request, currentUser(request).id)
+        void request.session.reload()
+        return {}
+      })
+    }),
+  )
+  await ask('POST', '/sign-in', { payload: { id: 'ada' } })
+  expect((await ask('POST', '/leave')).headers['set-cookie']).toContain('Max-Age=0')
+  await ask('POST', '/sign-in', { payload: { id: 'grace' } })
+  expect((await ask('POST', '/reload')).json()).toMatchObject({ code: 'SESSION_GONE' })
+})
+
 test('what belonged to one person does not go along when another signs in on the same browser', async () => {
   const ask = browse(
     await openApp((app) => {

@@ -1,4 +1,3 @@
-import './small-heap.ts'
 import { loadEnv } from '@repo/config'
 import { runService } from '@repo/service'
 import { buildApp } from './app.ts'

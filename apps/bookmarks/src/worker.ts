@@ -1,4 +1,3 @@
-import './small-heap.ts'
 import { loadEnv } from '@repo/config'
 import { runWorker } from '@repo/service'
 import { workerEnv } from './env.ts'

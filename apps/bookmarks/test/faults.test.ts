@@ -20,7 +20,7 @@ beforeAll(async () => {
   await migrateQueue(postgres.url)
   house = await startFormation({
     DATABASE_URL: postgres.url,
-    SHUTDOWN_DEADLINE_MS: '3000',
+    SHUTDOWN_DEADLINE_MS: '2000',
     TMPDIR: temporaryFolder,
   })
 })
@@ -39,9 +39,7 @@ test('an import whose worker is killed is finished by another, with each bookmar
   const person = await house.person()
   const links = 10_000
   const { body } = await upload(person, links)
-  await pollUntil('some links are stored', async () => (await progress(person, body)).total > 1000, {
-    everyMs: 5,
-  })
+  await someAreStored(person, body)
 
   await house.workers.kill(1)
   const { total } = await progress(person, body)
@@ -59,15 +57,13 @@ test('an import whose worker is killed is finished by another, with each bookmar
   await using database = openDatabase(postgres.url)
   expect(await database.bookmark.count({ where: { userId: person.id } })).toBe(links)
   expect(await database.importChunk.count()).toBe(0)
-}, 90_000)
+}, 180_000)
 
 test('a worker that must end gives its import to another in time', async () => {
   await house.workers.stop(2)
   const person = await house.person()
   const { body } = await upload(person, 60_000)
-  await pollUntil('some links are stored', async () => (await progress(person, body)).total > 500, {
-    everyMs: 5,
-  })
+  await someAreStored(person, body)
 
   expect(await house.workers.stop(1)).toMatchObject({ code: 0 })
   expect((await progress(person, body)).status).toBe('running')
@@ -77,14 +73,12 @@ test('a worker that must end gives its import to another in time', async () => {
     total: 60_000,
     imported: 60_000,
   })
-}, 90_000)
+}, 180_000)
 
 test('a restart of Postgres is a clear answer, and loses nothing that was acknowledged', async () => {
   const person = await house.person()
   const { body } = await upload(person, 10_000)
-  await pollUntil('some links are stored', async () => (await progress(person, body)).total > 1000, {
-    everyMs: 5,
-  })
+  await someAreStored(person, body)
 
   const acknowledged: string[] = []
   const problems = new Map<string, number>()
@@ -135,7 +129,7 @@ test('a restart of Postgres is a clear answer, and loses nothing that was acknow
   const urls = new Set(stored.map(({ url }) => url))
   expect(acknowledged.filter((url) => !urls.has(url))).toEqual([])
   expect(urls.size).toBe(stored.length)
-}, 90_000)
+}, 180_000)
 
 test('an export that loses its Postgres breaks off, and does not end as if it were whole', async () => {
   const person = await house.person()
@@ -151,7 +145,7 @@ test('an export that loses its Postgres breaks off, and does not end as if it we
   ).rejects.toThrow()
   await postgres.restart()
   await pollUntil('exports go on', async () => (await person.get('/export')).body.endsWith('</DL><p>\n'))
-}, 90_000)
+}, 180_000)
 
 test('a job of an older release fails in words, and its import does not wait for ever', async () => {
   await using database = openDatabase(postgres.url)
@@ -161,9 +155,10 @@ test('a job of an older release fails in words, and its import does not wait for
     database.$queryRaw`SELECT id::text FROM graphile_worker.add_job(${name}, ${JSON.stringify(payload)}::json)`
   await addJob('bookmarks.import', { file: 'of another release' })
   await pollUntil('the job has failed', async () => {
-    const [job] = await database.$queryRaw<{ error: string | null }[]>`
-      SELECT last_error AS error FROM graphile_worker.jobs WHERE task_identifier = 'bookmarks.import'`
-    return job?.error?.includes('The payload of job bookmarks.import is not what it takes') ?? false
+    const [{ failed }] = await database.$queryRaw<[{ failed: bigint }]>`
+      SELECT count(*) AS failed FROM graphile_worker.jobs
+      WHERE last_error LIKE 'The payload of job bookmarks.import is not what it takes%'`
+    return failed === 1n
   })
 
   await database.bookmarkImport.update({
@@ -181,6 +176,11 @@ async function upload(person: Person, links: number) {
   const answer = await person.send('POST', '/imports', form(bookmarkFile(links)))
   expect(answer.status).toBe(202)
   return answer
+}
+
+async function someAreStored(person: Person, body: { import: { id: string } }): Promise<void> {
+  const isSo = async () => (await progress(person, body)).total > 0
+  await pollUntil('some links are stored', isSo, { deadlineMs: 60_000, everyMs: 5 })
 }
 
 async function progress(person: Person, body: { import: { id: string } }) {

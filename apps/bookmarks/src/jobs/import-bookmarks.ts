@@ -8,6 +8,7 @@ import type { AddressCheck } from '../domain/public-address.ts'
 import { readBookmarkFile } from '../domain/read-bookmark-file.ts'
 import { beginImport, endImport, storeLinks } from '../domain/run-import.ts'
 import { openTemporaryFile } from '../domain/temporary-file.ts'
+import { sparingMemory } from '../sparing-memory.ts'
 
 export const importBookmarks = defineJob({
   name: 'bookmarks.import',
@@ -32,8 +33,8 @@ export function handleImportBookmarks({ database, ...limits }: Options): Handled
       await using file = await openTemporaryFile()
       const source =
         pending.url === null ? readUpload(database, importId) : fetchFile(pending.url, limits, signal)
-      const sha256 = await file.fill(source, signal)
-      const links = readBookmarkFile(file.read(), pending.createdAt)
+      const sha256 = await file.fill(sparingMemory(source), signal)
+      const links = readBookmarkFile(sparingMemory(file.read()), pending.createdAt)
       await storeLinks(database, pending, links, sha256, signal)
       await endImport(database, importId, null)
     } catch (error) {

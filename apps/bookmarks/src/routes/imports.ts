@@ -15,6 +15,7 @@ import {
   type Enqueue,
 } from '../domain/imports.ts'
 import { importBookmarks } from '../jobs/import-bookmarks.ts'
+import { sparingMemory } from '../sparing-memory.ts'
 import { createFileReceiver, ImportFileMissing, ImportFormMalformed } from './receive-file.ts'
 
 const ImportUrl = Type.Object(
@@ -82,7 +83,12 @@ export async function importRoutes(app: Service, { database, maxBytes }: Options
     async (request, reply) => {
       const { id: userId } = currentUser(request)
       const { id } = request.isMultipart()
-        ? await importFromUpload(database, userId, await receiveFile(request, reply), enqueueImport)
+        ? await importFromUpload(
+            database,
+            userId,
+            sparingMemory(await receiveFile(request, reply)),
+            enqueueImport,
+          )
         : await importFromUrl(database, userId, (request.body as Static<typeof ImportUrl>).url, enqueueImport)
       return reply
         .code(202)

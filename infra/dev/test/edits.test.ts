@@ -15,7 +15,7 @@ let app: string
 beforeAll(async () => {
   copy = await copyRepository()
   app = join(copy.root, 'apps/accounts/src/app.ts')
-  dev = await runDev(copy)
+  dev = await runDev(copy, { args: ['--inspect', 'bookmarks-worker'] })
   await dev.says(/^ready in/m, 60_000)
 })
 
@@ -109,8 +109,9 @@ describe('pnpm dev', () => {
     await told
     expect(dev.said()).toContain('planted')
     expect(await bothAnswer('third')).toBe(true)
+    const mended = dev.says(/app\.ts: restarted accounts\.1 \(pid \d+\), accounts\.2/)
     await writeFile(app, source)
-    await soon('both answer', () => bothAnswer('third'))
+    await mended
   })
 
   test('a process that crashes is started again', async () => {
@@ -120,6 +121,27 @@ describe('pnpm dev', () => {
     process.kill(dev.pid('accounts.2'), 'SIGKILL')
     await told
     await soon('both answer', () => bothAnswer('third'))
+  })
+
+  test('an edit of the page is built and served, and restarts nobody', async () => {
+    const page = join(copy.root, 'apps/web/page/index.html')
+    await writeFile(page, (await readFile(page, 'utf8')).replace(/<title>.*</, '<title>Edited<'))
+    await soon('it is served', async () => (await (await fetch(dev.url)).text()).includes('<title>Edited<'))
+    expect(isAlive(dev.pid('web.1'))).toBe(true)
+  })
+
+  test('a debugger listens on the first process of its type, and after an edit again on the same port', async () => {
+    const [, port] = /^bookmarks-worker\.1 +Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)\//m.exec(
+      dev.said(),
+    )!
+    const ask = async (): Promise<number> => (await fetch(`http://127.0.0.1:${port}/json/version`)).status
+    expect(await ask()).toBe(200)
+    const worker = join(copy.root, 'apps/bookmarks/src/worker.ts')
+    const restarted = dev.says(/worker\.ts: restarted bookmarks-worker\.1 .*bookmarks-worker\.2/)
+    await writeFile(worker, `${await readFile(worker, 'utf8')}// edited\n`)
+    await restarted
+    expect(await ask()).toBe(200)
+    expect(dev.said()).not.toMatch(/bookmarks-worker\.2 +Debugger/)
   })
 
   test('a new app is started and routed to, and one that is removed is stopped', async () => {

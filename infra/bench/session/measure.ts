@@ -12,34 +12,42 @@ export type Measurement = {
 
 const connections = 32
 
-/** Signs in once, then drives each route with that one cookie. Every answer has to be the right one. */
+/** Signs in once for each connection, then drives each route. Every answer has to be the right one. */
 export async function measure(server: RunningServer, requests: number): Promise<Measurement[]> {
-  const signedIn = await fetch(`${server.url}/sign-in`, { method: 'POST' })
-  const cookie = signedIn.headers
-    .getSetCookie()
-    .map((line) => line.split(';')[0])
-    .join('; ')
+  const cookies = await Promise.all(Array.from({ length: connections }, () => signIn(server)))
   return [
-    await drive(server, 'read', requests, { path: '/read', method: 'GET', headers: { cookie } }),
-    await drive(server, 'write', requests, { path: '/write', method: 'POST', headers: { cookie } }),
+    await drive(server, 'read', requests, { path: '/read', method: 'GET' }, cookies),
+    await drive(server, 'write', requests, { path: '/write', method: 'POST' }, cookies),
     await drive(server, 'anonymous', requests, { path: '/public', method: 'GET' }),
   ]
+}
+
+async function signIn({ url }: RunningServer): Promise<string> {
+  const signedIn = await fetch(`${url}/sign-in`, { method: 'POST' })
+  const cookies = signedIn.headers.getSetCookie().map((line) => line.split(';')[0])
+  return cookies.join('; ')
 }
 
 async function drive(
   server: RunningServer,
   route: Measurement['route'],
   amount: number,
-  request: { path: string; method: 'GET' | 'POST'; headers?: Record<string, string> },
+  request: { path: string; method: 'GET' | 'POST' },
+  cookies: string[] = [],
 ): Promise<Measurement> {
   const before = await server.readCpuUs()
   const startedAt = performance.now()
+  const waiting = [...cookies]
   const result = await autocannon({
     url: server.url,
     connections,
     amount,
     sampleInt: 20,
     requests: [request],
+    setupClient(client) {
+      const cookie = waiting.pop()
+      if (cookie != null) client.setHeaders({ cookie })
+    },
   })
   const seconds = (performance.now() - startedAt) / 1_000
   const cpuUs = ((await server.readCpuUs()) - before) / amount

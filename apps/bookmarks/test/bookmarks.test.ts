@@ -133,6 +133,7 @@ describe('the list', () => {
     expect([...seen].sort()).toEqual([...urls].sort())
     expect((await person.get('')).body.bookmarks).toHaveLength(23)
     expect((await person.get('?limit=23')).body.nextCursor).toBeNull()
+    expect((await person.get('?cursor=&q=&tag=')).body.bookmarks).toHaveLength(23)
   })
 
   test('finds a text in title, address and notes, whatever its case, and as it is written', async () => {
@@ -182,7 +183,6 @@ describe('the list', () => {
     ['tag=a%00', 'REQUEST_INVALID'],
     [`q=${'x'.repeat(201)}`, 'REQUEST_INVALID'],
     ['cursor=x', 'CURSOR_INVALID'],
-    ['cursor=', 'CURSOR_INVALID'],
     [`cursor=${Buffer.from('12 x').toString('base64url')}`, 'CURSOR_INVALID'],
   ])('refuses %s', async (query, code) => {
     const person = await house.person()

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDatabase } from '@repo/database'
@@ -146,6 +146,19 @@ test('an export that loses its Postgres breaks off, and does not end as if it we
   await postgres.restart()
   await pollUntil('exports go on', async () => (await person.get('/export')).body.endsWith('</DL><p>\n'))
 }, 180_000)
+
+test('a worker that cannot write its temporary file says so at once, and the import can be started again', async () => {
+  const person = await house.person()
+  rmSync(temporaryFolder, { recursive: true })
+  const failed = await person.import(bookmarkFile(10))
+  mkdirSync(temporaryFolder)
+  expect(failed).toMatchObject({
+    status: 'failed',
+    total: 0,
+    error: expect.stringMatching(/no room .* again later/),
+  })
+  expect(await person.import(bookmarkFile(10))).toMatchObject({ status: 'done', imported: 10 })
+})
 
 test('a job of an older release fails in words, and its import does not wait for ever', async () => {
   await using database = openDatabase(postgres.url)

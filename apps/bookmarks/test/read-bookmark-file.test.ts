@@ -250,6 +250,16 @@ describe('hostile files', () => {
     expect(found[1]).toBeNull()
   })
 
+  test('tags and attributes named like something of the language are nothing special', async () => {
+    const strange = '<constructor><__proto__></constructor></toString><hasOwnProperty>'
+    const [found] = await readBytes(
+      chunks(
+        `${doctype}${strange}<DT><A __proto__="x" constructor="y" HREF="http://a.example">a</A>${strange}`,
+      ),
+    )
+    expect(found).toMatchObject({ url: 'http://a.example/', title: 'a' })
+  })
+
   test('what Postgres cannot store is left out', async () => {
     const [found] = await readBytes(chunks(`${doctype}<DT><A HREF="http://a.example">a\0b&#0;&#xD800;</A>`))
     expect(found!.title).toBe('ab\ufffd\ufffd')

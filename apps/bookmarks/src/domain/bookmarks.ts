@@ -83,7 +83,7 @@ export async function removeBookmark(database: Database, userId: string, id: str
 
 /**
  * A page of somebody's bookmarks, the newest first.
- * @param query.q is looked for in title, address and notes, in any case; `tag` is matched exactly.
+ * @param query.q is looked for in title, address and notes, in any case; `tag` is matched exactly. An empty text asks nothing.
  * @throws CURSOR_INVALID
  */
 export async function listBookmarks(
@@ -91,13 +91,13 @@ export async function listBookmarks(
   userId: string,
   query: { limit: number; cursor?: string; q?: string; tag?: string },
 ): Promise<{ bookmarks: Bookmark[]; nextCursor: string | null }> {
-  const after = query.cursor === undefined ? null : parseCursor(query.cursor)
-  const found = query.q === undefined ? null : { contains: literal(query.q), mode: 'insensitive' as const }
+  const after = query.cursor ? parseCursor(query.cursor) : null
+  const found = query.q ? { contains: literal(query.q), mode: 'insensitive' as const } : null
 
   const rows = await database.bookmark.findMany({
     where: {
       userId,
-      ...(query.tag !== undefined && { tags: { has: query.tag } }),
+      ...(query.tag && { tags: { has: query.tag } }),
       // `lte` repeats what the alternatives say, in the form in which the index can begin where the last page ended.
       ...(after && { createdAt: { lte: after.createdAt } }),
       AND: [

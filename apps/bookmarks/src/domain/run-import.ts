@@ -2,7 +2,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import type { Database } from '@repo/database'
 import type { FiledBookmark } from './bookmark.ts'
 
-/** Enough to make a transaction worth its while, few enough to show progress and to lose little when the worker dies. */
+/** Enough to make a statement worth its while, few enough to show progress and to lose little when the worker dies. */
 const maxBatchLinks = 500
 
 /** Links may be long, and a batch is held in memory several times over on its way to Postgres. */
@@ -35,7 +35,7 @@ export async function beginImport(database: Database, id: string): Promise<Pendi
 
 /**
  * Stores the links of a file, exactly once however often this is begun. Each batch and the number of links dealt with are
- * written in one transaction, so whoever comes after a worker that was killed knows where it stopped: the same bytes have the
+ * written in one statement, so whoever comes after a worker that was killed knows where it stopped: the same bytes have the
  * same links in the same order. A file that is fetched again and turns out to be another one is counted from its beginning;
  * what the first try stored from it then counts as already there.
  *

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { open, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ImportProblem } from './import-problem.ts'
 
 const pieceBytes = 64 * 1024
 
@@ -18,7 +19,7 @@ export interface TemporaryFile extends AsyncDisposable {
  */
 export async function openTemporaryFile(): Promise<TemporaryFile> {
   const path = join(tmpdir(), `bookmarks-import-${randomUUID()}`)
-  const file = await open(path, 'wx+', 0o600)
+  const file = await onDisk(open(path, 'wx+', 0o600))
   try {
     await unlink(path)
   } catch (error) {
@@ -32,7 +33,7 @@ export async function openTemporaryFile(): Promise<TemporaryFile> {
       for await (const piece of source) {
         signal.throwIfAborted()
         hash.update(piece)
-        await file.appendFile(piece)
+        await onDisk(file.appendFile(piece))
       }
       return hash.digest('hex')
     },
@@ -46,4 +47,13 @@ export async function openTemporaryFile(): Promise<TemporaryFile> {
     },
     [Symbol.asyncDispose]: () => file.close(),
   }
+}
+
+/** A disk that is full, or may not be written to, stays so for a while: to try again and again would look like a hang. */
+async function onDisk<Result>(work: Promise<Result>): Promise<Result> {
+  return work.catch((cause: unknown) => {
+    throw new ImportProblem('We have no room for this file right now. Please start the import again later.', {
+      cause,
+    })
+  })
 }

@@ -6,7 +6,7 @@ import { ImportProblem } from '../domain/import-problem.ts'
 import { readUpload } from '../domain/imports.ts'
 import type { AddressCheck } from '../domain/public-address.ts'
 import { readBookmarkFile } from '../domain/read-bookmark-file.ts'
-import { beginImport, endImport, storeLinks } from '../domain/run-import.ts'
+import { beginImport, endImport, ImportTakenOver, storeLinks } from '../domain/run-import.ts'
 import { openTemporaryFile } from '../domain/temporary-file.ts'
 import { sparingMemory } from '../sparing-memory.ts'
 
@@ -26,7 +26,7 @@ interface Options {
  * reads it from there and stores its links. What is wrong with the file ends the import; what is wrong with us is tried again.
  */
 export function handleImportBookmarks({ database, ...limits }: Options): HandledJob {
-  return handle(importBookmarks, async ({ importId }, { signal, attempt }) => {
+  return handle(importBookmarks, async ({ importId }, { signal, attempt, log }) => {
     const pending = await beginImport(database, importId)
     if (!pending) return
     try {
@@ -38,9 +38,14 @@ export function handleImportBookmarks({ database, ...limits }: Options): Handled
       await storeLinks(database, pending, links, sha256, signal)
       await endImport(database, importId, null)
     } catch (error) {
+      if (error instanceof ImportProblem) {
+        log[error.cause ? 'error' : 'info']({ reason: error.message, err: error.cause }, 'import failed')
+        return endImport(database, importId, error.message)
+      }
       const isLast = attempt >= importBookmarks.attempts
-      if (error instanceof ImportProblem) return endImport(database, importId, error.message)
-      if (isLast && !signal.aborted) await endImport(database, importId, givenUp)
+      if (isLast && !signal.aborted && !(error instanceof ImportTakenOver)) {
+        await endImport(database, importId, givenUp)
+      }
       throw error
     }
   })

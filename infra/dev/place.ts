@@ -135,7 +135,7 @@ export function openPlace(options: PlaceOptions): Place {
   async function watchOver(process: NodeProcess): Promise<void> {
     const startedAt = performance.now()
     const { code, signal } = await process.exited
-    if (current !== process) return
+    if (current !== process || isStopped) return
     current = undefined
     if (performance.now() - startedAt > STEADY_MS) crashes = 0
     await recover(`crashed (${signal ?? `exit code ${code}`}).`)

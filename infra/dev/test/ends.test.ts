@@ -58,6 +58,7 @@ test('Ctrl-C on a terminal ends everything, with exit code 0', async () => {
   const pids = dev.pids()
   await writeFile(join(copy.root, 'keys'), '\x03')
   expect(await dev.command.exited).toEqual({ code: 0, signal: null })
+  expect(dev.said()).not.toContain('crashed')
   await everythingEnds(dev, pids)
 })
 

@@ -37,6 +37,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<BackingSer
     '',
     '--appendonly',
     'yes',
+    // Redis's default may hold a write back for two seconds while the disk is busy with an earlier one, and a kill would
+    // lose it. Nobody pulls the plug here, so the kernel may take its time with the disk.
+    '--appendfsync',
+    'no',
   ]
 
   return runBackingService({

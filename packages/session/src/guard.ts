@@ -14,8 +14,8 @@ export interface GuardOptions {
 
 /**
  * Makes a broken store an answer instead of a wait: whatever goes wrong becomes a 503 within the deadline.
- * Only silence opens the breaker. A store that refuses (full, read-only, restarting) answers fast by itself, and
- * may well do one thing while it refuses another.
+ * Only silence opens the breaker, and only an answer closes it: a store that refuses (full, read-only) answers fast by
+ * itself, and a client that has lost its connection refuses fast while others still wait for one that is frozen.
  */
 export function guardStore(
   store: SessionStore,
@@ -38,30 +38,28 @@ export function guardStore(
   function withDeadline<T>(operation: () => Promise<T>): Promise<T> {
     inFlight += 1
     return new Promise((resolve, reject) => {
-      let isLate = false
       let isSettled = false
       // A process that was itself held up (a busy machine, a long turn) finds its timer due before it has looked at its
       // sockets, and would blame a store whose answer lies there. It looks first: what is there settles the promise.
       const timer = setTimeout(() => setImmediate(() => isSettled || giveUp()), deadlineMs)
 
       function giveUp(): void {
-        isLate = true
         misses += 1
         reject(storeUnavailable(`no answer within ${deadlineMs} ms`))
       }
-      function settle(isFine: boolean): void {
+      function settle(): void {
         isSettled = true
         clearTimeout(timer)
         inFlight -= 1
-        if (isFine || !isLate) misses = 0
       }
       operation().then(
         (value) => {
-          settle(true)
+          settle()
+          misses = 0
           resolve(value)
         },
         (error: Error & { statusCode?: number }) => {
-          settle(false)
+          settle()
           reject(error.statusCode ? error : storeUnavailable(error))
         },
       )

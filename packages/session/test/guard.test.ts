@@ -56,6 +56,16 @@ test('a store that refuses is answered at once and never opens the breaker', asy
   }
 })
 
+test('a refusal between two silences does not make anybody wait again', async () => {
+  let calls = 0
+  const flapping = guardStore(
+    storeThat(() => ((calls += 1) % 2 ? silence() : Promise.reject(new Error('not connected')))),
+    { deadlineMs: 10, missesToOpen: 3, probeMs: 10_000 },
+  )
+  for (let i = 0; i < 7; i += 1) await flapping.load('key', 1).catch(() => {})
+  await expect(flapping.load('key', 1)).rejects.toMatchObject({ cause: 'it has been silent' })
+})
+
 test('so many requests may wait for the store at once, and the next one is answered at once', async () => {
   const guarded = guardStore(storeThat(silence), { deadlineMs: 30, capacity: 5, missesToOpen: 100 })
   const waiting = Array.from({ length: 5 }, () => guarded.load('key', 1))

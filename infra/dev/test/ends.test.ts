@@ -28,11 +28,14 @@ const LAUNCHER = `
 
 const asNpx = (command: string[]): string[] => [process.execPath, join(copy.root, 'npx.mjs'), ...command]
 
-/** On a terminal of its own, whose keyboard is the file `keys`. It is closed when `script` ends. */
+/**
+ * On a terminal of its own, whose keyboard is the file `keys`. It is closed when `script` ends. The shell that `script`
+ * starts is one that everybody has, and leaves its place to the command instead of answering Ctrl-C itself.
+ */
 const onTerminal = (command: string[]): string[] => [
   'sh',
   '-c',
-  `{ [ -p keys ] || mkfifo keys; } && exec script --quiet --return --command "$0" /dev/null <> keys`,
+  `{ [ -p keys ] || mkfifo keys; } && SHELL=/bin/sh exec script --quiet --return --command "exec $0" /dev/null <> keys`,
   command.join(' '),
 ]
 

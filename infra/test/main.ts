@@ -104,6 +104,7 @@ async function collect(
     const counts = [`${result.passed} passed`]
     if (result.failed > 0) counts.push(`${result.failed} FAILED`)
     if (result.skipped.length > 0) counts.push(`${result.skipped.length} skipped`)
+    if (result.flaky.length > 0) counts.push(`${result.flaky.length} flaky`)
     console.log(`  ${member.folder.padEnd(20)} ${counts.join(', ')}${result.isCached ? ' (unchanged)' : ''}`)
   }
   return isLast || waiting.size === 0
@@ -112,6 +113,7 @@ async function collect(
 function sum(results: Result[], missing: Member[], turboIsContent: boolean): boolean {
   const passed = results.reduce((total, result) => total + result.passed, 0)
   const skipped = results.flatMap(({ folder, skipped }) => skipped.map((name) => `${folder}: ${name}`))
+  const flaky = results.flatMap(({ folder, flaky }) => flaky.map((name) => `${folder}: ${name}`))
   let failed = results.reduce((total, result) => total + result.failed, 0) + missing.length
   for (const { folder } of missing) console.log(`  ${folder.padEnd(20)} FAILED: it left no report`)
   if (failed === 0 && !turboIsContent) {
@@ -120,7 +122,8 @@ function sum(results: Result[], missing: Member[], turboIsContent: boolean): boo
   }
   if (failed + passed === 0) console.log('FAILED: not a single test ran')
   for (const name of skipped) console.log(`skipped  ${name}`)
+  for (const name of flaky) console.log(`flaky    ${name}`)
   const counts = `${passed} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ''}`
-  console.log(options.json ? JSON.stringify({ passed, failed, skipped, members: results }) : counts)
+  console.log(options.json ? JSON.stringify({ passed, failed, skipped, flaky, members: results }) : counts)
   return failed === 0 && passed > 0
 }

@@ -28,6 +28,7 @@ test('passed, failed and skipped tests are counted, and skipped ones named', asy
     passed: 2,
     failed: 1,
     skipped: ['later one', 'later two'],
+    flaky: [],
     isCached: false,
   })
 })
@@ -38,6 +39,14 @@ test('a file that cannot be loaded and a hook that throws have failed, though no
     'hook.test.ts': `afterAll(() => { throw new Error('left open') }); test('good', () => {})`,
   })
   expect(await readReport('x', report, 0)).toMatchObject({ passed: 1, failed: 2 })
+})
+
+test('a test that passed at its second try is named', async () => {
+  const report = runVitest({
+    'a.test.ts': `let tries = 0; test('shaky', { retry: 1 }, () => expect(++tries).toBe(2)); test('good', () => {})`,
+  })
+  const flaky = ['shaky: AssertionError: expected 1 to be 2 // Object.is equality']
+  expect(await readReport('x', report, 0)).toMatchObject({ passed: 2, failed: 0, flaky })
 })
 
 test('a runner that found nothing to run has failed', async () => {

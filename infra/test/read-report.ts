@@ -7,6 +7,8 @@ export interface Result {
   failed: number
   /** By their full names. */
   skipped: string[]
+  /** Those among the passed that failed at first (`retry` of vitest.config.ts): their full names, and of what. */
+  flaky: string[]
   /** Nothing it depends on has changed since these tests passed: turbo brought the report back from its cache. */
   isCached: boolean
 }
@@ -16,7 +18,7 @@ interface VitestReport {
   startTime: number
   testResults: {
     status: string
-    assertionResults: { status: string; fullName: string }[]
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[]
   }[]
 }
 
@@ -30,11 +32,16 @@ export async function readReport(
     .then((text) => JSON.parse(text) as VitestReport)
     .catch(() => undefined)
   if (!report) return undefined
-  const result: Result = { folder, passed: 0, failed: 0, skipped: [], isCached: report.startTime < startedAt }
+  const isCached = report.startTime < startedAt
+  const result: Result = { folder, passed: 0, failed: 0, skipped: [], flaky: [], isCached }
   for (const { status, assertionResults } of report.testResults) {
     const failed = assertionResults.filter((test) => test.status === 'failed').length
-    const passed = assertionResults.filter((test) => test.status === 'passed').length
-    result.passed += passed
+    const passed = assertionResults.filter((test) => test.status === 'passed')
+    result.passed += passed.length
+    for (const { fullName, failureMessages } of passed) {
+      const [failure] = failureMessages
+      if (failure !== undefined) result.flaky.push(`${fullName}: ${failure.split('\n', 1)[0]}`)
+    }
     // A file that cannot be loaded, and a hook that throws, fail their file without failing a test.
     result.failed += status === 'failed' ? Math.max(failed, 1) : failed
     const others = assertionResults.filter((test) => test.status !== 'failed' && test.status !== 'passed')

@@ -76,6 +76,8 @@ export async function runDevelopment(
       DRAIN_MS: '150',
       SHUTDOWN_DEADLINE_MS: '4000',
       PUBLIC_ORIGIN: `http://localhost:${port}`,
+      // The edge, which says who asked.
+      TRUST_PROXY: 'loopback',
       ...process.env,
       NODE_ENV: 'development',
       // Not the shell's own HOST, which some systems set.

@@ -1,3 +1,6 @@
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Attack } from './attack.ts'
 import { cluster } from './attacks/cluster.ts'
 import { freeze } from './attacks/freeze.ts'
@@ -9,9 +12,8 @@ import { roll } from './attacks/roll.ts'
 import { scale } from './attacks/scale.ts'
 import { sentinel } from './attacks/sentinel.ts'
 import { slow } from './attacks/slow.ts'
-import { workerKill } from './attacks/worker-kill.ts'
 
-/** Every row, in the order of the table. */
+/** Every row, in the order of the table. Those that one app alone makes possible come and go with it. */
 export const attacks: readonly Attack[] = [
   kill,
   roll,
@@ -21,7 +23,16 @@ export const attacks: readonly Attack[] = [
   sentinel,
   cluster,
   postgres,
-  workerKill,
   slow,
   malformed,
+  ...(await attacksOfApps()),
 ]
+
+/** What the modules of `apps/<app>/attacks` export. */
+async function attacksOfApps(): Promise<Attack[]> {
+  const files = globSync('apps/*/attacks/*.ts', { cwd: import.meta.dirname }).sort()
+  const modules = await Promise.all(
+    files.map((file) => import(pathToFileURL(join(import.meta.dirname, file)).href)),
+  )
+  return modules.flatMap((module: Record<string, Attack>) => Object.values(module))
+}

@@ -1,5 +1,5 @@
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { globSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 /** A mistake that somebody could make, as a module that processes load before their own entry. */
@@ -9,12 +9,12 @@ export interface Fault {
   url: string
 }
 
-/** The faults that a row must find: the files of `faults/<row>/`. */
-export async function listFaults(row: string): Promise<Fault[]> {
-  const folder = join(import.meta.dirname, 'faults', row)
-  const files = await readdir(folder).catch((): string[] => [])
-  return files.sort().map((file) => ({
-    name: file.replace(/\.ts$/, ''),
-    url: pathToFileURL(join(folder, file)).href,
-  }))
+/** The faults that a row must find: the files of `faults/<row>/`, and of `apps/<app>/faults/<row>/` those in an app. */
+export function listFaults(row: string): Fault[] {
+  return globSync(`{faults,apps/*/faults}/${row}/*.ts`, { cwd: import.meta.dirname })
+    .sort()
+    .map((file) => ({
+      name: basename(file, '.ts'),
+      url: pathToFileURL(join(import.meta.dirname, file)).href,
+    }))
 }

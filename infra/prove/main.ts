@@ -19,7 +19,7 @@ was asked for holds; a row that did not run has not held.
   --seed N   makes the choices of an earlier run again
   --rate N   requests a second (default 60)
   --each N   processes of each type (default 2)
-  --faults   each row once more for every planted fault (infra/prove/faults): now each must be found broken
+  --faults   each row once more for every planted fault (faults/ in infra/prove): now each must be found broken
   --json     ends with one line of JSON
 `
 
@@ -78,7 +78,7 @@ async function proveRows(): Promise<RowResult[]> {
 async function findFaults(): Promise<RowResult[]> {
   const results: RowResult[] = []
   for (const attack of rows) {
-    const faults = await listFaults(attack.name)
+    const faults = listFaults(attack.name)
     if (faults.length === 0) console.log(`\nNo fault is planted for ${attack.name}`)
     for (const { name, url } of faults) {
       await using resources = new AsyncDisposableStack()

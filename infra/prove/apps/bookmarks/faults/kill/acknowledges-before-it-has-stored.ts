@@ -1,4 +1,4 @@
-import { plant } from '../plant.ts'
+import { plant } from '../../../../faults/plant.ts'
 
 // Says 201 at once and writes a second later: who is killed in between has lied.
 plant(

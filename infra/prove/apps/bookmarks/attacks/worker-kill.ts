@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from 'undici'
-import { atLeast, atMost, none, told, type Attack } from '../attack.ts'
-import { eachOf } from '../load/each-of.ts'
-import { serveBookmarkFiles } from '../load/bookmark-files.ts'
-import { signUp, type Person } from '../load/person.ts'
+import { atLeast, atMost, none, told, type Attack } from '../../../attack.ts'
+import { eachOf } from '../../../load/each-of.ts'
+import { serveBookmarkFiles } from '../bookmark-files.ts'
+import { signUp, type Person } from '../../../load/person.ts'
 
 /** Enough for an import to take a second or two, so that it is met in the middle. */
 const LINKS = 15_000

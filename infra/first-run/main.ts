@@ -25,7 +25,14 @@ try {
   const startedAt = performance.now()
   const dev = spawn('npx', ['pnpm', 'dev'], {
     cwd: clone,
-    env: { ...process.env, PORT: `${port}`, DATABASE_URL: undefined, SESSION_STORE_URL: undefined },
+    env: {
+      ...process.env,
+      PORT: `${port}`,
+      DATABASE_URL: undefined,
+      SESSION_STORE_URL: undefined,
+      // What `pnpm exec` tells those that it starts: that all is installed. Here nothing is.
+      pnpm_config_verify_deps_before_run: undefined,
+    },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -36,6 +43,8 @@ try {
   const isReady = await waitFor(() => /^ready in [\d.]+ s/m.test(said) || dev.exitCode !== null, 300_000)
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
   report(isReady && dev.exitCode === null, `npx pnpm dev is ready ${seconds} s after a clone`, said)
+  if (!isReady) process.kill(-dev.pid!, 'SIGKILL')
+  if (!isReady || dev.exitCode !== null) throw new Error('There is nothing to try')
 
   const { stdout } = await run('bash', ['-euc', await readQuickStart(port)], {
     cwd: clone,

@@ -14,7 +14,7 @@ export interface Resources extends AsyncDisposable {
 export async function openResources(env: Env): Promise<Resources> {
   await using opened = new AsyncDisposableStack()
   const sessions = opened.use(await openSessionStore(env.SESSION_STORE_URL))
-  const database = opened.use(openDatabase(env.DATABASE_URL))
+  const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))
   const held = opened.move()
   return {
     database,

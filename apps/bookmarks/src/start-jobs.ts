@@ -7,7 +7,7 @@ import { handleImportBookmarks } from './jobs/import-bookmarks.ts'
 
 /** The jobs of the bookmarks worker, and when those run that nobody asks for. */
 export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
-  const database = openDatabase(env.DATABASE_URL)
+  const database = openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX })
   const jobs = await runJobs(env.DATABASE_URL, {
     jobs: [
       handleImportBookmarks({

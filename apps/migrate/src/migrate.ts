@@ -4,7 +4,7 @@ import { migrate, MigrationError } from '@repo/database/migrate'
 import { migrateQueue } from '@repo/queue'
 import { Type } from 'typebox'
 
-const env = loadEnv(Type.Object({ ...databaseEnv }), process.env)
+const env = loadEnv(Type.Object({ DATABASE_URL: databaseEnv.DATABASE_URL }), process.env)
 
 try {
   const applied = await migrate(env.DATABASE_URL, { log: console.log })

@@ -9,6 +9,12 @@ export const databaseEnv = {
   DATABASE_URL: Type.String({
     description: 'Postgres: postgres://user:password@host:5432/name',
     pattern: '^postgres(ql)?://',
+    expected: 'a URL that starts with postgres://',
+  }),
+  DATABASE_POOL_MAX: Type.Integer({
+    minimum: 1,
+    default: 10,
+    description: 'Connections to Postgres that one process may hold',
   }),
 }
 

@@ -9,7 +9,7 @@ export interface Resources extends AsyncDisposable {
 /** Waits for no server: a process boots while its stores are away, and says so on `/readyz`. */
 export async function openResources(env: Env): Promise<Resources> {
   await using opened = new AsyncDisposableStack()
-  const database = opened.use(openDatabase(env.DATABASE_URL))
+  const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))
   const held = opened.move()
   return { database, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }

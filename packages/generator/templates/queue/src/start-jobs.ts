@@ -5,7 +5,7 @@ import { handleFinish } from './jobs/finish-item.ts'
 
 /** The jobs of the any-name worker. */
 export async function startJobs(env: Env, log: QueueLog): Promise<RunningJobs> {
-  const database = openDatabase(env.DATABASE_URL)
+  const database = openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX })
   const jobs = await runJobs(env.DATABASE_URL, { jobs: [handleFinish({ database })], log })
   return {
     check: () => jobs.check(),

@@ -10,7 +10,7 @@ export interface Job<S extends TObject = TObject> {
 }
 
 export interface JobOptions<S extends TObject> {
-  /** Room first: `bookmarks.import`. */
+  /** Room first: `orders.settle`. */
   name: string
   /** Checked when a job is enqueued and again when it is handled, which may be a release later. */
   payload: S

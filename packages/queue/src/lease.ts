@@ -79,23 +79,26 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
       const times = (looksWithoutLock.get(id) ?? 0) + 1
       looksWithoutLock.set(id, times)
       if (times <= looksOfALease) continue
-      await freeJobs(id)
-      log.warn({ worker: id }, 'a worker is gone; its jobs are free again')
+      const freed = await freeJobs(id)
+      await session.query('DELETE FROM queue.workers WHERE id = $1', [id])
+      if (freed > 0) log.warn({ worker: id, jobs: freed }, 'a worker is gone; its jobs are free again')
     }
   }
 
-  async function freeJobs(id: string): Promise<void> {
-    await session.query(sayWhatHappened, [id])
+  async function freeJobs(id: string): Promise<number> {
+    const { rowCount } = await session.query(sayWhatHappened, [id])
     await session.query('SELECT graphile_worker.force_unlock_workers($1)', [[id]])
-    await session.query('DELETE FROM queue.workers WHERE id = $1', [id])
     await session.query(`SELECT pg_notify('jobs:insert', '{"count":100}')`)
+    return rowCount ?? 0
   }
 
   async function release(): Promise<void> {
     stopping.abort()
     clearInterval(watch)
     await kept
-    // After an orderly end it holds no job. What cannot be said now, the others will notice.
+    lose('the worker has ended')
+    // After an orderly end it holds no job. What cannot be said now, and what an answer that was lost still takes in its
+    // name, the others notice: they forget a worker only when it has been gone for a lease.
     await freeJobs(workerId).catch(() => {})
     await session.end().catch(() => {})
   }

@@ -1,9 +1,13 @@
 import { EventEmitter } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { JobHelpers, Runner, TaskList, WorkerEvents } from 'graphile-worker'
 import { Pool } from 'pg'
 import { PayloadInvalid } from './define-job.ts'
 import { holdLease, type Lease, type LeaseOptions } from './lease.ts'
 import type { HandledJob, QueueLog, RunJobsOptions } from './run-jobs.ts'
+
+/** So long a runner that is told to stop may take, once no job runs, to tell Postgres how the last ones ended. */
+const REPORT_MS = 2_000
 
 export interface WorkOptions extends RunJobsOptions {
   upkeep: LeaseOptions['upkeep']
@@ -28,10 +32,11 @@ export async function work(url: string, options: WorkOptions): Promise<void> {
   resources.defer(() => life.abort())
   stopping.addEventListener('abort', () => ended.resolve(), { signal: life.signal })
 
-  // When the answer to "a job for me?" is lost, there may be a job in our name that nobody runs. To end the life gives
-  // it back.
+  // When the answer to "a job for me?" is lost, or the word that one is done, there may be a job in our name that nobody
+  // runs. To end the life gives it back.
   const events = new EventEmitter() as WorkerEvents
   events.on('worker:getJob:error', ({ error }) => ended.reject(error))
+  events.on('pool:fatalError', ({ error }) => ended.reject(error))
 
   // The runner asks this before its first job: no job is taken before there is a lease to hold it.
   let lease: Promise<Lease> | undefined
@@ -67,9 +72,7 @@ export async function work(url: string, options: WorkOptions): Promise<void> {
     },
   })
   resources.defer(async () => (await lease?.catch(() => undefined))?.[Symbol.asyncDispose]())
-  // The runner does not wait for every job when it ends by itself. Jobs are given back when none of ours runs.
-  resources.defer(() => Promise.allSettled(running).then(() => {}))
-  resources.defer(() => stop(runner))
+  resources.defer(() => stop(runner, running))
   runner.promise.then(() => ended.reject(new Error('the runner ended')), ended.reject)
   begun.promise.then(({ signal: lost }) => {
     lost.addEventListener('abort', () => ended.reject(lost.reason), { signal: life.signal })
@@ -94,6 +97,7 @@ function toTasks(
       handled.job.name,
       async (payload, helpers) => {
         const { signal } = await lease
+        signal.throwIfAborted()
         const run = runJob(handled, payload, helpers, AbortSignal.any([signal, deadline]), log)
         running.add(run)
         await run.finally(() => running.delete(run))
@@ -140,8 +144,18 @@ function openPool(url: string, concurrency: number): Pool {
   return pool
 }
 
-async function stop(runner: Runner): Promise<void> {
+/**
+ * Waits until none of our jobs runs, which the runner does not always do: only then they are given back. It may also wait
+ * for ever, when two reports failed at once (graphile/worker#636); without a limit this life would neither work nor end.
+ */
+async function stop(runner: Runner, running: ReadonlySet<Promise<void>>): Promise<void> {
+  const stopped = runner
+    .stop()
+    .then(() => runner.promise)
+    .catch(() => {})
   runner.promise.catch(() => {})
-  await runner.stop().catch(() => {})
-  await runner.promise.catch(() => {})
+  do {
+    await Promise.allSettled(running)
+    await Promise.race([stopped, sleep(REPORT_MS, undefined, { ref: false })])
+  } while (running.size > 0)
 }

@@ -190,7 +190,44 @@ test('to dispose of it takes no new job, waits for those that run, and aborts wh
   expect(events.slice(2)).toEqual(['ended 1'])
   // The aborted one waits for another try, the last one for another worker; the finished one is gone.
   expect(await measureQueue(queries)).toEqual({ waiting: 1, running: 0, later: 1, failed: 0 })
-  expect((await pool.query('SELECT FROM queue.workers')).rowCount).toBe(0)
+})
+
+test('a worker that cannot report that jobs are done begins again, and gives them back', async () => {
+  const attempts: number[] = []
+  const finish = new Map<number, () => void>()
+  const handled = handle(count, async ({ n }) => {
+    attempts.push(n)
+    if (attempts.length <= 2) await new Promise<void>((resolve) => finish.set(n, resolve))
+  })
+  await using jobs = await run([handled])
+  await enqueue(queries, count, { n: 1 })
+  await enqueue(queries, count, { n: 2 })
+  await pollUntil('both run', () => finish.size === 2)
+
+  // Each report waits for us, and its session ends before it was heard.
+  const client = await pool.connect()
+  await client.query('BEGIN')
+  await client.query('SELECT FROM graphile_worker._private_jobs FOR UPDATE')
+  for (const n of [1, 2]) {
+    finish.get(n)!()
+    await pollUntil(`the report of ${n} waits`, async () => (await pool.query(waiting)).rowCount === n)
+  }
+  await pool.query(`SELECT pg_terminate_backend(pid) FROM (${waiting}) AS waiting`)
+  await client.query('ROLLBACK')
+  client.release()
+
+  await pollUntil('they are done', async () => (await depth()) === 0)
+  expect(attempts.slice(2).sort()).toEqual([1, 2])
+  await jobs.check()
+})
+
+test('a worker is forgotten when it has been gone for a lease', async () => {
+  const first = await run([handle(count, async () => {})])
+  await first[Symbol.asyncDispose]()
+  expect(await knownWorkers()).toBe(1)
+  await using _ = await run([handle(count, async () => {})], { leaseMs: 300 })
+  expect(await knownWorkers()).toBe(2)
+  await pollUntil('the first is forgotten', async () => (await knownWorkers()) === 1)
 })
 
 test('a worker that is started before Postgres waits, says so, and begins when it comes', async () => {
@@ -246,6 +283,13 @@ async function run(jobs: HandledJob[], options: Partial<RunJobsOptions> = {}) {
     return true
   })
   return running
+}
+
+const waiting = `
+  SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+
+async function knownWorkers(): Promise<number | null> {
+  return (await pool.query('SELECT FROM queue.workers')).rowCount
 }
 
 async function depth(): Promise<number> {

@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { globSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,10 +9,16 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { freePort } from '@repo/testing/free-port'
 import { isListening } from '@repo/testing/is-listening'
+import { partsOfApps } from '../parts-of-apps.ts'
+
+/** What an app's own quick start must have printed. */
+interface QuickStart {
+  checkQuickStart(output: string, report: (isTrue: boolean, what: string, otherwise?: string) => void): void
+}
 
 /**
  * The README as its first reader meets it: a clone in an empty folder, `npx pnpm dev`, and its quick start, word for
- * word. Prints what it saw; the last line counts. Uses what is committed, not what is being edited.
+ * word, then those of the apps. Prints what it saw; the last line counts. Uses what is committed, not what is being edited.
  */
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
@@ -46,11 +53,13 @@ try {
   if (!isReady) process.kill(-dev.pid!, 'SIGKILL')
   if (!isReady || dev.exitCode !== null) throw new Error('There is nothing to try')
 
-  const { stdout } = await run('bash', ['-euc', await readQuickStart(port)], {
+  const { stdout } = await run('bash', ['-euc', await readQuickStarts(port)], {
     cwd: clone,
     maxBuffer: 2 ** 26,
   })
   checkQuickStart(stdout)
+  for (const part of await partsOfApps<QuickStart>(import.meta.dirname, 'check-quick-start.ts'))
+    part.checkQuickStart(stdout, report)
 
   const pids = [...said.matchAll(/\bpid (\d+)/g)].map((match) => Number(match[1]))
   process.kill(-dev.pid!, 'SIGINT')
@@ -79,10 +88,8 @@ function checkQuickStart(output: string): void {
     'sign-up answers with the user',
     output,
   )
-  report(/"import":\{"id":"[\w-]+","status":"queued"/.test(output), 'the upload is queued', output)
-  report(/"bookmarks":\[\{"id":/.test(output), 'the list has bookmarks', output)
-  report(output.includes('<!DOCTYPE NETSCAPE-Bookmark-file-1>'), 'the export is a bookmark file', output)
-  const [first, second] = [...output.matchAll(/^\[(bookmarks\.\d)\]$/gm)].map((match) => match[1])
+  report(/"sessions":\[\{"id":/.test(output), 'the person sees their session', output)
+  const [, first, second] = [...output.matchAll(/^\[(accounts\.\d)\]$/gm)].map((match) => match[1])
   report(
     first != null && second != null && first !== second,
     `processes alternate (${first}, ${second})`,
@@ -90,12 +97,17 @@ function checkQuickStart(output: string): void {
   )
 }
 
-/** The README's block, as it stands, but for the port, which may be taken here. */
-async function readQuickStart(port: number): Promise<string> {
-  const readme = await readFile(join(clone, 'README.md'), 'utf8')
-  const [, block] = /<!-- quick-start[^>]*-->\s*```sh\n([\s\S]*?)```/.exec(readme) ?? []
-  if (block == null) throw new Error('README.md has no quick start')
-  return block.replaceAll('localhost:3000', `localhost:${port}`)
+/** The blocks of the READMEs, as they stand, but for the port, which may be taken here. */
+async function readQuickStarts(port: number): Promise<string> {
+  const ofApps = globSync('apps/*/README.md', { cwd: clone }).sort()
+  const blocks: string[] = []
+  for (const file of ['README.md', ...ofApps]) {
+    const readme = await readFile(join(clone, file), 'utf8')
+    const [, block] = /<!-- quick-start[^>]*-->\s*```sh\n([\s\S]*?)```/.exec(readme) ?? []
+    if (block !== undefined) blocks.push(block)
+    else if (file === 'README.md') throw new Error('README.md has no quick start')
+  }
+  return blocks.join('\n').replaceAll('localhost:3000', `localhost:${port}`)
 }
 
 function report(isTrue: boolean, what: string, otherwise = ''): void {

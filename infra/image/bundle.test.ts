@@ -3,18 +3,23 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { bundle } from '@repo/build'
 import { createEmptyDatabase } from '@repo/testing'
-import { openBrowser } from '@repo/testing/browser'
+import { openBrowser, type Browser } from '@repo/testing/browser'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { Client } from 'pg'
 import { fetch } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { partsOfApps } from '../parts-of-apps.ts'
 import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const formation = readFormation(root)
 const all = [...formation.release, ...formation.running]
+const ofApps = await partsOfApps<{ doWork(person: Browser): Promise<void> }>(
+  import.meta.dirname,
+  'do-work.ts',
+)
 const resources = new AsyncDisposableStack()
 afterAll(() => resources.disposeAsync())
 
@@ -106,20 +111,7 @@ describe('a bundle', () => {
     const signedUp = await person.request('/api/accounts/sign-up', { method: 'POST', json: credentials })
     expect(signedUp.status).toBe(201)
 
-    const file = await readFile(join(root, 'apps/bookmarks/test/exports/real/firefox_nested.htm'))
-    const form = new FormData()
-    form.set('file', new Blob([file]), 'bookmarks.html')
-    const encoded = new Response(form)
-    const upload = await person.request('/api/bookmarks/imports', {
-      method: 'POST',
-      headers: { 'content-type': encoded.headers.get('content-type')! },
-      body: await encoded.bytes(),
-    })
-    expect(upload.status).toBe(202)
-    await pollUntil('the worker has stored the links', async () => {
-      const list = (await (await person.request('/api/bookmarks')).json()) as { bookmarks: unknown[] }
-      return list.bookmarks.length > 0
-    })
+    for (const { doWork } of ofApps) await doWork(person)
 
     for (const started of running.values()) {
       await started.stop()

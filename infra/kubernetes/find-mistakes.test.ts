@@ -65,13 +65,13 @@ describe('a planted mistake is found:', () => {
       'an ingress to a service that is not there',
       'Ingress',
       'nonstick',
-      (spec) => (spec.rules[0].http.paths[5].backend.service.name = 'acounts'),
+      (spec) => (spec.rules[0].http.paths.at(-1).backend.service.name = 'wbe'),
       /no such port/,
     ],
     [
       'a probe on a missing route',
       'Deployment',
-      'bookmarks',
+      'accounts',
       container((c) => (c.readinessProbe.httpGet.path = '/healthz')),
       /\/healthz, which nobody answers/,
     ],
@@ -176,9 +176,9 @@ describe('a planted mistake is found:', () => {
   })
 
   test('a process type that is deployed by nobody', async () => {
-    const documents = readBase(root).filter(({ metadata }) => metadata.name !== 'bookmarks-worker')
+    const documents = readBase(root).filter(({ metadata }) => metadata.name !== 'accounts')
     expect((await findMistakes(documents, about)).join('\n')).toMatch(
-      /bookmarks-worker of the formation is deployed by nobody/,
+      /accounts of the formation is deployed by nobody/,
     )
   })
 })

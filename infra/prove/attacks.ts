@@ -1,6 +1,4 @@
-import { globSync } from 'node:fs'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { partsOfApps } from '../parts-of-apps.ts'
 import type { Attack } from './attack.ts'
 import { cluster } from './attacks/cluster.ts'
 import { freeze } from './attacks/freeze.ts'
@@ -25,14 +23,5 @@ export const attacks: readonly Attack[] = [
   postgres,
   slow,
   malformed,
-  ...(await attacksOfApps()),
+  ...(await partsOfApps<Record<string, Attack>>(import.meta.dirname, 'attacks/*.ts')).flatMap(Object.values),
 ]
-
-/** What the modules of `apps/<app>/attacks` export. */
-async function attacksOfApps(): Promise<Attack[]> {
-  const files = globSync('apps/*/attacks/*.ts', { cwd: import.meta.dirname }).sort()
-  const modules = await Promise.all(
-    files.map((file) => import(pathToFileURL(join(import.meta.dirname, file)).href)),
-  )
-  return modules.flatMap((module: Record<string, Attack>) => Object.values(module))
-}

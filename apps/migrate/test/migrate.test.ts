@@ -5,7 +5,7 @@ test('a release brings an empty database up to date, and the next one finds noth
   await using database = await createEmptyDatabase()
   expect(await release({ DATABASE_URL: database.url })).toMatchObject({
     code: 0,
-    output: expect.stringMatching(/^applied \d{14}_accounts, \d{14}_bookmarks/),
+    output: expect.stringMatching(/^applied \d{14}_accounts/),
   })
   expect(await release({ DATABASE_URL: database.url })).toMatchObject({ code: 0, output: 'nothing to apply' })
 }, 60_000)

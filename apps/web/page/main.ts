@@ -1,12 +1,8 @@
-import { accountView } from './account.ts'
 import { answers, call, Problem } from './api.ts'
-import { bookmarksView } from './bookmarks.ts'
 import { h } from './element.ts'
-import { importsView } from './imports.ts'
+import { places, type Place } from './places.ts'
 import { processesStrip } from './processes.ts'
 import { signInView, type User } from './sign-in.ts'
-
-const PLACES = { '#/': 'Bookmarks', '#/imports': 'Import', '#/account': 'Account' }
 
 const header = h('header')
 const main = h('main')
@@ -15,16 +11,15 @@ let user: User | null = null
 /** Shows the place that the address names; the door when nobody is signed in. */
 function show(): void {
   if (!user) return showDoor()
-  const [, place, id] = location.hash.split('/')
-  if (place === 'imports') main.replaceChildren(importsView(id))
-  else if (place === 'account') main.replaceChildren(accountView(user))
-  else main.replaceChildren(bookmarksView())
-  showHeader(place ? `#/${place}` : '#/')
+  const [, word = '', rest] = location.hash.split('/')
+  const place = places.find((place) => place.word === word) ?? places[0]!
+  main.replaceChildren(place.show(user, rest))
+  showHeader(place)
 }
 
-function showHeader(here: string): void {
-  const links = Object.entries(PLACES).map(([href, name]) =>
-    h('a', { href, ...(href === here && { 'aria-current': 'page' }) }, name),
+function showHeader(here?: Place): void {
+  const links = places.map((place) =>
+    h('a', { href: `#/${place.word}`, ...(place === here && { 'aria-current': 'page' }) }, place.name),
   )
   header.replaceChildren(
     h('a', { href: '#/', className: 'brand' }, 'Nonstick'),
@@ -40,7 +35,7 @@ function showHeader(here: string): void {
 
 function showDoor(notice?: string): void {
   user = null
-  showHeader('')
+  showHeader()
   main.replaceChildren(signInView(enter, notice))
   main.querySelector('input')?.focus()
 }

@@ -37,7 +37,7 @@ export function signInView(onSignedIn: (user: User) => void, notice = ''): HTMLE
     )
     view.replaceChildren(
       h('h1', {}, isNew ? 'Sign up' : 'Sign in'),
-      h('p', { className: 'quiet' }, notice || 'Your bookmarks, whichever process answers.'),
+      h('p', { className: 'quiet' }, notice || 'Whichever process answers, you are you.'),
       form,
       other,
     )

@@ -116,7 +116,7 @@ test('headers of the connection are not passed on, in either direction', async (
 
 test('a service hears who asked, and a client that says so itself is not believed', async () => {
   const forged = {
-    host: 'bookmarks.example',
+    host: 'shop.example',
     'x-forwarded-for': '6.6.6.6',
     'x-forwarded-proto': 'https',
     'x-forwarded-host': 'evil.example',
@@ -129,7 +129,7 @@ test('a service hears who asked, and a client that says so itself is not believe
     host: new URL(outer.processes[0]!.url).host,
     'x-forwarded-for': '127.0.0.1',
     'x-forwarded-proto': 'http',
-    'x-forwarded-host': 'bookmarks.example',
+    'x-forwarded-host': 'shop.example',
   })
   for (const name of ['x-real-ip', 'forwarded', 'x-forwarded-prefix']) expect(seen).not.toHaveProperty(name)
 })
@@ -142,13 +142,13 @@ test('a proxy named in TRUST_PROXY is believed, and what it heard from others is
       host: 'inside',
       'x-forwarded-for': '6.6.6.6, 9.9.9.9, 127.0.0.2',
       'x-forwarded-proto': 'https',
-      'x-forwarded-host': 'bookmarks.example',
+      'x-forwarded-host': 'shop.example',
     },
   })
   expect(JSON.parse(body)).toMatchObject({
     'x-forwarded-for': '9.9.9.9, 127.0.0.2, 127.0.0.1',
     'x-forwarded-proto': 'https',
-    'x-forwarded-host': 'bookmarks.example',
+    'x-forwarded-host': 'shop.example',
   })
 })
 

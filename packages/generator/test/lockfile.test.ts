@@ -16,8 +16,8 @@ test.each(['apps/accounts', 'apps/migrate', 'packages/config'])(
 )
 
 test('what only one member uses is known', () => {
-  expect(usedByNobodyElse(lockfile, 'apps/bookmarks')).toContain('htmlparser2')
-  expect(usedByNobodyElse(lockfile, 'apps/bookmarks')).not.toContain('typebox')
+  expect(usedByNobodyElse(lockfile, 'packages/queue')).toContain('graphile-worker')
+  expect(usedByNobodyElse(lockfile, 'packages/queue')).not.toContain('typebox')
   expect(usedByNobodyElse(lockfile, 'apps/accounts')).toEqual([])
 })
 

@@ -7,7 +7,7 @@ export interface Lifecycle {
   drain(): void
   /** Takes note of a request until its answer has ended. */
   open(reply: FastifyReply): void
-  /** Such as `GET /api/bookmarks/:id since 1200 ms`: the route, since a path may name a person. */
+  /** Such as `GET /api/orders/:id since 1200 ms`: the route, since a path may name a person. */
   listOpen(): string[]
 }
 

@@ -14,7 +14,7 @@ const ProblemSchema = Type.Object({
 
 /**
  * What a route's schema says of the errors that it throws, so that the OpenAPI document knows them:
- * `response: { 201: Bookmark, ...problemResponses(BookmarkTaken) }`.
+ * `response: { 201: Order, ...problemResponses(OrderTaken) }`.
  *
  * For types it is empty: errors are thrown, and what a handler returns is what the rest of `response` says.
  */

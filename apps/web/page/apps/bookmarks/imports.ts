@@ -1,6 +1,6 @@
-import { call } from './api.ts'
-import { h } from './element.ts'
-import { formOf } from './form.ts'
+import { call } from '../../api.ts'
+import { h } from '../../element.ts'
+import { formOf } from '../../form.ts'
 
 const POLL_EVERY_MS = 500
 

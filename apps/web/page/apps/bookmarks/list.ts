@@ -1,7 +1,7 @@
-import { call } from './api.ts'
-import { bookmarkItem, splitTags, type Bookmark } from './bookmark-item.ts'
-import { h } from './element.ts'
-import { formOf } from './form.ts'
+import { call } from '../../api.ts'
+import { bookmarkItem, splitTags, type Bookmark } from './item.ts'
+import { h } from '../../element.ts'
+import { formOf } from '../../form.ts'
 
 const PAGE_SIZE = 30
 const TYPING_PAUSE_MS = 200

@@ -1,6 +1,6 @@
-import { call } from './api.ts'
-import { h } from './element.ts'
-import { formOf } from './form.ts'
+import { call } from '../../api.ts'
+import { h } from '../../element.ts'
+import { formOf } from '../../form.ts'
 
 export interface Bookmark {
   id: string

@@ -1,0 +1,9 @@
+import type { Place } from '../../places.ts'
+import { importsView } from './imports.ts'
+import { bookmarksView } from './list.ts'
+import './style.css'
+
+export const places: Place[] = [
+  { word: '', name: 'Bookmarks', show: () => bookmarksView() },
+  { word: 'imports', name: 'Import', show: (_user, id) => importsView(id) },
+]

@@ -1,0 +1,70 @@
+import { match } from 'node:assert/strict'
+import type { Locator, Page } from 'playwright-core'
+import { pollUntil } from '../../packages/testing/src/poll-until.ts'
+import type { NodeProcess } from '../../packages/testing/src/start-process.ts'
+
+/** What a journey is made with: a browser that nobody has used, before a formation that others have. */
+export interface Visit {
+  page: Page
+  url: string
+  processes: NodeProcess[]
+  otherDevice(): Promise<Page>
+  picture(title: string): Promise<void>
+}
+
+/** By the sentence that it proves. */
+export type Journeys = Record<string, (visit: Visit) => Promise<void>>
+
+export const PASSWORD = 'correct horse battery'
+
+export function someone(): string {
+  return `somebody-${crypto.randomUUID()}@example.com`
+}
+
+export async function signUp(page: Page, url: string): Promise<string> {
+  const email = someone()
+  await page.goto(url)
+  await page.getByRole('button', { name: /I am new here/ }).click()
+  await page.getByLabel('Email').fill(email)
+  await page.getByLabel('Password').fill(PASSWORD)
+  await submit(page, 'Sign up')
+  await isSignedIn(page)
+  return email
+}
+
+export async function signIn(page: Page, url: string, email: string, password: string): Promise<void> {
+  await page.goto(url)
+  await page.getByLabel('Email').fill(email)
+  await page.getByLabel('Password').fill(password)
+  await submit(page, 'Sign in')
+  await isSignedIn(page)
+}
+
+export async function isSignedIn(page: Page): Promise<void> {
+  await page.getByRole('navigation', { name: 'Places' }).waitFor()
+}
+
+export async function submit(page: Page, name: string): Promise<void> {
+  await page.getByRole('button', { name, exact: true }).click()
+}
+
+/** The labels of buttons may have in them what is in a field's. */
+export function field(page: Page, label: string): Locator {
+  return page.getByLabel(label, { exact: true })
+}
+
+/** The field is marked, and what describes it says why. */
+export async function described(page: Page, label: string, what: RegExp): Promise<void> {
+  const field = page.getByLabel(label)
+  await pollUntil(
+    `${label} is marked as wrong`,
+    async () => (await field.getAttribute('aria-invalid')) === 'true',
+  )
+  const note = page.locator(`#${await field.getAttribute('aria-describedby')}`)
+  match(await note.innerText(), what)
+}
+
+/** The page is no wider than the window. */
+export async function widthOf(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth)
+}

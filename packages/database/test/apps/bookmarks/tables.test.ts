@@ -1,0 +1,32 @@
+import { createDatabase, type TestDatabase } from '@repo/testing'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openDatabase, type Database } from '../../../src/index.ts'
+
+let server: TestDatabase
+let database: Database
+
+beforeAll(async () => {
+  server = await createDatabase()
+  database = openDatabase(server.url, { max: 1 })
+})
+afterAll(async () => {
+  await database[Symbol.asyncDispose]()
+  await server[Symbol.asyncDispose]()
+})
+
+test('a person has one bookmark per address, however long that is', async () => {
+  const bookmark = { userId: 'ada', url: `https://example.com/${'x'.repeat(60_000)}` }
+  const data = { ...bookmark, title: '', notes: '', tags: [], folder: [], createdAt: new Date() }
+  await database.bookmark.create({ data })
+  await expect(database.bookmark.create({ data })).rejects.toMatchObject({ code: 'P2002' })
+  expect(await database.bookmark.createMany({ data: [data], skipDuplicates: true })).toEqual({ count: 0 })
+  await database.bookmark.create({ data: { ...data, userId: 'grace' } })
+})
+
+test('no row holds more than 1 MiB of an upload', async () => {
+  const { id } = await database.bookmarkImport.create({ data: { userId: 'ada', status: 'uploading' } })
+  const store = (length: number, position: number) =>
+    database.importChunk.create({ data: { importId: id, position, bytes: Buffer.alloc(length) } })
+  await store(1 << 20, 0)
+  await expect(store((1 << 20) + 1, 1)).rejects.toThrow(/import_chunks_bytes_length/)
+})

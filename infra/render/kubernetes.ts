@@ -182,7 +182,7 @@ spec:
 
 function renderQueueScaler(name: string): string {
   return `# A worker that waits for an answer from outside uses no processor, however long its queue is: so the queue counts.
-# docs/operations.md says who measures it.
+# Each worker shows its length on /metrics; docs/operations.md says how it gets from there to here.
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
@@ -194,7 +194,7 @@ spec:
   metrics:
     - type: External
       external:
-        metric: { name: nonstick_queue_waiting }
+        metric: { name: nonstick_queue_waiting, selector: { matchLabels: { worker: ${name} } } }
         target: { type: AverageValue, averageValue: '20' }
 `
 }

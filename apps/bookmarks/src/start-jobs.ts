@@ -24,7 +24,7 @@ export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJ
     log,
   })
   return {
-    check: () => jobs.check(),
+    ...jobs,
     async [Symbol.asyncDispose]() {
       await jobs[Symbol.asyncDispose]()
       await database[Symbol.asyncDispose]()

@@ -43,6 +43,8 @@ export interface RunJobsOptions {
 export interface RunningJobs extends AsyncDisposable {
   /** Rejects while this process takes no jobs, and says why. */
   check(): Promise<void>
+  /** How many jobs of its kinds could run now, and nobody runs them. Rejects while it takes no jobs. */
+  countWaiting(): Promise<number>
 }
 
 /**
@@ -67,12 +69,17 @@ export async function runJobs(url: string, options: RunJobsOptions): Promise<Run
   const upkeep = await createScheduler(schedules)
   const stopping = new AbortController()
   const deadline = new AbortController()
+  let count: (() => Promise<number>) | undefined
   let problem: unknown = new Error('the worker has not begun yet')
   const ended = keepWorking()
 
   return {
     async check() {
       if (problem) throw problem
+    },
+    async countWaiting() {
+      if (problem || !count) throw problem
+      return count()
     },
     async [Symbol.asyncDispose]() {
       stopping.abort()
@@ -103,8 +110,9 @@ export async function runJobs(url: string, options: RunJobsOptions): Promise<Run
     }
   }
 
-  function onBegun(): void {
+  function onBegun(countWaiting: () => Promise<number>): void {
     problem = undefined
+    count = countWaiting
     log.info({ jobs: options.jobs.map(({ job }) => job.name) }, 'waiting for jobs')
   }
 

@@ -13,7 +13,7 @@ export interface WorkOptions extends RunJobsOptions {
   upkeep: LeaseOptions['upkeep']
   stopping: AbortSignal
   deadline: AbortSignal
-  onBegun(): void
+  onBegun(countWaiting: () => Promise<number>): void
   /** Told at once; to end may take longer, because running jobs are waited for. */
   onTrouble(error: unknown): void
 }
@@ -76,7 +76,7 @@ export async function work(url: string, options: WorkOptions): Promise<void> {
   runner.promise.then(() => ended.reject(new Error('the runner ended')), ended.reject)
   begun.promise.then(({ signal: lost }) => {
     lost.addEventListener('abort', () => ended.reject(lost.reason), { signal: life.signal })
-    options.onBegun()
+    options.onBegun(() => countWaiting(pool, options.jobs))
   }, ended.reject)
 
   try {
@@ -128,6 +128,15 @@ async function runJob(
 
 const spendAttempts = `
   UPDATE graphile_worker._private_jobs SET attempts = max_attempts, updated_at = now() WHERE id = $1`
+
+async function countWaiting(pool: Pool, jobs: HandledJob[]): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>(
+    `SELECT count(*)::int FROM graphile_worker.jobs
+     WHERE locked_at IS NULL AND run_at <= now() AND attempts < max_attempts AND task_identifier = ANY ($1)`,
+    [jobs.map(({ job }) => job.name)],
+  )
+  return rows[0]!.count
+}
 
 function openPool(url: string, concurrency: number): Pool {
   const pool = new Pool({

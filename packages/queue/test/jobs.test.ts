@@ -276,6 +276,20 @@ test('a worker that slept so long that its jobs were freed notices, and aborts t
   expect(reasons).toEqual([new Error('The lease on the job is lost: others were given its jobs')])
 })
 
+test('a worker counts the jobs that it could run, and not those of others', async () => {
+  const { promise: held, resolve: release } = Promise.withResolvers<void>()
+  await using jobs = await run([handle(count, () => held)], { concurrency: 1 })
+  const other = defineJob({ name: 'other.count', payload: count.payload })
+
+  expect(await jobs.countWaiting()).toBe(0)
+  for (let n = 0; n < 4; n++) await enqueue(queries, count, { n })
+  await enqueue(queries, other, { n: 0 })
+  await pollUntil('one runs', async () => (await measureQueue(queries)).running === 1)
+  expect(await jobs.countWaiting()).toBe(3)
+  release()
+  await pollUntil('all have run', async () => (await jobs.countWaiting()) === 0)
+})
+
 async function run(jobs: HandledJob[], options: Partial<RunJobsOptions> = {}) {
   const running = await runJobs(database.url, { jobs, log: jobLog((line) => lines.push(line)), ...options })
   await pollUntil('the worker has begun', async () => {

@@ -12,7 +12,7 @@ import { compileValidator } from './compile-validator.ts'
 import { RequestMalformed } from './errors.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { lingerOnUnreadBody } from './linger.ts'
-import { createMetrics } from './metrics.ts'
+import { createMetrics, type Measured } from './metrics.ts'
 import { checkOrigin } from './origin-check.ts'
 import { answerProbes } from './probes.ts'
 import { readiness, type Checks } from './readiness.ts'
@@ -56,6 +56,8 @@ export interface ServiceOptions {
   env: ServiceEnv
   /** What `/readyz` asks, by name. */
   checks?: Checks
+  /** What `/metrics` says beside how requests and the process do, by name. */
+  measured?: Record<string, Measured>
   /** In bytes, unless a route says otherwise. Default 1 MiB. */
   bodyLimit?: number
   /** Default: nothing may be loaded, as is right for an API. A service with a page says what its page loads. */
@@ -66,9 +68,9 @@ export interface ServiceOptions {
  * A Fastify instance with what every service has: logs, problem documents, probes, limits, security headers and
  * the origin check. It neither listens nor knows signals: that is `runService`.
  */
-export function createService({ name, env, checks = {}, ...options }: ServiceOptions): Service {
+export function createService({ name, env, checks = {}, measured, ...options }: ServiceOptions): Service {
   const lifecycle = createLifecycle()
-  const metrics = createMetrics()
+  const metrics = createMetrics(measured)
   const headers = {
     ...securityHeaders(env.PUBLIC_ORIGIN, options.contentSecurityPolicy),
     // Which process answered is for developers to see.

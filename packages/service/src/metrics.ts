@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 export interface Metrics {
   contentType: string
@@ -7,8 +7,16 @@ export interface Metrics {
   render(): Promise<string>
 }
 
+/** A number that is looked up whenever somebody asks for the metrics. */
+export interface Measured {
+  help: string
+  labels: Record<string, string>
+  /** Rejects while nobody can tell. Then the metrics are without it. */
+  measure(): Promise<number>
+}
+
 /** The numbers of one service, in a registry of its own, under the names of OpenTelemetry's conventions. */
-export function createMetrics(): Metrics {
+export function createMetrics(measured: Record<string, Measured> = {}): Metrics {
   const registry = new Registry()
   let hasProcessMetrics = false
 
@@ -19,6 +27,22 @@ export function createMetrics(): Metrics {
     buckets: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
     registers: [registry],
   })
+
+  for (const [name, { help, labels, measure }] of Object.entries(measured)) {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      labelNames: Object.keys(labels),
+      registers: [registry],
+      async collect() {
+        gauge.reset()
+        await measure().then(
+          (value) => gauge.set(labels, value),
+          () => {},
+        )
+      },
+    })
+  }
 
   return {
     contentType: registry.contentType,

@@ -19,6 +19,21 @@ test('a worker whose jobs do not run is not ready', async () => {
   expect(await answer.json()).toMatchObject({ checks: { jobs: 'failed' } })
 })
 
+test('the metrics of a worker say how many jobs wait, and are there without it when nobody can tell', async () => {
+  const [worker, stuck] = await Promise.all([
+    startFixture('worker.ts', { JOB_MS: '0' }),
+    startFixture('worker.ts', { JOB_MS: '0', IS_STUCK: '1' }, { waits: false }),
+  ])
+  await pollUntil('it listens', async () => (await fetch(`${stuck.url}/livez`)).ok)
+
+  expect(await (await fetch(`${worker.url}/metrics`)).text()).toMatch(
+    /^nonstick_queue_waiting\{worker="fixture-worker"\} 7$/m,
+  )
+  const metrics = await (await fetch(`${stuck.url}/metrics`)).text()
+  expect(metrics).toContain('process_cpu_seconds_total')
+  expect(metrics).not.toMatch(/^nonstick_queue_waiting\{/m)
+})
+
 test('a stopping worker finishes its job, is alive and not ready meanwhile, and ends with 0', async () => {
   const worker = await startFixture('worker.ts', { JOB_MS: '800' })
 

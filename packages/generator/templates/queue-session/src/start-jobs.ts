@@ -8,7 +8,7 @@ export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJ
   const database = openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX })
   const jobs = await runJobs(env.DATABASE_URL, { jobs: [handleFinish({ database })], log })
   return {
-    check: () => jobs.check(),
+    ...jobs,
     async [Symbol.asyncDispose]() {
       await jobs[Symbol.asyncDispose]()
       await database[Symbol.asyncDispose]()

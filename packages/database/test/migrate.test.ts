@@ -65,13 +65,17 @@ test('two releases at once apply each migration once', async () => {
 })
 
 test('a release waits for another that takes its time, and says so', async () => {
-  await addMigration('20990101000000_slow', 'SELECT pg_sleep(0.5);')
+  await addMigration('20990101000000_slow', 'SELECT pg_advisory_xact_lock(1);')
   const lines: string[] = []
   const log = (line: string) => lines.push(line)
-  const applied = await Promise.all([
-    migrate(database.url, { folders, log }),
-    migrate(database.url, { folders, log }),
-  ])
+  const client = new Client({ connectionString: database.url })
+  await client.connect()
+  await client.query('SELECT pg_advisory_lock(1)')
+  const releases = [1, 2].map(() => migrate(database.url, { folders, log }))
+  await pollUntil('one of them waits for the other', () => lines.length > 0)
+  await client.end()
+
+  const applied = await Promise.all(releases)
   expect(lines).toEqual(['another release is migrating this database; waiting for it'])
   expect(applied.flat().filter((name) => name.endsWith('_slow'))).toHaveLength(1)
 })

@@ -15,7 +15,8 @@ let app: string
 beforeAll(async () => {
   copy = await copyRepository()
   app = join(copy.root, 'apps/accounts/src/app.ts')
-  dev = await runDev(copy, { args: ['--inspect', 'bookmarks-worker'] })
+  await writeService('debugged', join(copy.root, 'apps/debugged'))
+  dev = await runDev(copy, { args: ['--inspect', 'debugged'] })
   await dev.says(/^ready in/m, 60_000)
 })
 
@@ -75,8 +76,9 @@ describe('pnpm dev', () => {
         statuses.push((await fetch(`${dev.url}/api/accounts/sign-up`, { method: 'POST', ...nobody })).status)
       }
     })()
-    const others = ['web.1', 'bookmarks.1', 'bookmarks.2', 'bookmarks-worker.1', 'bookmarks-worker.2']
-    const before = others.map((name) => dev.pid(name))
+    const ours = ['accounts.1', 'accounts.2'].map((name) => dev.pid(name))
+    const others = dev.pids().filter((pid) => !ours.includes(pid))
+    expect(others.length).toBeGreaterThan(2)
     const summary = dev.says(
       /app\.ts: restarted accounts\.1 \(pid \d+\), accounts\.2 \(pid \d+\) in [\d.]+ s/,
     )
@@ -88,7 +90,7 @@ describe('pnpm dev', () => {
     expect(statuses.length).toBeGreaterThan(20)
     // Nobody is signed in, and nobody has no address.
     expect(new Set(statuses)).toEqual(new Set([401, 400]))
-    expect(before.every(isAlive)).toBe(true)
+    expect(others.every(isAlive)).toBe(true)
   })
 
   test('an edit that cannot be read is told, restarts nobody, and is mended by the next save', async () => {
@@ -131,23 +133,21 @@ describe('pnpm dev', () => {
   })
 
   test('a debugger listens on the first process of its type, and after an edit again on the same port', async () => {
-    const [, port] = /^bookmarks-worker\.1 +Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)\//m.exec(
-      dev.said(),
-    )!
+    const [, port] = /^debugged\.1 +Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)\//m.exec(dev.said())!
     const ask = async (): Promise<number> => (await fetch(`http://127.0.0.1:${port}/json/version`)).status
     expect(await ask()).toBe(200)
-    const worker = join(copy.root, 'apps/bookmarks/src/worker.ts')
-    const restarted = dev.says(/worker\.ts: restarted bookmarks-worker\.1 .*bookmarks-worker\.2/)
-    await writeFile(worker, `${await readFile(worker, 'utf8')}// edited\n`)
+    const server = join(copy.root, 'apps/debugged/src/server.ts')
+    const restarted = dev.says(/server\.ts: restarted debugged\.1 .*debugged\.2/)
+    await writeFile(server, `${await readFile(server, 'utf8')}// edited\n`)
     await restarted
     expect(await ask()).toBe(200)
-    expect(dev.said()).not.toMatch(/bookmarks-worker\.2 +Debugger/)
+    expect(dev.said()).not.toMatch(/debugged\.2 +Debugger/)
   })
 
   test('a new app is started and routed to, and one that is removed is stopped', async () => {
     const read = async (): Promise<number> => (await fetch(`${dev.url}/api/greetings`)).status
     expect(await read()).toBe(404)
-    await writeGreetings(join(copy.root, '.dev/greetings'))
+    await writeService('greetings', join(copy.root, '.dev/greetings'))
     await rename(join(copy.root, '.dev/greetings'), join(copy.root, 'apps/greetings'))
     await soon('the new service answers', async () => (await read()) === 200)
     const pid = dev.pid('greetings.2')
@@ -160,8 +160,8 @@ describe('pnpm dev', () => {
   })
 })
 
-async function writeGreetings(folder: string): Promise<void> {
-  const processes = { greetings: { entry: 'src/server.ts', route: '/api/greetings' } }
+async function writeService(name: string, folder: string): Promise<void> {
+  const processes = { [name]: { entry: 'src/server.ts', route: `/api/${name}` } }
   await mkdir(join(folder, 'src'), { recursive: true })
   await cp(join(copy.root, 'apps/accounts/node_modules'), join(folder, 'node_modules'), {
     recursive: true,
@@ -174,8 +174,8 @@ async function writeGreetings(folder: string): Promise<void> {
     import { createService, runService, serviceEnv } from '@repo/service'
     import { Type } from 'typebox'
     const env = loadEnv(Type.Object(serviceEnv), process.env)
-    const app = createService({ name: 'greetings', env })
-    app.get('/api/greetings', { config: { access: 'public' } }, () => ({ greeting: 'hello' }))
+    const app = createService({ name: '${name}', env })
+    app.get('/api/${name}', { config: { access: 'public' } }, () => ({ greeting: 'hello' }))
     await runService(app, env)`,
   )
 }

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { MigrationList } from '@prisma/schema-engine-wasm'
-import { Pool } from 'pg'
+import { Pool, type QueryConfig } from 'pg'
 import { openSchemaEngine, type SchemaEngine } from './schema-engine.ts'
 
 /** Where the migrations and the schema are. Named so, a bundle carries them along. */
@@ -65,7 +65,18 @@ export function openSingle(url: string): Pool {
   })
   // Whoever asks next is told; without a listener the process would end.
   pool.on('error', () => {})
-  return pool
+  return Object.assign(pool, {
+    // The pool's own way closes the connection after any error, and its locks with it. The engine's first question, on
+    // an empty database, is an error: there is no table of migrations yet.
+    async query(config: QueryConfig) {
+      const client = await pool.connect()
+      try {
+        return await client.query(config)
+      } finally {
+        client.release()
+      }
+    },
+  }) as Pool
 }
 
 /** What the engine says, without the places in its own source. */

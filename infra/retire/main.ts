@@ -1,15 +1,17 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { Change } from '@repo/generator'
+import type { Change, Retirement } from '@repo/generator'
 
 const HELP = `pnpm retire <name>
+pnpm retire --examples
 
-Takes a service or a package away again, with its tables, all of it or nothing. Refuses while something depends on it.
-A running pnpm dev stops its processes by itself.
+Takes a service or a package away again, with its tables and its part of the page, of tests and the like (folders
+apps/<name>), all of it or nothing. Refuses while something depends on it. A running pnpm dev stops its processes by itself.
 
+  --examples  the apps that came with the starter to show how things are done: before your first release
   --dry-run   prints the change as a patch, and does nothing
   --force     also when there are changes that are not committed
 `
@@ -17,10 +19,12 @@ A running pnpm dev stops its processes by itself.
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Most of the time goes into compiling, once.
 enableCompileCache(join(root, '.dev/compile-cache'))
-const { applyChange, planRetirement, printChange, Refusal, settleChange } = await import('@repo/generator')
+const { applyChange, pathOf, planRetirement, printChange, Refusal, settleChange } =
+  await import('@repo/generator')
 const { assertCleanTree } = await import('../new/assert-clean-tree.ts')
 const { deriveWithout } = await import('../new/derived-files.ts')
 const { listApps } = await import('../new/taken-names.ts')
+const { forgetTables } = await import('./forget-tables.ts')
 const { tellPnpm } = await import('../new/tell-pnpm.ts')
 const { values: options, positionals } = readArguments()
 
@@ -35,19 +39,36 @@ try {
 
 async function run(): Promise<void> {
   if (!options.force && !options['dry-run']) assertCleanTree(root)
-  const folder = findMember(positionals[0] ?? '')
-  const plan = (): Promise<Change> => planRetirement(root, folder, (app) => deriveWithout(root, app))
+  if (options.examples) {
+    const examples = listApps(root).filter((app) => readManifest(`apps/${app}`).example)
+    if (examples.length === 0) console.log('There is no example left.')
+    for (const app of examples) await retire({ folder: `apps/${app}`, isExample: true })
+  } else await retire({ folder: findMember(positionals[0] ?? ''), isExample: false })
+}
+
+async function retire(retirement: Retirement): Promise<void> {
+  const plan = (): Promise<Change> => planRetirement(root, retirement, (app) => deriveWithout(root, app))
   if (options['dry-run']) {
     const change = await plan()
     process.stdout.write(printChange(root, change))
-    for (const note of change.notes) console.error(note)
+    for (const note of notesOn(change)) console.error(note)
     return
   }
-  const { steps, notes } = await applyChange(root, plan)
-  for (const step of steps) if ('remove' in step) console.log(`  - ${step.remove}`)
-  for (const note of notes) console.log(note)
-  console.log(`${folder} is gone (${(performance.now() / 1000).toFixed(2)} s).`)
-  await tellPnpm(root)
+  const change = await applyChange(root, plan)
+  for (const step of change.steps) if ('remove' in step) console.log(`  - ${step.remove}`)
+  const isForgotten = change.leavings !== undefined && (await forgetTables(root, change.leavings))
+  if (isForgotten) console.log('Its tables are gone from the database of pnpm dev.')
+  for (const note of notesOn(change)) console.log(note)
+  console.log(`${retirement.folder} is gone (${(performance.now() / 1000).toFixed(2)} s).`)
+  await tellPnpm(root, { mayTidyUp: change.steps.some((step) => pathOf(step) === 'pnpm-workspace.yaml') })
+}
+
+function notesOn({ notes, leavings }: Change): string[] {
+  return leavings ? [...notes, `A database of yours that has applied it needs:\n${leavings}`] : notes
+}
+
+function readManifest(folder: string): { example?: boolean } {
+  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as { example?: boolean }
 }
 
 function findMember(name: string): string {
@@ -65,6 +86,7 @@ function readArguments() {
     const parsed = parseArgs({
       allowPositionals: true,
       options: {
+        examples: { type: 'boolean', default: false },
         'dry-run': { type: 'boolean', default: false },
         force: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },

@@ -13,6 +13,8 @@ export interface Change {
   steps: Step[]
   /** What a person should know, a sentence each. */
   notes: string[]
+  /** SQL that takes from a database what migrations have made there that are no more. */
+  leavings?: string
 }
 
 export function pathOf(step: Step): string {

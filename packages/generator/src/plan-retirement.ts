@@ -1,49 +1,74 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Change, Step } from './change.ts'
 import { Refusal } from './choose-template.ts'
 import { removeImporter, usedByNobodyElse } from './lockfile.ts'
 import { listFiles, readFolder } from './read-template.ts'
 
 const MIGRATIONS = 'packages/database/migrations'
+const CATALOG = 'pnpm-workspace.yaml'
 const DATABASE_DOOR = 'packages/database/src/index.ts'
 
+/** What is known of what is retired. */
+export interface Retirement {
+  /** As `apps/orders`. */
+  folder: string
+  /** An example that came with the starter: what is on the starter's branches has not been applied anywhere by that. */
+  isExample: boolean
+}
+
 /**
- * Takes an app or a package away, with its tables. A migration that somebody else may have applied stays: it is on a
- * branch of a remote, or in a release, and a database that has it must find it.
+ * Takes an app or a package away, with its tables and with every other folder `apps/<name>`, which is its part of the
+ * page, of tests and the like. A migration that somebody else may have applied stays: it is on a branch of a remote, or
+ * in a release, and a database that has it must find it.
  *
- * @param folder as `apps/orders`
  * @throws {Refusal} while something depends on it, naming the places
  */
 export async function planRetirement(
   root: string,
-  folder: string,
+  { folder, isExample }: Retirement,
   derive: (folder: string) => Promise<Step[]>,
 ): Promise<Change> {
   const name = folder.split('/')[1]!
-  const dependents = findDependents(root, folder)
+  const parts = findParts(root, folder)
+  const dependents = findDependents(root, [folder, ...parts])
   if (dependents.length > 0) {
     throw new Refusal(`${name} is still needed:\n${dependents.map((place) => `  ${place}`).join('\n')}`)
   }
   const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
   const schema = `packages/database/schema/${name}.prisma`
   const hasTables = existsSync(join(root, schema)) && folder.startsWith('apps/')
-  const { own, released, shared } = hasTables
-    ? findMigrations(root, schema)
+  const migrations = hasTables
+    ? findMigrations(root, schema, isExample)
     : { own: [], released: [], shared: [] }
   const steps: Step[] = [
     // The app first: by the time its tables go, nobody asks for them.
-    { remove: folder },
+    ...[folder, ...parts].map((path) => ({ remove: path })),
     ...(await derive(folder)),
     { write: 'pnpm-lock.yaml', content: removeImporter(lockfile, folder), before: lockfile },
-    ...own.map((migration) => ({ remove: `${MIGRATIONS}/${migration}` })),
+    ...withoutVersions(root, usedByNobodyElse(lockfile, folder)),
+    ...migrations.own.map((migration) => ({ remove: `${MIGRATIONS}/${migration}` })),
     ...(hasTables ? [{ remove: schema }, ...withoutModels(root, schema)] : []),
   ]
-  return { steps, notes: [...notesOn(own, released, shared, name), ...noteOnLockfile(lockfile, folder)] }
+  return { steps, notes: notesOn(migrations, name), ...leavingsOf(root, schema, migrations) }
 }
 
-function notesOn(own: string[], released: string[], shared: string[], name: string): string[] {
+/** Folders `apps/<name>` that are not the app itself. One that is alone in its `apps` goes with that. */
+function findParts(root: string, folder: string): string[] {
+  if (!folder.startsWith('apps/')) return []
+  const paths = ['apps', 'packages', 'infra', 'docs']
+    .filter((top) => existsSync(join(root, top)))
+    .flatMap((top) => listFiles(join(root, top)).map((path) => `${top}/${path}`))
+  const inside = new RegExp(`^.+?/${folder}(?=/)`)
+  const parts = new Set(paths.flatMap((path) => inside.exec(path)?.[0] ?? []))
+  return [...parts].map((part) => {
+    const isAlone = readdirSync(join(root, dirname(part))).length === 1
+    return isAlone ? dirname(part) : part
+  })
+}
+
+function notesOn({ own, released, shared }: Migrations, name: string): string[] {
   const drop = `pnpm migrate new drop_${name.replaceAll('-', '_')}`
   return [
     ...released.map(
@@ -53,17 +78,51 @@ function notesOn(own: string[], released: string[], shared: string[], name: stri
     ...shared.map(
       (migration) => `${migration} stays: it changes tables of others as well. Drop its tables with ${drop}`,
     ),
-    ...own.map((migration) => `${migration} goes: nobody but this clone can have applied it.`),
+    ...own.map((migration) => `${migration} goes: no release of yours has it.`),
   ]
 }
 
-function noteOnLockfile(lockfile: string, folder: string): string[] {
-  const unused = usedByNobodyElse(lockfile, folder)
-  return unused.length > 0
-    ? [
-        `Nobody else uses ${unused.join(', ')}: pnpm install --no-frozen-lockfile takes them out of pnpm-lock.yaml.`,
-      ]
-    : []
+/** The catalog's lines of packages that nobody uses any more. What hangs on them in the lockfile is pnpm's to tidy up. */
+function withoutVersions(root: string, names: readonly string[]): Step[] {
+  const before = readFileSync(join(root, CATALOG), 'utf8')
+  const lines = before
+    .split('\n')
+    .filter((line) => !names.includes(/^ {2}"?([^":]+)"?: \S+$/.exec(line)?.[1] ?? ''))
+  const content = lines.join('\n')
+  return content === before ? [] : [{ write: CATALOG, content, before }]
+}
+
+/** Only where no migration stays that would find its tables gone. */
+function leavingsOf(
+  root: string,
+  schema: string,
+  { own, released, shared }: Migrations,
+): { leavings?: string } {
+  if (own.length === 0 || released.length + shared.length > 0) return {}
+  const { tables, types } = namesIn(readFileSync(join(root, schema), 'utf8'))
+  return {
+    leavings: [
+      tables.length > 0 && `DROP TABLE IF EXISTS ${quoted(tables)};`,
+      types.length > 0 && `DROP TYPE IF EXISTS ${quoted(types)};`,
+      `DELETE FROM _prisma_migrations WHERE migration_name IN (${own.map((name) => `'${name}'`).join(', ')});`,
+    ]
+      .filter(Boolean)
+      .join('\n'),
+  }
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ')
+}
+
+/** What the models and enumerations of a schema file are called in the database. */
+function namesIn(schema: string): { tables: string[]; types: string[] } {
+  const blocks = [...schema.matchAll(/^(model|enum) (\w+) \{([^]*?)^\}/gm)].map(([, kind, name, body]) => ({
+    kind,
+    name: /@@map\("([^"]+)"\)/.exec(body!)?.[1] ?? name!,
+  }))
+  const of = (wanted: string): string[] => blocks.flatMap(({ kind, name }) => (kind === wanted ? [name] : []))
+  return { tables: of('model'), types: of('enum') }
 }
 
 /** The door of the database names the models that somebody asked it for; those of this file it can name no more. */
@@ -82,9 +141,9 @@ interface Migrations {
 }
 
 /** The migrations that touch the tables of this schema file, and what becomes of them. */
-function findMigrations(root: string, schema: string): Migrations {
-  const text = readFileSync(join(root, schema), 'utf8')
-  const tables = new Set([...text.matchAll(/@@map\("([^"]+)"\)/g)].map(([, table]) => table!))
+function findMigrations(root: string, schema: string, isExample: boolean): Migrations {
+  const { tables, types } = namesIn(readFileSync(join(root, schema), 'utf8'))
+  const names = new Set([...tables, ...types])
   const found: Migrations = { own: [], released: [], shared: [] }
   for (const migration of readdirSync(join(root, MIGRATIONS))) {
     const path = `${MIGRATIONS}/${migration}`
@@ -93,9 +152,9 @@ function findMigrations(root: string, schema: string): Migrations {
     const touched = [...sql.matchAll(/\b(?:TABLE|TYPE|ON|INTO|UPDATE|REFERENCES)\s+"([^"]+)"/g)].map(
       ([, table]) => table!,
     )
-    if (!touched.some((table) => tables.has(table))) continue
-    if (isReleased(root, path)) found.released.push(migration)
-    else if (touched.every((table) => tables.has(table))) found.own.push(migration)
+    if (!touched.some((table) => names.has(table))) continue
+    if (!isExample && isReleased(root, path)) found.released.push(migration)
+    else if (touched.every((table) => names.has(table))) found.own.push(migration)
     else found.shared.push(migration)
   }
   return found
@@ -114,14 +173,16 @@ function isReleased(root: string, path: string): boolean {
 }
 
 /** Where others name it: its npm name, its route, its jobs. */
-function findDependents(root: string, folder: string): string[] {
+function findDependents(root: string, [folder, ...parts]: [string, ...string[]]): string[] {
   const name = folder.split('/')[1]!
   const words = [`@repo/${name}(?=['"/])`, ...(folder.startsWith('apps/') ? ownWords(root, folder) : [])]
   const pattern = new RegExp(words.join('|'))
   return listMembers(root)
     .filter((member) => member !== folder)
     .flatMap((member) => listFiles(join(root, member)).map((path) => `${member}/${path}`))
-    .filter((path) => /\.ts$|\/package\.json$/.test(path))
+    .filter(
+      (path) => /\.ts$|\/package\.json$/.test(path) && !parts.some((part) => path.startsWith(`${part}/`)),
+    )
     .flatMap((path) => placesIn(path, readFileSync(join(root, path), 'utf8'), pattern))
 }
 

@@ -7,6 +7,8 @@ export interface Manifest {
   scripts?: Record<string, string>
   dependencies?: Record<string, string>
   devDependencies?: Record<string, string>
+  /** Came with the starter to show how things are done. */
+  example?: boolean
   processes?: Record<string, { entry: string; route?: string; needs?: ('database' | 'session')[] }>
 }
 

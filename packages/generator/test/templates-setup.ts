@@ -12,12 +12,12 @@ const SCHEMA = new URL('../../database/schema/templates/', import.meta.url)
 export async function setup(): Promise<() => Promise<void>> {
   const server = process.env.DATABASE_URL!
   const migrated = await createDatabase()
-  process.env.TEST_RUN_ID += '_templates'
+  // Two templates are tested at once, and each drops what it has made.
+  process.env.TEST_RUN_ID += `_templates_${process.pid}`
   await query(migrated.url, await readFile(new URL('any-name.sql', SCHEMA), 'utf8'))
   await query(migrated.url, await readFile(new URL('own-name.sql', SCHEMA), 'utf8'))
   const template = `test_${process.env.TEST_RUN_ID}_template`
   const name = new URL(migrated.url).pathname.slice(1)
-  await query(server, `DROP DATABASE IF EXISTS ${template}`)
   await query(server, `ALTER DATABASE ${name} RENAME TO ${template}`)
   return () => query(server, `DROP DATABASE ${template} WITH (FORCE)`)
 }

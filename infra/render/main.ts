@@ -1,17 +1,21 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { settleChange } from '@repo/generator/settle-change'
 import { readFormation } from '../formation.ts'
 import { diffLines } from './diff-lines.ts'
+import { findDrift, type Finding } from './find-drift.ts'
+import { findMissingPrograms } from './find-missing-programs.ts'
 import { makeSecrets } from './make-secrets.ts'
-import { render } from './render.ts'
 
 const help = `pnpm infra [--check | --secrets | --verify [word...]]
 
 Writes what is derived from the formation, which is what each app declares in its own package.json:
-Procfile, .env.example, infra/compose.yaml and infra/kubernetes/base. Change the app, never these files.
+Procfile, .env.example, infra/compose.yaml and infra/kubernetes/base. Change the app, never these files. What is there of a
+process type that is gone is removed.
 
-  --check     writes nothing; shows what would change, and fails if anything would
+  --check     writes nothing; says what has drifted (these files, versions outside the catalog, templates from the apps),
+              what is missing on this machine, and what mends each. Fails when something has drifted
   --verify    builds and runs what a deployment runs, without an engine; as root, with buildah, bwrap, debootstrap,
               haproxy and foreman. Words choose among the checks
   --secrets   makes what infra/compose.yaml needs and git must not have, in .secrets, unless it is there
@@ -27,31 +31,43 @@ const { values: options, positionals } = parseArgs({
 if (options.help) console.log(help)
 else if (options.verify) await verify()
 else if (options.secrets) for (const file of makeSecrets(root)) console.log(`made ${file}`)
-else {
-  const stale = [...(await render(root, readFormation(root)))].filter(([file, text]) => text !== read(file))
-  for (const [file, text] of stale) {
-    if (options.check) console.error(diffLines(file, read(file) ?? '', text))
-    else write(file, text)
+else await bringUpToDate()
+
+async function bringUpToDate(): Promise<void> {
+  await settleChange(root)
+  const drifted = await findDrift(root, readFormation(root))
+  if (options.check) {
+    printTable('drifted', drifted)
+    for (const { what, wanted } of drifted)
+      if (typeof wanted === 'string') console.log(diffLines(what, read(what), wanted))
+    printTable('missing on this machine', findMissingPrograms())
+    if (drifted.length > 0) process.exitCode = 1
+    else console.log('Nothing has drifted.')
+    return
   }
-  if (options.check && stale.length > 0) {
-    console.error('These files are not what the formation says. Mend: pnpm infra')
-    process.exitCode = 1
+  for (const { what, wanted } of drifted) {
+    if (wanted === undefined) continue
+    if (wanted === null) rmSync(join(root, what))
+    else write(what, wanted)
+    console.log(`${wanted === null ? 'removed' : 'wrote'} ${what}`)
   }
 }
 
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(join(root, file), 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+function printTable(title: string, findings: readonly Finding[]): void {
+  if (findings.length === 0) return
+  const width = (column: 'what' | 'how'): number => Math.max(...findings.map((row) => row[column].length)) + 2
+  console.log(title)
+  for (const { what, how, mend } of findings)
+    console.log(`  ${what.padEnd(width('what'))}${how.padEnd(width('how'))}mend: ${mend}`)
+}
+
+function read(file: string): string {
+  return existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : ''
 }
 
 function write(file: string, text: string): void {
   mkdirSync(dirname(join(root, file)), { recursive: true })
   writeFileSync(join(root, file), text)
-  console.log(`wrote ${file}`)
 }
 
 async function verify(): Promise<void> {

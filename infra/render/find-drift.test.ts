@@ -1,0 +1,59 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
+import { expect, test } from 'vitest'
+import { readFormation } from '../formation.ts'
+import { findDrift, findTemplates, findVersions } from './find-drift.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+
+async function writeFiles(folder: string, files: Record<string, string>): Promise<void> {
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true })
+    await writeFile(join(folder, path), text)
+  }
+}
+
+test('what is rendered of a process type that is gone should not be, and the others should not name it', async () => {
+  const formation = readFormation(root)
+  const running = formation.running.filter(({ name }) => name !== 'accounts')
+  const drifted = await findDrift(root, { ...formation, running })
+  const of = (file: string) => drifted.find(({ what }) => what === file)
+  expect(of('infra/kubernetes/base/accounts.yaml')).toMatchObject({
+    how: 'its process type is gone',
+    mend: 'pnpm infra',
+    wanted: null,
+  })
+  expect(of('Procfile')).toMatchObject({ how: 'is not what the formation says', mend: 'pnpm infra' })
+  expect(of('Procfile')!.wanted).not.toMatch(/^accounts:/m)
+})
+
+test('a version outside the catalog is found, and one in it that nobody uses', async () => {
+  await using folder = await openTemporaryFolder('drift')
+  await writeFiles(folder.path, {
+    'package.json': '{}',
+    'pnpm-workspace.yaml':
+      'catalog:\n  # Why.\n  "@fastify/one": ^1.0.0\n  two: 2.0.0\n\nallowBuilds:\n  two: true\n',
+    'apps/orders/package.json': JSON.stringify({
+      dependencies: { '@fastify/one': 'catalog:', three: '^3.0.0', '@repo/config': 'catalog:' },
+    }),
+  })
+  expect(findVersions(folder.path).map(({ what, how }) => `${what}: ${how}`)).toEqual([
+    'apps/orders/package.json: three is "^3.0.0"',
+    'apps/orders/package.json: @repo/config is "catalog:"',
+    'pnpm-workspace.yaml: nobody uses two',
+  ])
+})
+
+test('a template whose process starts otherwise than that of an app is found', async () => {
+  await using folder = await openTemporaryFolder('drift')
+  const templates = 'packages/generator/templates'
+  await writeFiles(folder.path, {
+    'apps/accounts/src/server.ts': 'as it should be',
+    [`${templates}/a/src/resources.ts`]: '',
+    [`${templates}/a/src/server.ts`]: 'as it should be',
+    [`${templates}/b/src/resources.ts`]: '',
+    [`${templates}/b/src/server.ts`]: 'as it was',
+  })
+  expect(findTemplates(folder.path).map(({ what }) => what)).toEqual([`${templates}/b/src/server.ts`])
+})

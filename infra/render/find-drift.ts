@@ -1,0 +1,83 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Formation } from '../formation.ts'
+import { render } from './render.ts'
+
+/** Something that is not as it should be, and what mends it. */
+export interface Finding {
+  what: string
+  how: string
+  mend: string
+  /** What the file should hold; null when it should not be. Undefined where a person decides. */
+  wanted?: string | null
+}
+
+/** A folder in which every file is rendered: what is there besides is of a process type that is gone. */
+const RENDERED_FOLDER = 'infra/kubernetes/base'
+
+/** What has drifted from what it is derived from, or from what it should be the same as. */
+export async function findDrift(root: string, formation: Formation): Promise<Finding[]> {
+  return [...(await findStale(root, formation)), ...findVersions(root), ...findTemplates(root)]
+}
+
+async function findStale(root: string, formation: Formation): Promise<Finding[]> {
+  const rendered = await render(root, formation)
+  const left = globSync(`${RENDERED_FOLDER}/**/*.yaml`, { cwd: root }).filter((file) => !rendered.has(file))
+  const findings: Finding[] = left.map((file) => {
+    return { what: file, how: 'its process type is gone', mend: 'pnpm infra', wanted: null }
+  })
+  for (const [file, wanted] of rendered) {
+    const text = read(root, file)
+    const how = text === undefined ? 'is not there' : 'is not what the formation says'
+    if (text !== wanted) findings.push({ what: file, how, mend: 'pnpm infra', wanted })
+  }
+  return findings
+}
+
+/** Each version stands once, in the catalog, and each that stands there is somebody's. */
+export function findVersions(root: string): Finding[] {
+  const files = globSync('{.,infra,apps/*,packages/*,packages/generator/templates/*}/package.json', {
+    cwd: root,
+  })
+  const used = new Map<string, string>()
+  const findings: Finding[] = []
+  for (const file of files.sort()) {
+    const { dependencies, devDependencies } = JSON.parse(read(root, file)!) as Record<
+      string,
+      Record<string, string>
+    >
+    for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+      used.set(name, file)
+      const wanted = name.startsWith('@repo/') ? 'workspace:*' : 'catalog:'
+      if (version === wanted) continue
+      const mend = `say "${wanted}"${wanted === 'catalog:' ? ', and the version in pnpm-workspace.yaml' : ''}`
+      findings.push({ what: file, how: `${name} is "${version}"`, mend })
+    }
+  }
+  const [, catalog = ''] = /^catalog:\n((?:[ #].*\n)*)/m.exec(read(root, 'pnpm-workspace.yaml')!) ?? []
+  for (const [, name] of catalog.matchAll(/^ {2}"?([^":#\s]+)"?:/gm)) {
+    if (!used.has(name!))
+      findings.push({ what: 'pnpm-workspace.yaml', how: `nobody uses ${name}`, mend: 'take the line out' })
+  }
+  return findings
+}
+
+/** Processes start alike: those of templates as those of the apps that they were taken from. */
+export function findTemplates(root: string): Finding[] {
+  const model = 'apps/accounts/src/server.ts'
+  const text = read(root, model)
+  // Those that hold something open, as the model does.
+  return globSync('packages/generator/templates/*/src/resources.ts', { cwd: root })
+    .map((file) => file.replace('resources.ts', 'server.ts'))
+    .filter((file) => text !== undefined && read(root, file) !== text)
+    .map((file) => ({ what: file, how: `reads otherwise than ${model}`, mend: 'make both say the same' }))
+}
+
+function read(root: string, file: string): string | undefined {
+  try {
+    return readFileSync(join(root, file), 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

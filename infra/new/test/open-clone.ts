@@ -19,6 +19,7 @@ export interface Clone extends AsyncDisposable {
   /** Runs a program that pnpm has installed. */
   exec(program: string, args: readonly string[]): Promise<Ended>
   pnpm(...args: string[]): Promise<Ended>
+  git(...args: string[]): Promise<Ended>
   /** What git sees of changes; empty when there are none. */
   status(): Promise<string>
   commit(): Promise<void>
@@ -52,6 +53,7 @@ export async function openClone(): Promise<Clone> {
       end(process.execPath, [...nodeArgs, join(root, file), ...args], root, env),
     exec: (program, args) => end(join(root, 'node_modules/.bin', program), args, root),
     pnpm: (...args) => end('npx', ['pnpm', ...args], root),
+    git,
     status: async () => (await git('status', '--porcelain')).output,
     async commit() {
       await must(git('add', '--all'))

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openClone, type Clone } from '../../new/test/open-clone.ts'
+import { startDev, type Dev } from '../../new/test/start-dev.ts'
+
+// What somebody does right after cloning the starter, with `pnpm dev` running.
+
+let clone: Clone
+let dev: Dev
+let examples: string[]
+beforeAll(async () => {
+  clone = await openClone()
+  // As the starter's own releases: nobody's database has the example's tables by them.
+  await clone.git('tag', 'v1')
+  examples = await listExamples()
+  dev = await startDev(clone)
+}, 300_000)
+afterAll(async () => {
+  await dev[Symbol.asyncDispose]()
+  await clone[Symbol.asyncDispose]()
+}, 60_000)
+
+async function listExamples(): Promise<string[]> {
+  const { output } = await clone.git('grep', '-l', '"example": true', '--', 'apps/*/package.json')
+  return [...output.matchAll(/^apps\/(.+)\/package\.json$/gm)].map(([, name]) => name!)
+}
+
+test('the examples go, and the others stay', { timeout: 120_000 }, async () => {
+  expect(examples).not.toEqual([])
+  for (const name of examples) expect(await dev.statusOf(`/api/${name}`)).toBe(401)
+  expect(await clone.pnpm('retire', '--examples')).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('Its tables are gone from the database of pnpm dev.'),
+  })
+  for (const name of examples) {
+    await dev.eventually(`${name} is gone`, async () => (await dev.statusOf(`/api/${name}`)) === 404)
+  }
+  expect(await dev.statusOf('/api/accounts/me')).toBe(401)
+  expect(await dev.statusOf('/')).toBe(200)
+})
+
+test('nothing that is left names them', async () => {
+  await clone.commit()
+  for (const name of examples) {
+    // With and without their plural.
+    const word = name.replace(/s$/, '')
+    expect(await clone.git('grep', '-il', word)).toMatchObject({ output: '' })
+    expect(await clone.git('ls-files', `*${word}*`)).toMatchObject({ output: '' })
+  }
+})
+
+test('the next service comes and goes as ever', { timeout: 120_000 }, async () => {
+  const [name] = examples
+  const args = [name!, '--kind', 'http+worker', '--with', 'session']
+  expect(await clone.pnpm('new', ...args)).toMatchObject({ code: 0 })
+  await dev.eventually('it answers', async () => (await dev.statusOf(`/api/${name}`)) === 401)
+  expect(await clone.pnpm('retire', name!, '--force')).toMatchObject({ code: 0 })
+  expect(await clone.status()).toBe('')
+})
+
+test('pnpm check finds everything in order', { timeout: 240_000 }, async () => {
+  expect(await clone.pnpm('check')).toMatchObject({ code: 0 })
+})
+
+test('the tests of what is left pass', { timeout: 600_000 }, async () => {
+  const { code, output } = await clone.pnpm('test', 'web', 'accounts', 'migrate', 'database', 'infra')
+  if (code !== 0) throw new Error(output)
+})

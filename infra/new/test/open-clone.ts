@@ -80,8 +80,8 @@ async function end(
   cwd: string,
   more: NodeJS.ProcessEnv = {},
 ): Promise<Ended> {
-  // Its tests have servers of their own: this run's databases were made without its tables.
-  const { DATABASE_URL: _1, SESSION_STORE_URL: _2, TEST_RUN_ID: _3, ...rest } = process.env
+  // Its tests have servers of their own: this run's databases were made without its tables. And they are the short ones.
+  const { DATABASE_URL: _1, SESSION_STORE_URL: _2, TEST_RUN_ID: _3, TEST_LONG: _4, ...rest } = process.env
   const env = { ...rest, NO_COLOR: '1', PATH: path(cwd), ...more }
   const options = { cwd, env, maxBuffer: 2 ** 27 }
   try {

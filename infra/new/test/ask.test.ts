@@ -53,7 +53,12 @@ const testOnLinux = test.skipIf(process.platform !== 'linux')
 testOnLinux('the form asks for name, kind and needs, and says at once why a name cannot be had', async () => {
   await using form = openForm('--dry-run')
   await form.when('What is it called?', 'accounts', ENTER)
-  await form.when('It is taken: the route of apps/accounts. What about accounts2?', '\x7f'.repeat(8), 'late-orders', ENTER)
+  await form.when(
+    'It is taken: the route of apps/accounts. What about accounts2?',
+    '\x7f'.repeat(8),
+    'late-orders',
+    ENTER,
+  )
   await form.when('What does it do?', DOWN, DOWN, ENTER)
   await form.when('What does it need?', DOWN, SPACE, ENTER)
   expect(await form.ended).toBe(0)

@@ -69,6 +69,12 @@ export async function openClone(): Promise<Clone> {
   return clone
 }
 
+/** The names of the apps that came with the starter to show how things are done. */
+export async function listExamples({ git }: Clone): Promise<string[]> {
+  const { output } = await git('grep', '-l', '"example": true', '--', 'apps/*/package.json')
+  return [...output.matchAll(/^apps\/(.+)\/package\.json$/gm)].map(([, name]) => name!)
+}
+
 async function must(ended: Promise<Ended>): Promise<void> {
   const { code, output } = await ended
   if (code !== 0) throw new Error(output)

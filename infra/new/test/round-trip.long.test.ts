@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { findProgram } from '@repo/testing/find-program'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openClone, type Clone, type Ended } from './open-clone.ts'
 import { startDev, type Dev } from './start-dev.ts'
@@ -88,10 +91,31 @@ test("the services' own tests pass", { timeout: 240_000 }, async () => {
   for (const { name } of SERVICES) succeeded(await clone.pnpm('--filter', `@repo/${name}`, 'test'))
 })
 
+// The balancer that clients have without us.
+test.skipIf(!findProgram('haproxy'))(
+  'pnpm prove attacks them as it does all others, and they stand it',
+  { timeout: 300_000 },
+  async () => {
+    succeeded(await clone.run('infra/prove/main.ts', ['kill', 'roll', '--quick']))
+    const record = await readFile(join(clone.root, 'prove.json'), 'utf8')
+    for (const { name } of SERVICES) expect(record).toContain(`${name}.1`)
+  },
+)
+
 test('what something depends on is not retired', async () => {
   const { code, output } = await clone.run('infra/retire/main.ts', ['config', '--force'])
   expect(code).toBe(1)
   expect(output).toMatch(/config is still needed:\n {2}apps\/accounts\/package\.json:\d+ {2}"@repo\/config"/)
+})
+
+test('a service of the same name may come again', { timeout: 120_000 }, async () => {
+  const { name, args, status } = SERVICES.find(({ name }) => name === WITH_WORKER)!
+  succeeded(await clone.run('infra/retire/main.ts', [name, '--force']))
+  await dev.eventually('it is gone', async () => (await dev.statusOf(`/api/${name}`)) === 404)
+  succeeded(await clone.run('infra/new/main.ts', [name, ...args, '--force']))
+  await dev.eventually('it is back', async () => (await dev.statusOf(`/api/${name}`)) === status)
+  const answer = await fetch(`${dev.url}/api/${name}`)
+  expect(await answer.json()).toMatchObject({ items: [] })
 })
 
 test(

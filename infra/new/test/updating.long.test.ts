@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openClone, type Clone } from './open-clone.ts'
+import { listExamples, openClone, type Clone } from './open-clone.ts'
 
 // docs/updating.md, done: the starter goes from one tag to the next, and a shop that has grown since follows it.
 
@@ -31,18 +31,26 @@ test('a clone with services of its own takes over the next tag', { timeout: 240_
   await git(starter.root, 'tag', 'v1')
   await git(shop.root, 'fetch', '--quiet', '--tags', starter.root)
   await git(shop.root, 'reset', '--quiet', '--hard', 'v1')
+  const [example] = await listExamples(shop)
+  await shop.run('infra/retire/main.ts', ['--examples'])
+  await shop.commit()
   await shop.run('infra/new/main.ts', ['orders', '--with', 'database,session'])
   await shop.commit()
 
-  // What the starter does meanwhile: one app more, and a change to a mechanism.
+  // What the starter does meanwhile: one app more, and a change to a mechanism and to what the shop has retired.
   await starter.run('infra/new/main.ts', ['newsletter', '--with', 'database'])
   const mechanism = join(starter.root, 'packages/config/README.md')
   await writeFile(mechanism, `${await readFile(mechanism, 'utf8')}\nOne sentence more.\n`)
+  const readme = join(starter.root, `apps/${example}/README.md`)
+  await writeFile(readme, `${await readFile(readme, 'utf8')}\nOne sentence more.\n`)
+  await mkdir(join(starter.root, `docs/apps/${example}`), { recursive: true })
+  await writeFile(join(starter.root, `docs/apps/${example}/more.md`), 'One part more.\n')
   await starter.commit()
   await git(starter.root, 'tag', 'v2')
 
   await git(shop.root, 'fetch', '--quiet', '--tags', starter.root)
   await git(shop.root, 'merge', '--quiet', 'v2')
+  await git(shop.root, 'rm', '-r', '--quiet', '--ignore-unmatch', `:(glob)**/apps/${example}/**`)
   const conflicts = (await git(shop.root, 'diff', '--name-only', '--diff-filter=U'))
     .split('\n')
     .filter(Boolean)
@@ -56,6 +64,7 @@ test('a clone with services of its own takes over the next tag', { timeout: 240_
   expect(await shop.run('infra/render/main.ts')).toMatchObject({ code: 0 })
   await shop.commit()
 
+  expect(await git(shop.root, 'ls-files', `**/apps/${example}/**`)).toBe('')
   expect(await readFile(join(shop.root, 'packages/config/README.md'), 'utf8')).toContain('One sentence more.')
   const procfile = await readFile(join(shop.root, 'Procfile'), 'utf8')
   expect(procfile).toMatch(/^newsletter: /m)

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openClone, type Clone } from '../../new/test/open-clone.ts'
+import { listExamples, openClone, type Clone } from '../../new/test/open-clone.ts'
 import { startDev, type Dev } from '../../new/test/start-dev.ts'
 
 // What somebody does right after cloning the starter, with `pnpm dev` running.
@@ -11,18 +11,13 @@ beforeAll(async () => {
   clone = await openClone()
   // As the starter's own releases: nobody's database has the example's tables by them.
   await clone.git('tag', 'v1')
-  examples = await listExamples()
+  examples = await listExamples(clone)
   dev = await startDev(clone)
 }, 300_000)
 afterAll(async () => {
   await dev[Symbol.asyncDispose]()
   await clone[Symbol.asyncDispose]()
 }, 60_000)
-
-async function listExamples(): Promise<string[]> {
-  const { output } = await clone.git('grep', '-l', '"example": true', '--', 'apps/*/package.json')
-  return [...output.matchAll(/^apps\/(.+)\/package\.json$/gm)].map(([, name]) => name!)
-}
 
 test('the examples go, and the others stay', { timeout: 120_000 }, async () => {
   expect(examples).not.toEqual([])

@@ -102,7 +102,6 @@ export async function fleet(appFolder: string | URL, options: FleetOptions = {})
     which.isMeantToRun = false
     if (signal === 'SIGTERM') await which.running.stop(30_000)
     else which.running.kill(signal)
-    await which.agent.destroy()
     return which.running.exited
   }
 

@@ -20,6 +20,8 @@ export interface PostgresOptions {
   directory?: string
   /** Default: a free one. */
   port?: number
+  /** Given to the server, beside what it needs itself. */
+  env?: Record<string, string>
 }
 
 // Nobody looks at a test's data after a power cut, so nothing waits for the disk. What is committed has still left
@@ -55,7 +57,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
       const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
       const [command, ...args] = [...(await asOrdinaryUser()), binary('postgres'), '-D', data, ...flags]
       return spawnTethered(command!, args, {
-        env: { PATH: process.env.PATH, TZ: 'UTC' },
+        env: { PATH: process.env.PATH, TZ: 'UTC', ...options.env },
         // SIGINT is Postgres's fast shutdown: it ends its clients' sessions and writes everything down.
         stopSignal: 'SIGINT',
       })

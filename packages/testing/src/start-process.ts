@@ -13,6 +13,8 @@ export interface ProcessOptions {
   entry: string
   /** Its whole environment: nothing of ours is passed on. PORT and HOST are added when they are missing. */
   env: Record<string, string | undefined>
+  /** A command that runs the program it is given, as `['nice', '-n', '5']`: it must become that program, not stay its parent. */
+  via?: readonly string[]
   /** Options of Node itself, as `['--inspect=9230']`. */
   nodeArgs?: string[]
   /** Sees each line as it is written. */
@@ -34,10 +36,11 @@ const READY_DEADLINE_MS = 20_000
 
 /** Runs one process on the Node that runs us. Resolves when it is started, which is before it is `ready`. */
 export async function startProcess(options: ProcessOptions): Promise<NodeProcess> {
-  const { name, cwd, entry, nodeArgs = [], onLine, onReport } = options
+  const { name, cwd, entry, via = [], nodeArgs = [], onLine, onReport } = options
   const port = Number(options.env.PORT ?? (await freePort()))
   const url = `http://127.0.0.1:${port}`
-  const running = spawnTethered(process.execPath, [...nodeArgs, resolve(cwd, entry)], {
+  const [command, ...args] = [...via, process.execPath, ...nodeArgs, resolve(cwd, entry)]
+  const running = spawnTethered(command!, args, {
     cwd,
     env: { HOST: '127.0.0.1', ...options.env, PORT: `${port}` },
     onLine,

@@ -14,7 +14,7 @@ export interface RedisSentinel extends AsyncDisposable {
   /** A master and a replica, in this order at the start. */
   readonly servers: BackingService[]
   readonly sentinels: BackingService[]
-  /** Whom the sentinels name as master now. One that is killed or frozen is replaced after a second. */
+  /** Whom all sentinels name as master, as soon as they agree. One that is killed or frozen is replaced after a second. */
   master(): Promise<BackingService>
   /** Has the sentinels swap master and replica in good order; resolves once they name the other one. */
   failover(): Promise<void>
@@ -34,7 +34,6 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
   const sentinels = await Promise.all(
     [1, 2, 3].map(async () => starting.use(await startSentinel(program, first))),
   )
-  const anySentinel = Number(portOf(sentinels[0]!))
 
   // All of these before anybody may expect a failover to work.
   for (const sentinel of sentinels) {
@@ -47,15 +46,25 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
     await pollUntil(`${sentinel.url} knows the others`, knowsAll, { deadlineMs: 30_000, everyMs: 100 })
   }
 
-  async function master(): Promise<BackingService> {
+  async function named(sentinel: BackingService): Promise<string> {
     const question = `SENTINEL GET-MASTER-ADDR-BY-NAME ${WATCHED}`
-    const [, port] = await expectAnswer(anySentinel, question, /\r\n127\.0\.0\.1\r\n\$\d+\r\n(\d+)\r\n/)
-    return servers.find((server) => portOf(server) === port)!
+    const answer = /\r\n127\.0\.0\.1\r\n\$\d+\r\n(\d+)\r\n/
+    return (await expectAnswer(Number(portOf(sentinel)), question, answer))[1]!
+  }
+
+  // One alone may be the last to hear of a failover, and would name the one that has just died.
+  async function master(): Promise<BackingService> {
+    let ports: string[] = []
+    await pollUntil('the sentinels name one master', async () => {
+      ports = await Promise.all(sentinels.map(named))
+      return new Set(ports).size === 1
+    })
+    return servers.find((server) => portOf(server) === ports[0])!
   }
 
   async function failover(): Promise<void> {
     const before = await master()
-    await expectAnswer(anySentinel, `SENTINEL FAILOVER ${WATCHED}`, /^\+OK/)
+    await expectAnswer(Number(portOf(sentinels[0]!)), `SENTINEL FAILOVER ${WATCHED}`, /^\+OK/)
     await pollUntil('the sentinels name another master', async () => (await master()) !== before)
   }
 

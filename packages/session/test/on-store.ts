@@ -28,10 +28,8 @@ export async function testOnStore(name: keyof typeof stores): Promise<void> {
       stage = resources.use(await openStage(underTest!))
     })
 
-    for (const { number, claim, isAlone, play } of behaviours) {
-      // Those that freeze and kill the store measure what it answers meanwhile, which a machine that is busy with
-      // something else can spoil. What is wrong is wrong every time.
-      test(`${number}. ${claim}`, { timeout: 60_000, retry: isAlone ? 2 : 0 }, () => play(stage))
+    for (const { number, claim, play } of behaviours) {
+      test(`${number}. ${claim}`, { timeout: 60_000 }, () => play(stage))
     }
   })
 }

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { promisify } from 'node:util'
+import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import Fastify from 'fastify'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -91,6 +92,16 @@ describe.skipIf(!redis)('with Redis', () => {
   })
 })
 
+test('a Postgres that freezes is silent also to who has no connection yet, so the breaker opens', async () => {
+  await using postgres = await startPostgres()
+  await using store = await openSessionStore(postgres.url, { probeMs: 10_000 })
+  await store.check()
+  await postgres.freeze()
+  await Promise.allSettled(Array.from({ length: 10 }, () => store.load('key', 1000)))
+  await expect(store.load('key', 1000)).rejects.toMatchObject({ cause: 'no answer within 500 ms' })
+  await expect(store.load('key', 1000)).rejects.toMatchObject({ cause: 'it has been silent' })
+})
+
 /** A real Redis that says it is older than it is: only its `INFO` passes through our hands. */
 async function pretendVersion(
   url: string,
@@ -112,11 +123,11 @@ async function pretendVersion(
     }
     client.pipe(server)
     server.on('data', (chunk: Buffer) => {
-      // The same length, so that the announced one stays true.
+      // In every answer of the chunk, and of the same length, so that the announced one stays true.
       client.write(
         chunk
           .toString('latin1')
-          .replace(/redis_version:[\d.]+/, (was) => `redis_version:${version}`.padEnd(was.length, '0')),
+          .replaceAll(/redis_version:[\d.]+/g, (was) => `redis_version:${version}`.padEnd(was.length, '0')),
         'latin1',
       )
     })

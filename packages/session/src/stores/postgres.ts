@@ -67,7 +67,8 @@ const LIST = `
 export async function openStore(url: string): Promise<SessionStore> {
   const pool = new Pool({
     connectionString: url,
-    connectionTimeoutMillis: 500,
+    // Longer than anybody waits, so that silence is seen as silence: whatever fails earlier counts as an answer.
+    connectionTimeoutMillis: 1000,
     query_timeout: 1000,
     application_name: 'sessions',
   })

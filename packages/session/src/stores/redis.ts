@@ -54,6 +54,9 @@ const listKey = (ownerKey: string): string => `sessions-of:${ownerKey}`
 export async function openStore(url: string): Promise<SessionStore> {
   const client = openClient(url)
   let isSuitable = false
+  let isClosed = false
+  // News of a failover that reaches ioredis while it asks the sentinels for the master ends it, and nobody begins it again.
+  client.on('end', () => isClosed || client.connect().catch(() => {}))
   await new Promise((resolve) => {
     client.once('ready', resolve).once('close', resolve)
     setTimeout(resolve, 1000)
@@ -110,6 +113,7 @@ export async function openStore(url: string): Promise<SessionStore> {
     decorate: (app) => decorate(app, client),
 
     async [Symbol.asyncDispose]() {
+      isClosed = true
       // Not quit(): a frozen Redis never says goodbye.
       client.disconnect()
     },

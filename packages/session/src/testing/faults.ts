@@ -80,7 +80,6 @@ export const faults: Behaviour[] = [
   },
   {
     number: 22,
-    isAlone: true,
     claim: 'a store that freezes, dies or is absent is a 503 at once, and the service recovers by itself',
     async play(stage) {
       await playFreeze(stage)
@@ -91,7 +90,6 @@ export const faults: Behaviour[] = [
   },
   {
     number: 23,
-    isAlone: true,
     claim: 'with a full store reads are 200, writes 503 and sign-out 200; with a read-only one reads are 200',
     async play({ a, b, store }) {
       const user = newPerson()

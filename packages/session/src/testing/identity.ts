@@ -149,7 +149,6 @@ export const identity: Behaviour[] = [
   },
   {
     number: 17,
-    isAlone: true,
     claim: 'a forged cookie of any size costs no store command, and above the header limit of Node it is 431',
     async play({ start, store }) {
       await using counted = await store.counted()
@@ -170,7 +169,6 @@ export const identity: Behaviour[] = [
   },
   {
     number: 18,
-    isAlone: true,
     claim: '1,000 requests without a cookie leave no key in the store',
     async play({ a, b, store }) {
       const before = new Set((await store.dump()).map(({ key }) => key))

@@ -55,7 +55,6 @@ export const lifetime: Behaviour[] = [
   },
   {
     number: 19,
-    isAlone: true,
     claim: 'a signed-in read is one store command, renews the expiry, and sets no cookie',
     async play({ start, store }) {
       await using counted = await store.counted()
@@ -81,7 +80,6 @@ export const lifetime: Behaviour[] = [
   },
   {
     number: 30,
-    isAlone: true,
     claim: 'every key in the store has an expiry',
     async play({ a, b, store }) {
       const user = newPerson()

@@ -15,8 +15,6 @@ export interface Behaviour {
   number: number
   claim: string
   play(stage: Stage): Promise<void>
-  /** Needs the store for itself: it is frozen, killed, filled or counted. */
-  isAlone?: boolean
 }
 
 export function newPerson(): { id: string } {

@@ -140,7 +140,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** Asks until it is so. */
+/** Asks until it is so. A failed assertion ends it: something is wrong, which no waiting makes right. */
 export async function until(
   claim: string,
   isTrue: () => boolean | Promise<boolean>,
@@ -152,6 +152,7 @@ export async function until(
     try {
       if (await isTrue()) return performance.now() - started
     } catch (error) {
+      if ((error as Error).name === 'AssertionError') throw error
       last = error
     }
     await pause(10)

@@ -75,9 +75,11 @@ export async function listExamples({ git }: Clone): Promise<string[]> {
   return [...output.matchAll(/^apps\/(.+)\/package\.json$/gm)].map(([, name]) => name!)
 }
 
-async function must(ended: Promise<Ended>): Promise<void> {
+/** @throws with all that was said, where an expectation would show the first lines */
+export async function must(ended: Promise<Ended>): Promise<Ended> {
   const { code, output } = await ended
-  if (code !== 0) throw new Error(output)
+  if (code !== 0) throw new Error(`exit code ${code}\n${output}`)
+  return ended
 }
 
 async function end(

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findProgram } from '@repo/testing/find-program'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openClone, type Clone, type Ended } from './open-clone.ts'
+import { must, openClone, type Clone } from './open-clone.ts'
 import { startDev, type Dev } from './start-dev.ts'
 
 // Never spelled out again below: `pnpm retire` would take this very file for a dependent.
@@ -28,17 +28,11 @@ afterAll(async () => {
   await clone[Symbol.asyncDispose]()
 }, 60_000)
 
-/** Whole, where an expectation would show the first lines. */
-function succeeded({ code, output }: Ended): void {
-  if (code !== 0) throw new Error(`exit code ${code}\n${output}`)
-}
-
 test('a running pnpm dev takes up each new service by itself', { timeout: 300_000 }, async () => {
   for (const { name, args, status } of SERVICES) {
     expect(await dev.statusOf(`/api/${name}`)).toBe(404)
     const startedAt = performance.now()
-    const made = await clone.run('infra/new/main.ts', [name, ...args, '--force'])
-    succeeded(made)
+    await must(clone.run('infra/new/main.ts', [name, ...args, '--force']))
     const madeAt = performance.now()
     await dev.eventually(
       `/api/${name} answers ${status}`,
@@ -69,7 +63,7 @@ test('a route and a job more are registered, answered and tested', { timeout: 12
     ['route', `${WITH_WORKER}/late-ones`],
     ['job', `${WITH_WORKER}/settle-all`],
   ]) {
-    succeeded(await clone.run('infra/new/main.ts', [kind!, part!, '--force']))
+    await must(clone.run('infra/new/main.ts', [kind!, part!, '--force']))
   }
   await dev.eventually(
     'the route answers',
@@ -84,11 +78,11 @@ test('a route and a job more are registered, answered and tested', { timeout: 12
 })
 
 test('pnpm check finds everything in order', { timeout: 240_000 }, async () => {
-  succeeded(await clone.pnpm('check'))
+  await must(clone.pnpm('check'))
 })
 
 test("the services' own tests pass", { timeout: 240_000 }, async () => {
-  for (const { name } of SERVICES) succeeded(await clone.pnpm('--filter', `@repo/${name}`, 'test'))
+  for (const { name } of SERVICES) await must(clone.pnpm('--filter', `@repo/${name}`, 'test'))
 })
 
 // The balancer that clients have without us.
@@ -96,7 +90,7 @@ test.skipIf(!findProgram('haproxy'))(
   'pnpm prove attacks them as it does all others, and they stand it',
   { timeout: 300_000 },
   async () => {
-    succeeded(await clone.run('infra/prove/main.ts', ['kill', 'roll', '--quick']))
+    await must(clone.run('infra/prove/main.ts', ['kill', 'roll', '--quick']))
     const record = await readFile(join(clone.root, 'prove.json'), 'utf8')
     for (const { name } of SERVICES) expect(record).toContain(`${name}.1`)
   },
@@ -110,9 +104,9 @@ test('what something depends on is not retired', async () => {
 
 test('a service of the same name may come again', { timeout: 120_000 }, async () => {
   const { name, args, status } = SERVICES.find(({ name }) => name === WITH_WORKER)!
-  succeeded(await clone.run('infra/retire/main.ts', [name, '--force']))
+  await must(clone.run('infra/retire/main.ts', [name, '--force']))
   await dev.eventually('it is gone', async () => (await dev.statusOf(`/api/${name}`)) === 404)
-  succeeded(await clone.run('infra/new/main.ts', [name, ...args, '--force']))
+  await must(clone.run('infra/new/main.ts', [name, ...args, '--force']))
   await dev.eventually('it is back', async () => (await dev.statusOf(`/api/${name}`)) === status)
   const answer = await fetch(`${dev.url}/api/${name}`)
   expect(await answer.json()).toMatchObject({ items: [] })
@@ -123,7 +117,7 @@ test(
   { timeout: 120_000 },
   async () => {
     for (const { name } of SERVICES) {
-      succeeded(await clone.run('infra/retire/main.ts', [name, '--force']))
+      await must(clone.run('infra/retire/main.ts', [name, '--force']))
       await dev.eventually(`${name} is gone`, async () => (await dev.statusOf(`/api/${name}`)) === 404)
     }
     expect(await clone.status()).toBe('')

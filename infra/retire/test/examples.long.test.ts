@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { listExamples, openClone, type Clone } from '../../new/test/open-clone.ts'
+import { listExamples, must, openClone, type Clone } from '../../new/test/open-clone.ts'
 import { startDev, type Dev } from '../../new/test/start-dev.ts'
 
 // What somebody does right after cloning the starter, with `pnpm dev` running.
@@ -46,17 +46,16 @@ test('nothing that is left names them', async () => {
 test('the next service comes and goes as ever', { timeout: 120_000 }, async () => {
   const [name] = examples
   const args = [name!, '--kind', 'http+worker', '--with', 'session']
-  expect(await clone.pnpm('new', ...args)).toMatchObject({ code: 0 })
+  await must(clone.pnpm('new', ...args))
   await dev.eventually('it answers', async () => (await dev.statusOf(`/api/${name}`)) === 401)
-  expect(await clone.pnpm('retire', name!, '--force')).toMatchObject({ code: 0 })
+  await must(clone.pnpm('retire', name!, '--force'))
   expect(await clone.status()).toBe('')
 })
 
 test('pnpm check finds everything in order', { timeout: 240_000 }, async () => {
-  expect(await clone.pnpm('check')).toMatchObject({ code: 0 })
+  await must(clone.pnpm('check'))
 })
 
 test('the tests of what is left pass', { timeout: 600_000 }, async () => {
-  const { code, output } = await clone.pnpm('test', 'web', 'accounts', 'migrate', 'database', 'infra')
-  if (code !== 0) throw new Error(output)
+  await must(clone.pnpm('test', 'web', 'accounts', 'migrate', 'database', 'infra'))
 })

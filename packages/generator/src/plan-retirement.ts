@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Change, Step } from './change.ts'
 import { Refusal } from './choose-template.ts'
+import { formatFiles } from './format-files.ts'
 import { removeImporter, usedByNobodyElse } from './lockfile.ts'
 import { listFiles, readFolder } from './read-template.ts'
 
@@ -49,7 +50,7 @@ export async function planRetirement(
     { write: 'pnpm-lock.yaml', content: removeImporter(lockfile, folder), before: lockfile },
     ...withoutVersions(root, usedByNobodyElse(lockfile, folder)),
     ...migrations.own.map((migration) => ({ remove: `${MIGRATIONS}/${migration}` })),
-    ...(hasTables ? [{ remove: schema }, ...withoutModels(root, schema)] : []),
+    ...(hasTables ? [{ remove: schema }, ...(await withoutModels(root, schema))] : []),
   ]
   return { steps, notes: notesOn(migrations, name), ...leavingsOf(root, schema, migrations) }
 }
@@ -126,12 +127,14 @@ function namesIn(schema: string): { tables: string[]; types: string[] } {
 }
 
 /** The door of the database names the models that somebody asked it for; those of this file it can name no more. */
-function withoutModels(root: string, schema: string): Step[] {
+async function withoutModels(root: string, schema: string): Promise<Step[]> {
   const text = readFileSync(join(root, schema), 'utf8')
   const models = [...text.matchAll(/^(?:model|enum) (\w+)/gm)].map(([, model]) => model!)
   const before = readFileSync(join(root, DATABASE_DOOR), 'utf8')
-  const content = before.replaceAll(new RegExp(`^ {2}(${models.join('|')}),\n`, 'gm'), '')
-  return content === before ? [] : [{ write: DATABASE_DOOR, content, before }]
+  const without = before.replaceAll(new RegExp(`^ {2}(${models.join('|')}),\n`, 'gm'), '')
+  if (without === before) return []
+  const [content] = (await formatFiles(root, new Map([[DATABASE_DOOR, without]]))).values()
+  return [{ write: DATABASE_DOOR, content: content!, before }]
 }
 
 interface Migrations {

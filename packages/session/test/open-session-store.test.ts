@@ -90,6 +90,16 @@ describe.skipIf(!redis)('with Redis', () => {
     }
     await store.check()
   })
+
+  test('a connection that was ended is opened again, whoever ended it', async () => {
+    await using store = await openSessionStore(redis!.url)
+    await using app = Fastify()
+    await app.register(session, { store, secrets: ['x'.repeat(32)], origin: 'http://localhost' })
+    await app.ready()
+    app.redis['sessions']!.disconnect()
+    await once(app.redis['sessions']!, 'end')
+    await expect.poll(() => store.load('another', 1000), { timeout: 5000 }).toBeNull()
+  })
 })
 
 test('a Postgres that freezes is silent also to who has no connection yet, so the breaker opens', async () => {

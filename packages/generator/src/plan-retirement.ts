@@ -131,7 +131,12 @@ async function withoutModels(root: string, schema: string): Promise<Step[]> {
   const text = readFileSync(join(root, schema), 'utf8')
   const models = [...text.matchAll(/^(?:model|enum) (\w+)/gm)].map(([, model]) => model!)
   const before = readFileSync(join(root, DATABASE_DOOR), 'utf8')
-  const without = before.replaceAll(new RegExp(`^ {2}(${models.join('|')}),\n`, 'gm'), '')
+  const without = before.replace(/(?<=^export type \{)[^}]+(?=\})/m, (names) =>
+    names
+      .split(',')
+      .filter((name) => !models.includes(name.trim()))
+      .join(','),
+  )
   if (without === before) return []
   const [content] = (await formatFiles(root, new Map([[DATABASE_DOOR, without]]))).values()
   return [{ write: DATABASE_DOOR, content: content!, before }]

@@ -13,6 +13,8 @@ export interface Attack<Own extends Deployment = Deployment> {
   isQuick?: boolean
   /** Programs of this machine without which it cannot run; of alternatives, one that is there is enough. */
   needs?: readonly (readonly string[])[]
+  /** What else this machine lacks for it, in a sentence; undefined when nothing. */
+  findObstacle?(): string | undefined
   /** Opens what this row runs on, when that is not the deployment which all rows share. */
   open?(options: DeploymentOptions, resources: AsyncDisposableStack): Promise<Own>
   run(arena: Arena<Own>): Promise<Finding[]>

@@ -1,6 +1,9 @@
 import { partsOfApps } from '../parts-of-apps.ts'
 import type { Attack } from './attack.ts'
+import { browser } from './attacks/browser.ts'
+import { clock } from './attacks/clock.ts'
 import { cluster } from './attacks/cluster.ts'
+import { disk } from './attacks/disk.ts'
 import { freeze } from './attacks/freeze.ts'
 import { kill } from './attacks/kill.ts'
 import { malformed } from './attacks/malformed.ts'
@@ -13,6 +16,7 @@ import { slow } from './attacks/slow.ts'
 
 /** Every row, in the order of the table. Those that one app alone makes possible come and go with it. */
 export const attacks: readonly Attack[] = [
+  browser,
   kill,
   roll,
   release,
@@ -21,6 +25,8 @@ export const attacks: readonly Attack[] = [
   sentinel,
   cluster,
   postgres,
+  clock,
+  disk,
   slow,
   malformed,
   ...(await partsOfApps<Record<string, Attack>>(import.meta.dirname, 'attacks/*.ts')).flatMap(Object.values),

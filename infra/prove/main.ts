@@ -5,7 +5,7 @@ import { attacks } from './attacks.ts'
 import type { Attack } from './attack.ts'
 import { openDeployment, type Deployment } from './deployment/open-deployment.ts'
 import { listFaults } from './list-faults.ts'
-import { printRow, printSummary } from './print.ts'
+import { printRow, printSummary, renderLine } from './print.ts'
 import { runAttack, type RowResult, type RunOptions } from './run-attack.ts'
 
 const HELP = `pnpm prove [row...] [--quick] [--seed N] [--rate N] [--each N] [--faults] [--json] [--list] [--help]
@@ -14,7 +14,7 @@ Attacks the whole formation on servers and ports of its own: real processes behi
 on loopback, everything counted. Writes a second-by-second record to prove.json. Exits with 0 only when every row that
 was asked for holds; a row that did not run has not held.
 
-  row        these rows only; --list names them
+  row        these rows only; --list names them, with what is done and what must hold
   --quick    the shorter forms of ${quickRows().join(', ')}, in about 90 s
   --seed N   makes the choices of an earlier run again
   --rate N   requests a second (default 60)
@@ -30,8 +30,7 @@ if (options.help) {
   process.exit()
 }
 if (options.list) {
-  for (const { name, does, claim } of attacks)
-    console.log(`${name.padEnd(14)}${does}\n${''.padEnd(14)}${claim}`)
+  for (const attack of attacks) console.log(renderLine(attack))
   process.exit()
 }
 
@@ -50,13 +49,18 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 console.log(`seed ${seed}, ${each} processes of each type, ${run.load.rate} requests a second`)
 const results = options.faults ? await findFaults() : await proveRows()
 printSummary(results, seed)
-const isProved = results.every(({ verdict }) => verdict === (options.faults ? 'broken' : 'holds'))
+/** A row must hold; with a fault planted it must not. */
+const passed = results.filter(({ verdict }) => verdict === (options.faults ? 'broken' : 'holds')).length
+const skipped = results.filter(({ verdict }) => verdict === 'not run').length
+const failed = results.length - passed - skipped
+const isProved = passed === results.length
 await writeFile(
   join(ROOT, 'prove.json'),
   `${JSON.stringify({ seed, isQuick: options.quick, each, ...run.load, isProved, rows: results }, null, 2)}\n`,
 )
 if (options.json)
   console.log(JSON.stringify(Object.fromEntries(results.map(({ row, verdict }) => [row, verdict]))))
+console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`)
 process.exit(isProved ? 0 : 1)
 
 /** All rows, on one deployment as far as they share it. */

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import type { Attack } from './attack.ts'
 import type { RowResult } from './run-attack.ts'
 
 const COLOURS = { holds: 'green', broken: 'red', 'not run': 'yellow' } as const
@@ -18,6 +19,11 @@ export function printRow({ row, does, claim, verdict, reason, tookMs, findings }
     if (typeof found === 'string') console.log(`       ${mark}          ${what}: ${found}${wanted}`)
     else console.log(`       ${mark} ${String(found).padStart(7)}  ${what}${wanted}`)
   }
+}
+
+/** As docs/guarantees.md has it. */
+export function renderLine({ name, does, claim }: Attack): string {
+  return `| \`${name}\` | ${does} | ${claim} |`
 }
 
 function said({ findings }: RowResult, pattern: RegExp): string {

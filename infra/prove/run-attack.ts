@@ -39,11 +39,8 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ro
     tookMs: Math.round(performance.now() - begunAt),
     ...result,
   })
-  const missing = missingPrograms(attack)
-  if (missing.length > 0) {
-    const reason = `this machine has no ${missing.join(' and no ')}`
-    return told({ verdict: 'not run', reason, findings: [], seconds: [] })
-  }
+  const obstacle = missingPrograms(attack) ?? attack.findObstacle?.()
+  if (obstacle) return told({ verdict: 'not run', reason: obstacle, findings: [], seconds: [] })
 
   await using resources = new AsyncDisposableStack()
   const random = createRandom(options.seed).fork(row)
@@ -88,6 +85,7 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ro
   }
 }
 
-function missingPrograms({ needs = [] }: Attack): string[] {
-  return needs.filter((names) => !findProgram(...names)).map((names) => names.join(' or '))
+function missingPrograms({ needs = [] }: Attack): string | undefined {
+  const missing = needs.filter((names) => !findProgram(...names)).map((names) => names.join(' or '))
+  return missing.length > 0 ? `this machine has no ${missing.join(' and no ')}` : undefined
 }

@@ -20,8 +20,9 @@ const MOST_GROWTH_MB = 100
 /** Everything nobody should send, at the balancer, at the edge behind it and at the services themselves. */
 export const malformed: Attack = {
   name: 'malformed',
-  does: 'malformed requests: broken HTTP and bodies, forged cookies, path tricks, slow senders, every route fuzzed',
-  claim: 'no crash, no 5xx other than 503, no internals in a body, memory flat; others are served meanwhile',
+  does: 'broken HTTP and bodies, forged, huge and duplicate cookies, path tricks, slow senders, every route fuzzed',
+  claim:
+    'no crash, no 5xx but 503, nothing of our insides in an answer, memory stays flat; others are served meanwhile',
   needs: [['haproxy']],
   // Of its own: who guesses so much is refused for a quarter of an hour, with everybody on the same network.
   open: async (options, resources) => resources.use(await openDeployment(options)),

@@ -10,7 +10,8 @@ const BACK_WITHIN_MS = 2000
 export const postgres: Attack = {
   name: 'postgres',
   does: 'Postgres restarted under load, then frozen for 6 s (SIGSTOP)',
-  claim: '503 with Retry-After while it is away, no acknowledged write lost, pools recover by themselves',
+  claim:
+    '503 with `Retry-After` while it is away; pools recover by themselves: 2 s after its return nothing fails',
   needs: [['haproxy']],
   async run({ deployment, startLoad, note }) {
     const load = await startLoad()

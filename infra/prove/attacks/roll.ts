@@ -1,31 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { atLeast, atMost, none, told, type Attack } from '../attack.ts'
-import { NOTICE_MS } from '../deployment/open-deployment.ts'
 import type { Departure } from '../deployment/place.ts'
+import { rollOver } from '../deployment/roll-over.ts'
 import { failuresOf, standing, tellFailures } from '../load/standing.ts'
 
 /** SIGTERM to one process of every type at a time, and the next one when its successor is known. */
 export const roll: Attack = {
   name: 'roll',
   does: 'rolling restart of every process type by SIGTERM, all types side by side',
-  claim: 'no failed request; every process ends with exit code 0 within the grace time',
+  claim: 'no request fails; each process ends with exit code 0 within its grace time',
   isQuick: true,
   needs: [['haproxy']],
   async run({ deployment, startLoad, scale, note }) {
     const load = await startLoad()
     const departures: Departure[] = []
     for (let round = 1; round <= scale(1, 3); round++) {
-      await Promise.all(
-        deployment.formation.running.map(async (type) => {
-          for (const place of deployment.inhabited(type)) {
-            note(`stop ${place.name}`)
-            departures.push(await place.stop())
-            await place.start()
-            note(`${place.name} is ready`)
-            await sleep(NOTICE_MS)
-          }
-        }),
-      )
+      departures.push(...(await rollOver({ deployment, note })))
     }
     const results = await load.stop()
     return [

@@ -11,7 +11,7 @@ const ZERO_MS = 3000
 export const scale: Attack = {
   name: 'scale',
   does: 'each process type from 1 to 4 to 1, then one service to 0 and back',
-  claim: 'no failed request outside the service at 0, which answers 503 at once and comes back by itself',
+  claim: 'no request fails but those to the service at 0, which answers 503 at once and is back by itself',
   needs: [['haproxy']],
   async run({ deployment, startLoad, random, note }) {
     const load = await startLoad()

@@ -7,14 +7,14 @@ const FROZEN_MS = 3000
 /** The edge gives a process a second to say that it is ready, asks five times a second, and then moves reads on. */
 const MOVED_ON_WITHIN_MS = 2000
 /** Below this a machine with two cores and much to do says nothing about us. */
-const NOISE_MS = 400
+const NOISE_MS = 250
 
 /** One process of each service in turn says nothing for three seconds. */
 export const slow: Attack = {
   name: 'slow',
   does: 'one process of each service in turn answers 3 s late (SIGSTOP)',
   claim:
-    'nothing fails, other services are unaffected (p99 below 3 times its value before), reads go to another process',
+    'nothing fails, reads go to another process, other services are unaffected: p99 below 3 times its value before',
   needs: [['haproxy']],
   async run({ deployment, startLoad, random, note }) {
     const load = await startLoad()

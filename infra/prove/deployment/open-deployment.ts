@@ -32,6 +32,8 @@ export interface DeploymentOptions {
   sessionStoreUrl?: string
   /** Given to every process, over all else. */
   env?: PlaceEnvironment
+  /** Given to Postgres. */
+  postgresEnv?: Record<string, string>
   /** Modules that every process loads before its own entry: planted faults. */
   preloads?: readonly string[]
 }
@@ -44,6 +46,8 @@ export interface Deployment extends AsyncDisposable {
   readonly graceMs: number
   /** So many of each type. */
   readonly each: number
+  /** What signs the cookies. */
+  readonly sessionSecret: string
   readonly postgres: BackingService
   /** Undefined when the row brought a session store of its own, or this machine has no Redis. */
   readonly redis: BackingService | undefined
@@ -62,7 +66,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
   await using opening = new AsyncDisposableStack()
   const formation = readFormation(ROOT)
   const [postgres, redis] = await Promise.all([
-    startPostgres().then((server) => opening.use(server)),
+    startPostgres({ env: options.postgresEnv ?? {} }).then((server) => opening.use(server)),
     options.sessionStoreUrl ? undefined : startRedis().then((server) => opening.use(server)),
     ...productsOf(ROOT, formation).map((product) => make(ROOT, product, () => {})),
   ])
@@ -90,11 +94,12 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
     // Imports are fetched from servers on loopback.
     IMPORT_ALLOWED_ADDRESSES: '127.0.0.1',
   }
+  const sessionSecret = randomBytes(32).toString('base64url')
   const needs: Record<string, PlaceEnvironment> = {
     database: { DATABASE_URL: postgres.url },
     session: {
       SESSION_STORE_URL: options.sessionStoreUrl ?? redis?.url ?? postgres.url,
-      SESSION_SECRETS: randomBytes(32).toString('base64url'),
+      SESSION_SECRETS: sessionSecret,
     },
   }
   const upstreamsOf = (type: ProcessType): string[] =>
@@ -132,13 +137,13 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
 
   async function heal(): Promise<void> {
     await Promise.all(formation.running.flatMap((type) => of(type).slice(each)).map((place) => place.kill()))
-    for (const type of formation.running) {
-      await Promise.all(
+    await Promise.all(
+      formation.running.flatMap((type) =>
         of(type)
           .slice(0, each)
           .map((place) => place.start()),
-      )
-    }
+      ),
+    )
   }
   await heal()
   opening.use(await startHaproxy(port!, of(door)))
@@ -149,6 +154,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
     url: `http://127.0.0.1:${port}`,
     graceMs: GRACE_MS,
     each,
+    sessionSecret,
     postgres,
     redis,
     places: of,

@@ -18,7 +18,7 @@ export interface Place {
   /** Since when the process that runs now has been ready, on the clock of `performance.now()`. */
   readonly readySince: number | undefined
   /** Resolves once it is ready; at once when a process runs here. */
-  start(more?: PlaceEnvironment): Promise<void>
+  start(otherwise?: Otherwise): Promise<void>
   /** `kill -9`. */
   kill(): Promise<void>
   /** SIGTERM, and how it ended. */
@@ -31,6 +31,14 @@ export interface Place {
 }
 
 export type PlaceEnvironment = Record<string, string | undefined>
+
+/** What is different about one process, until it ends. */
+export interface Otherwise {
+  /** Over its usual environment. */
+  env?: PlaceEnvironment
+  /** A command that becomes the process. */
+  via?: readonly string[]
+}
 
 export interface PlaceOptions {
   name: string
@@ -51,14 +59,15 @@ export function openPlace(options: PlaceOptions): Place {
   /** Those whose end is no crash: we have ended them. */
   const ended = new WeakSet<NodeProcess>()
 
-  async function start(more: PlaceEnvironment = {}): Promise<void> {
+  async function start({ env, via = [] }: Otherwise = {}): Promise<void> {
     if (current) return
     const started = await startProcess({
       name,
       cwd,
       entry: type.entry,
+      via,
       nodeArgs: options.nodeArgs,
-      env: { ...options.env, ...more, PROCESS_NAME: name, PORT: `${port}` },
+      env: { ...options.env, ...env, PROCESS_NAME: name, PORT: `${port}` },
     })
     current = started
     void started.exited.then(({ code, signal }) => {

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net'
 
-/** Below the range from which systems take ports for outgoing connections. */
-const LOWEST = 12_000
-const HIGHEST = 30_000
+/** Below the range from which `freePort` and systems take theirs: nobody may take one while its process is down. */
+const LOWEST = 5_000
+const HIGHEST = 10_000
 
 /**
  * Ports for processes that come and go. A port that the system hands out as free would be anybody's again while its

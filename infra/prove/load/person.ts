@@ -41,8 +41,12 @@ export const WHO_AM_I = '/api/accounts/me'
 /** A browser gives up sooner; a process that has promised a deadline has answered long before. */
 const PATIENCE_MS = 15_000
 
+export function passwordOf(email: string): string {
+  return `the password of ${email}`
+}
+
 export async function signUp(caller: Caller, email: string): Promise<Person> {
-  const password = `the password of ${email}`
+  const password = passwordOf(email)
   const { status, headers, text } = await send(caller, {
     method: 'POST',
     path: SIGN_UP,

@@ -28,8 +28,8 @@ interface Job {
 /** Each job is the import of a bookmark file, most of them of one link: its effect is the links, each counted once. */
 export const workerKill: Attack = {
   name: 'worker-kill',
-  does: 'kill -9 of a worker every 2.5 s while jobs and long imports run',
-  claim: "every job's effect exactly once, none lost, none stuck longer than its lease",
+  does: '`kill -9` of a worker every 2.5 s while jobs and long imports run',
+  claim: 'the effect of each job exactly once, none lost, none stuck longer than its lease (15 s)',
   isQuick: true,
   needs: [['haproxy']],
   async run({ deployment, random, scale, note }) {
@@ -40,7 +40,7 @@ export const workerKill: Attack = {
     const run = Date.now().toString(36)
     const jobs: Job[] = [
       ...list(scale(2, 20), (n) => ({ name: `${run}-import-${n}`, links: LINKS })),
-      ...list(scale(100, 5000), (n) => ({ name: `${run}-job-${n}`, links: 1 })),
+      ...list(scale(60, 5000), (n) => ({ name: `${run}-job-${n}`, links: 1 })),
     ]
 
     const workers = deployment.formation.running.filter(({ route }) => route === undefined)

@@ -1,0 +1,194 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
+import { findProgram } from '@repo/testing/find-program'
+import { pollUntil } from '@repo/testing/poll-until'
+import { Agent } from 'undici'
+import { frontDoor } from '../../formation.ts'
+import { atLeast, none, told, type Arena, type Attack } from '../attack.ts'
+import { NOTICE_MS } from '../deployment/open-deployment.ts'
+import type { Place } from '../deployment/place.ts'
+import { passwordOf, signUp } from '../load/person.ts'
+
+const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome'] as const
+/** Installed apart from the workspace, which does without it. */
+const PLAYWRIGHT = join(import.meta.dirname, '../../browser/node_modules/playwright-core/index.mjs')
+
+/** A page that has asked nothing for so long waits for its reader. */
+const QUIET_MS = 200
+
+/** The part of Playwright that is used here. @see https://playwright.dev/docs/api/class-page */
+interface Playwright {
+  chromium: { launch(options: { executablePath: string; args: string[] }): Promise<Browser> }
+}
+interface Browser extends AsyncDisposable {
+  newPage(): Promise<Page>
+}
+interface Page {
+  goto(url: string): Promise<unknown>
+  reload(): Promise<unknown>
+  on(event: 'response', listener: (response: Response) => void): void
+  on(event: 'request' | 'requestfinished' | 'requestfailed', listener: (request: Request) => void): void
+  setDefaultTimeout(ms: number): void
+  context(): { cookies(): Promise<object[]> }
+  getByLabel(text: string): Locator
+  getByRole(role: string, options: { name: string; exact?: boolean }): Locator
+  locator(selector: string): Locator
+}
+interface Locator {
+  fill(text: string): Promise<void>
+  count(): Promise<number>
+  click(): Promise<void>
+  waitFor(): Promise<void>
+  allTextContents(): Promise<string[]>
+}
+interface Request {
+  url(): string
+}
+interface Response {
+  request(): Request
+  status(): number
+  headers(): Record<string, string>
+}
+
+/** Somebody who signs in once and looks around; meanwhile the edge, too, becomes another one. */
+export const browser: Attack = {
+  name: 'browser',
+  does: 'one person signs in in a real browser, and every request to a service lands on another process than the last',
+  claim: 'the same person on every page; the page shows at least 4 processes; no cookie changes',
+  needs: [['haproxy'], CHROMIUM],
+  findObstacle: () =>
+    existsSync(PLAYWRIGHT)
+      ? undefined
+      : 'what drives the browser is missing: pnpm -C infra/browser install --ignore-workspace',
+  async run({ deployment, note }) {
+    const { url, formation } = deployment
+    const agent = new Agent()
+    const { email } = await signUp({ url, dispatcher: agent }, `visitor-${Date.now()}@prove.example`)
+    await agent.destroy()
+
+    // Two edges would each take their turns for themselves.
+    const [edge, nextEdge] = deployment.inhabited(frontDoor(formation)) as [Place, Place]
+    await nextEdge.stop()
+
+    const { chromium } = (await import(pathToFileURL(PLAYWRIGHT).href)) as Playwright
+    const executablePath = findProgram(...CHROMIUM)!
+    // Chromium's sandbox does not work for root.
+    const args = process.getuid?.() === 0 ? ['--no-sandbox'] : []
+    await using chrome = await chromium.launch({ executablePath, args })
+    const page = await chrome.newPage()
+    page.setDefaultTimeout(10_000)
+    const { asked, settle } = listenTo(page, note)
+
+    note('sign in')
+    await page.goto(url)
+    await page.getByLabel('Email').fill(email)
+    await page.getByLabel('Password').fill(passwordOf(email))
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await page.locator('header .who').waitFor()
+    await settle()
+    const places = await page.locator('header nav a').allTextContents()
+    const cookies = await page.context().cookies()
+    // Before that, the answer was rightly that nobody is known.
+    asked.length = 0
+
+    const strangers: string[] = []
+    async function lookWhoItIs(place: string): Promise<void> {
+      const [who] = await page.locator('header .who').allTextContents()
+      if (who !== email) strangers.push(place)
+    }
+    async function lookAround(then: () => Promise<unknown> = async () => {}): Promise<void> {
+      for (const place of places) {
+        const link = page.getByRole('link', { name: place, exact: true })
+        if ((await link.count()) > 0) await link.click()
+        await settle()
+        await then()
+        await settle()
+        await lookWhoItIs(place)
+      }
+    }
+    await lookWhoItIs('the first page')
+    const reload = (): Promise<unknown> => page.reload()
+    await lookAround(reload)
+    await lookAround(reload)
+    const ofFirstEdge = asked.splice(0)
+    note(`${nextEdge.name} instead of ${edge.name}`)
+    await nextEdge.start()
+    await sleep(NOTICE_MS)
+    await edge.stop()
+    await lookAround(reload)
+    await lookAround(reload)
+    await lookAround()
+    await lookAround()
+    const shown = await page.locator('footer.processes [data-process]').allTextContents()
+    const isChanged = !isDeepStrictEqual(await page.context().cookies(), cookies)
+    await edge.start()
+
+    const all = [...ofFirstEdge, ...asked]
+    const repeats = [...findRepeats(ofFirstEdge), ...findRepeats(asked)]
+    return [
+      atLeast('requests to services', all.length, 20),
+      told('processes that answered', new Set(all.map(({ process }) => process)).size),
+      none('of them answered by the same process as the one before', repeats.length),
+      none(
+        'of them answered other than 2xx',
+        all.filter(({ status = 200 }) => status < 200 || status > 299).length,
+      ),
+      atLeast('processes that the page shows', shown.length, 4),
+      none('pages that showed somebody else or nobody', strangers.length),
+      none('cookies changed', Number(isChanged)),
+    ]
+  },
+}
+
+/** What was asked of a service, and which process answered. */
+interface Asked {
+  /** As `/api/orders`. */
+  service: string
+  path: string
+  /** Undefined when the page did not wait for an answer. */
+  process?: string
+  status?: number
+}
+
+/** The page's requests to services, in their order. `settle` waits until it has asked all that it wants to know. */
+function listenTo(page: Page, note: Arena['note']): { asked: Asked[]; settle(): Promise<void> } {
+  const asked: Asked[] = []
+  const open = new Map<Request, Asked>()
+  let lastAt = performance.now()
+  function end(request: Request): void {
+    open.delete(request)
+    lastAt = performance.now()
+  }
+  page.on('request', (request) => {
+    const path = new URL(request.url()).pathname
+    const [service] = /^\/api\/[^/]+/.exec(path) ?? []
+    const question: Asked = { service: service ?? '/', path }
+    open.set(request, question)
+    if (service) asked.push(question)
+  })
+  page.on('response', (response) => {
+    const { 'x-process': process } = response.headers()
+    const question = open.get(response.request())
+    if (!question || !process) return
+    Object.assign(question, { process, status: response.status() })
+    note(`${question.path}: ${response.status()} by ${process}`)
+  })
+  page.on('requestfinished', end)
+  page.on('requestfailed', end)
+  return {
+    asked,
+    settle: () =>
+      pollUntil('the page asks no more', () => open.size === 0 && performance.now() - lastAt > QUIET_MS),
+  }
+}
+
+/** Those answered by the process that the service was asked before. */
+function findRepeats(asked: readonly Asked[]): Asked[] {
+  const ofServices = [...Map.groupBy(asked, ({ service }) => service).values()]
+  return ofServices.flatMap((list) =>
+    list.filter(({ process }, i) => process !== undefined && process === list[i - 1]?.process),
+  )
+}

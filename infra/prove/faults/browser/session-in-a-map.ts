@@ -1,0 +1,1 @@
+import '../kill/session-in-a-map.ts'

@@ -35,6 +35,7 @@ interface Round {
   retire: number
 }
 
+const NAME = 'orders'
 const run = promisify(execFile)
 const folder = mkdtempSync(join(tmpdir(), 'nonstick-bench-new-'))
 const clone = join(folder, 'nonstick')
@@ -80,9 +81,9 @@ try {
 
 async function measure(): Promise<Round> {
   const startedAt = performance.now()
-  const made = pnpm('new', 'orders', '--kind', 'http')
+  const made = pnpm('new', NAME, '--kind', 'http')
   made.catch(() => {})
-  const isThere = pollUntil('it answers 200', async () => (await statusOf('/api/orders')) === 200, {
+  const isThere = pollUntil('it answers 200', async () => (await statusOf(`/api/${NAME}`)) === 200, {
     deadlineMs: 120_000,
     everyMs: 10,
   })
@@ -90,8 +91,8 @@ async function measure(): Promise<Round> {
   const first200 = (performance.now() - startedAt) / 1000
   const generator = await made
 
-  const retire = await pnpm('retire', 'orders', '--force')
-  await pollUntil('it is gone', async () => (await statusOf('/api/orders')) === 404, { deadlineMs: 120_000 })
+  const retire = await pnpm('retire', NAME, '--force')
+  await pollUntil('it is gone', async () => (await statusOf(`/api/${NAME}`)) === 404, { deadlineMs: 120_000 })
   const { stdout } = await run('git', ['status', '--porcelain'], { cwd: clone })
   if (stdout !== '') throw new Error(`Something is left over:\n${stdout}`)
   return { generator, first200, retire }

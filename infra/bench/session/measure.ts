@@ -1,58 +1,78 @@
 import autocannon from 'autocannon'
 import type { RunningServer } from './run-server.ts'
 
-/** What one route of one server cost in one round. */
-export type Measurement = {
-  name: string
-  route: 'read' | 'write' | 'anonymous'
+/** What a request cost in one round. */
+export interface Cost {
   cpuUs: number
   perSecond: number
-  round?: number
 }
 
-const connections = 32
+export type Route = keyof typeof routes
 
-/** Signs in once for each connection, then drives each route. Every answer has to be the right one. */
-export async function measure(server: RunningServer, requests: number): Promise<Measurement[]> {
-  const cookies = await Promise.all(Array.from({ length: connections }, () => signIn(server)))
-  return [
-    await drive(server, 'read', requests, { path: '/read', method: 'GET' }, cookies),
-    await drive(server, 'write', requests, { path: '/write', method: 'POST' }, cookies),
-    await drive(server, 'anonymous', requests, { path: '/public', method: 'GET' }),
-  ]
+const routes = {
+  read: { path: '/read', method: 'GET' },
+  write: { path: '/write', method: 'POST' },
+  anonymous: { path: '/public', method: 'GET' },
+} as const
+
+const CONNECTIONS = 32
+
+/** As many people as connections, or so many for each. Every one has a session of their own. */
+export async function signIn({ url }: RunningServer, forEachConnection = 1): Promise<string[]> {
+  const cookies: string[] = []
+  while (cookies.length < CONNECTIONS * forEachConnection) {
+    const signedIn = await fetch(`${url}/sign-in`, { method: 'POST' })
+    const lines = signedIn.headers.getSetCookie().map((line) => line.split(';')[0])
+    cookies.push(lines.join('; '))
+  }
+  return cookies
 }
 
-async function signIn({ url }: RunningServer): Promise<string> {
-  const signedIn = await fetch(`${url}/sign-in`, { method: 'POST' })
-  const cookies = signedIn.headers.getSetCookie().map((line) => line.split(';')[0])
-  return cookies.join('; ')
-}
-
-async function drive(
-  server: RunningServer,
-  route: Measurement['route'],
-  amount: number,
-  request: { path: string; method: 'GET' | 'POST' },
+/** Drives one route of one or several processes of a service together. Every answer has to be the right one. */
+export async function drive(
+  servers: RunningServer[],
+  route: Route,
+  requests: number,
   cookies: string[] = [],
-): Promise<Measurement> {
-  const before = await server.readCpuUs()
+): Promise<Cost> {
+  const usedBefore = await cpuUsOf(servers)
   const startedAt = performance.now()
-  const waiting = [...cookies]
+  await Promise.all(
+    servers.map((server, i) => {
+      const own = cookies.filter((_, place) => place % servers.length === i)
+      return driveOne(server, route, requests / servers.length, CONNECTIONS / servers.length, own)
+    }),
+  )
+  const seconds = (performance.now() - startedAt) / 1_000
+  return { cpuUs: ((await cpuUsOf(servers)) - usedBefore) / requests, perSecond: requests / seconds }
+}
+
+async function driveOne(
+  { name, url }: RunningServer,
+  route: Route,
+  amount: number,
+  connections: number,
+  cookies: string[],
+): Promise<void> {
+  let connected = 0
   const result = await autocannon({
-    url: server.url,
+    url,
     connections,
     amount,
     sampleInt: 20,
-    requests: [request],
+    requests: [routes[route]],
     setupClient(client) {
-      const cookie = waiting.pop()
-      if (cookie != null) client.setHeaders({ cookie })
+      const own = cookies.filter((_, place) => place % connections === connected)
+      connected += 1
+      if (own.length > 0) client.setRequests(own.map((cookie) => ({ ...routes[route], headers: { cookie } })))
     },
   })
-  const seconds = (performance.now() - startedAt) / 1_000
-  const cpuUs = ((await server.readCpuUs()) - before) / amount
   if (result['2xx'] !== amount) {
-    throw new Error(`${server.variant.name}, ${route}: ${result['2xx']} of ${amount} answers were 2xx`)
+    throw new Error(`${name}, ${route}: ${result['2xx']} of ${amount} answers were 2xx`)
   }
-  return { name: server.variant.name, route, cpuUs, perSecond: amount / seconds }
+}
+
+async function cpuUsOf(servers: RunningServer[]): Promise<number> {
+  const used = await Promise.all(servers.map((server) => server.readUsage()))
+  return used.reduce((sum, { cpuUs }) => sum + cpuUs, 0)
 }

@@ -196,10 +196,10 @@ function findDependents(root: string, [folder, ...parts]: [string, ...string[]])
 
 function placesIn(path: string, text: string, pattern: RegExp): string[] {
   if (!pattern.test(text)) return []
-  const lines = text.split('\n').map((line, index) => ({ line, number: index + 1 }))
+  const lines = text.split('\n').map((line, index) => ({ line: line.trim(), number: index + 1 }))
   return lines
-    .filter(({ line }) => pattern.test(line))
-    .map(({ line, number }) => `${path}:${number}  ${line.trim()}`)
+    .filter(({ line }) => pattern.test(line) && !/^(\*|\/[*/])/.test(line))
+    .map(({ line, number }) => `${path}:${number}  ${line}`)
 }
 
 function listMembers(root: string): string[] {

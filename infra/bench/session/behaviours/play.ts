@@ -35,7 +35,8 @@ export const candidates: Candidate[] = [
 export interface Verdict {
   number: number
   claim: string
-  /** Why not, in the words of the behaviour; undefined when it is kept. */
+  answer: 'yes' | 'no'
+  /** Why not, in the words of the behaviour. */
   failure?: string
 }
 
@@ -50,7 +51,8 @@ export async function playAll(
   for (const behaviour of behaviours) {
     const failure = await playOne(candidate, behaviour)
     const { number, claim } = behaviour
-    const verdict = { number, claim, ...(failure !== undefined && { failure }) }
+    const verdict: Verdict =
+      failure === undefined ? { number, claim, answer: 'yes' } : { number, claim, answer: 'no', failure }
     verdicts.push(verdict)
     onVerdict(verdict)
   }

@@ -8,7 +8,13 @@ import type { ProcessType } from '../formation.ts'
 
 const run = promisify(execFile)
 
-export type Builder = 'docker' | 'buildah'
+/** The program that builds, and its environment: where its images are. */
+export interface Builder {
+  program: 'docker' | 'buildah'
+  env: NodeJS.ProcessEnv
+  /** Whether what it says is to be seen only when it fails. */
+  isQuiet?: boolean
+}
 
 /** Instead of the public images that the Dockerfile starts from. */
 export interface Bases {
@@ -22,13 +28,18 @@ export async function findBuilder(): Promise<Builder> {
     () => true,
     () => false,
   )
-  if (answers) return 'docker'
-  if (findProgram('buildah')) return 'buildah'
+  if (answers) return { program: 'docker', env: process.env }
+  if (findProgram('buildah')) return buildah()
   throw new Error('There is neither a Docker engine nor buildah on this machine')
 }
 
 /** buildah as it works without a service, and in a container as well. */
-export const buildahEnvironment = { ...process.env, STORAGE_DRIVER: 'overlay', BUILDAH_ISOLATION: 'chroot' }
+export function buildah(env: Record<string, string> = {}): Builder {
+  return {
+    program: 'buildah',
+    env: { ...process.env, STORAGE_DRIVER: 'overlay', BUILDAH_ISOLATION: 'chroot', ...env },
+  }
+}
 
 /**
  * Builds the image of a process type, `nonstick/<name>`, and beside it the list of what is in it.
@@ -54,7 +65,7 @@ export async function buildImage(
 
 /** Runs a Dockerfile. What it makes is the same whenever it is made: no file and no layer says the time. */
 export async function build(
-  builder: Builder,
+  { program, env, isQuiet }: Builder,
   file: string,
   context: string,
   { tag, values = {}, target }: { tag: string; values?: Record<string, string>; target?: string },
@@ -62,20 +73,29 @@ export async function build(
   const args = [
     'build',
     // OCI's own format has no health checks. Docker takes the time from the environment instead.
-    ...(builder === 'buildah' ? ['--layers', '--format=docker', '--timestamp=0'] : []),
+    ...(program === 'buildah' ? ['--layers', '--force-rm', '--format=docker', '--timestamp=0'] : []),
     ...Object.entries(values).map(([name, value]) => `--build-arg=${name}=${value}`),
     ...(target ? [`--target=${target}`] : []),
     `--file=${file}`,
     `--tag=${tag}`,
     context,
   ]
-  const child = spawn(builder, args, {
-    env: { ...buildahEnvironment, SOURCE_DATE_EPOCH: '0' },
-    // What it says is progress, and none of our output.
-    stdio: ['ignore', 2, 2],
+  const child = spawn(program, args, {
+    env: { ...env, SOURCE_DATE_EPOCH: '0' },
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const [code] = (await once(child, 'exit')) as [number | null]
-  if (code !== 0) throw new Error(`${builder} could not build ${tag}`)
+  const said: Buffer[] = []
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      said.push(chunk)
+      // It is progress, and none of our output.
+      if (!isQuiet) process.stderr.write(chunk)
+    })
+  }
+  const [code] = (await once(child, 'close')) as [number | null]
+  if (code === 0) return
+  const output = isQuiet ? `:\n${Buffer.concat(said).toString()}` : ''
+  throw new Error(`${program} could not build ${tag}${output}`)
 }
 
 /**

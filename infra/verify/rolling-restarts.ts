@@ -7,8 +7,7 @@ import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 import { Agent } from 'undici'
-import type { ProcessType } from '../formation.ts'
-import type { Unpacked } from './open-bases.ts'
+import type { Unpacked } from './open-images.ts'
 import { runContainer, type Container } from './run-container.ts'
 
 /** How late the balancer may be to notice, as in infra/docker/haproxy.cfg. */
@@ -17,49 +16,62 @@ const PLACES = 2
 const CONNECTIONS = 16
 
 export interface RollingOptions {
-  type: ProcessType
+  /** What is asked for, and by whom. */
+  path: string
+  cookie?: string | undefined
   /** Whether the balancer knows HTTP, or passes on connections. */
   layer: 'http' | 'tcp'
   /** Requests to be sent at least. */
   requests?: number
 }
 
+export interface Restarted {
+  requests: number
+  restarts: number
+  /** Of the processor, in milliseconds. */
+  cpuMsPerRequest: number
+  mostMiB: number
+}
+
 /**
  * Restarts two containers in turn behind a real HAProxy that looks once a second who is ready, while requests come on
- * connections that are kept, until enough have been sent. Each must be answered.
+ * connections that are kept, until enough have been sent. Each must be answered, and as the first one was.
  *
  * @throws when one was not
  */
 export async function rollingRestarts(
   image: Unpacked,
   environment: Record<string, string>,
-  { type, layer, requests = 20_000 }: RollingOptions,
-): Promise<string> {
+  { path, cookie, layer, requests = 25_000 }: RollingOptions,
+): Promise<Restarted> {
   await using resources = new AsyncDisposableStack()
   const ports = await Promise.all(Array.from({ length: PLACES }, () => freePort()))
   const containers: Container[] = []
-  for (const port of ports) containers.push(await runContainer(image, environment, port))
+  for (const port of ports) containers.push(await runContainer(image, environment, { port }))
   resources.defer(async () => void (await Promise.all(containers.map((one) => one[Symbol.asyncDispose]()))))
   await Promise.all(containers.map(({ readyAfterMs }) => readyAfterMs))
   const url = await startBalancer(resources, layer, ports)
 
-  // What needs no session, and is the app's own: the page, or the 401 of a service that asks its session store.
-  const path = type.route === '/' ? '/' : `${type.route}/me`
-  const load = startLoad(`${url}${path}`)
-  let restarts = 0
+  const load = startLoad(url, path, cookie)
+  let [restarts, cpuMs, mostMiB] = [0, 0, 0]
   while (load.sent < requests || restarts < 2 * PLACES) {
     const n = restarts++ % PLACES
+    const usage = await containers[n]!.usage()
+    cpuMs += usage.cpuMs
+    mostMiB = Math.max(mostMiB, usage.mostMiB)
     const { code } = await containers[n]!.stop()
     if (code !== 0) throw new Error(`a container ended with ${code}:\n${containers[n]!.output()}`)
-    containers[n] = await runContainer(image, environment, ports[n]!)
+    containers[n] = await runContainer(image, environment, { port: ports[n]! })
     await containers[n].readyAfterMs
     // Until the balancer knows it too, the other one may not go.
     await sleep(2 * LAG_MS)
   }
   const { sent, failures } = await load.stop()
-  const found = `${failures.length} failed of ${sent}, ${restarts} restarts`
-  if (failures.length > 0) throw new Error(`${found}\n${[...new Set(failures)].join('\n')}`)
-  return found
+  if (failures.length > 0) {
+    const found = `${failures.length} failed of ${sent}, ${restarts} restarts`
+    throw new Error(`${found}\n${[...new Set(failures)].join('\n')}`)
+  }
+  return { requests: sent, restarts, cpuMsPerRequest: cpuMs / sent, mostMiB }
 }
 
 async function startBalancer(
@@ -98,11 +110,12 @@ ${ports.map((port) => `  server place${port} 127.0.0.1:${port}`).join('\n')}
 }
 
 /** So many connections, each sends its next request once the last is answered. Nothing is tried again. */
-function startLoad(url: string) {
-  const { origin, pathname } = new URL(url)
+function startLoad(origin: string, path: string, cookie?: string) {
+  const headers = cookie ? { cookie } : {}
   const agent = new Agent({ connections: CONNECTIONS, pipelining: 1 })
   const failures: string[] = []
   let sent = 0
+  let expected = 0
   let isStopped = false
 
   async function work(): Promise<void> {
@@ -110,9 +123,10 @@ function startLoad(url: string) {
     while (!isStopped) {
       sent++
       try {
-        const { statusCode, body } = await agent.request({ origin, path: pathname, method: 'GET' })
+        const { statusCode, body } = await agent.request({ origin, path, headers, method: 'GET' })
         await body.dump()
-        if (statusCode >= 500) failures.push(`${statusCode}`)
+        expected ||= statusCode
+        if (statusCode !== expected || statusCode >= 500) failures.push(`${statusCode}`)
       } catch (error) {
         failures.push((error as Error).message)
       }

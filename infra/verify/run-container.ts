@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { findProgram } from '@repo/testing/find-program'
 import { freePort } from '@repo/testing/free-port'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethered'
 import { request } from 'undici'
-import type { Unpacked } from './open-bases.ts'
+import { GRACE_S } from '../render/platform.ts'
+import type { Unpacked } from './open-images.ts'
 
 /** An image that runs as Kubernetes would run it. */
 export interface Container extends AsyncDisposable {
@@ -13,13 +16,22 @@ export interface Container extends AsyncDisposable {
   readonly exited: TetheredProcess['exited']
   /** From the start of the container until `/readyz` is 200. */
   readonly readyAfterMs: Promise<number>
+  /** What it answers. Rejects while it does not listen. */
+  statusOf(path: string): Promise<number>
   output(): string
-  /** SIGTERM to its process 1, and how that ended. */
+  /** SIGTERM to its process 1, and how that ended: as on platforms, by SIGKILL once the grace is over. */
   stop(): Promise<{ code: number | null; tookMs: number }>
-  /** `/proc/<pid>/status` of its process 1, as this machine sees it. */
+  /** Of its process 1, as this machine sees it. */
   readonly pid: number
   /** Runs the image's health check in it. */
   isHealthy(): Promise<boolean>
+  /** What it has used so far. */
+  usage(): Promise<{ cpuMs: number; mostMiB: number }>
+}
+
+export interface ContainerOptions {
+  port?: number
+  graceMs?: number
 }
 
 const run = promisify(execFile)
@@ -31,32 +43,31 @@ const run = promisify(execFile)
 export async function runContainer(
   { config, folder }: Unpacked,
   environment: Record<string, string>,
-  givenPort?: number,
+  { port: givenPort, graceMs = GRACE_S * 1000 }: ContainerOptions = {},
 ): Promise<Container> {
   const port = givenPort ?? (await freePort())
   const [user, group] = config.User.split(':')
-  const variables = Object.entries({
-    ...Object.fromEntries(config.Env.map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string])),
-    ...environment,
-    PORT: `${port}`,
-    HOST: '127.0.0.1',
-  })
   const startedAt = performance.now()
   let tell: (pid: number) => void
   const pidKnown = new Promise<number>((resolve) => (tell = resolve))
   const running = spawnTethered(
-    'bwrap',
+    findProgram('bwrap') ?? 'bwrap',
     [
       ['--unshare-all', '--share-net', '--die-with-parent', '--as-pid-1', '--new-session'],
       ['--uid', user!, '--gid', group!, '--cap-drop', 'ALL'],
       ['--ro-bind', folder, '/', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'],
-      ['--chdir', config.WorkingDir, '--clearenv', '--json-status-fd', '4'],
-      variables.flatMap(([name, value]) => ['--setenv', name, value]),
+      ['--chdir', config.WorkingDir, '--json-status-fd', '4'],
       config.Entrypoint,
       config.Cmd,
     ].flat(),
     {
-      env: { PATH: process.env.PATH },
+      // Not as arguments, which everybody on the machine can read.
+      env: {
+        ...Object.fromEntries(config.Env.map((line) => line.split(/=(.*)/s).slice(0, 2))),
+        ...environment,
+        PORT: `${port}`,
+        HOST: '127.0.0.1',
+      },
       onReport: (line) => {
         const pid = (JSON.parse(line) as { 'child-pid'?: number })['child-pid']
         if (pid) tell(pid)
@@ -69,28 +80,23 @@ export async function runContainer(
   ])
   const url = `http://127.0.0.1:${port}`
 
+  async function statusOf(path: string): Promise<number> {
+    const { statusCode, body } = await request(url + path, { reset: true })
+    await body.dump()
+    return statusCode
+  }
+
   async function awaitReady(): Promise<number> {
-    await pollUntil(
-      `${url} is ready`,
-      async () => {
-        if (!running.isRunning) return true
-        const { statusCode, body } = await request(`${url}/readyz`, { reset: true })
-        await body.dump()
-        return statusCode === 200
-      },
-      { deadlineMs: 20_000, everyMs: 10 },
-    )
+    const isOver = async (): Promise<boolean> => !running.isRunning || (await statusOf('/readyz')) === 200
+    await pollUntil(`${url} is ready`, isOver, { deadlineMs: 20_000, everyMs: 10 })
     if (!running.isRunning) throw new Error(`it ended before it was ready:\n${running.output()}`)
     return performance.now() - startedAt
   }
   const readyAfterMs = awaitReady()
   readyAfterMs.catch(() => {})
 
-  async function stop(): Promise<{ code: number | null; tookMs: number }> {
-    const begunAt = performance.now()
-    if (running.isRunning) process.kill(pid, 'SIGTERM')
-    const { code } = await running.exited
-    return { code, tookMs: performance.now() - begunAt }
+  function kill(signal: NodeJS.Signals): void {
+    if (running.isRunning) process.kill(pid, signal)
   }
 
   return {
@@ -100,7 +106,15 @@ export async function runContainer(
     exited: running.exited,
     readyAfterMs,
     output: running.output,
-    stop,
+    statusOf,
+    async stop() {
+      const begunAt = performance.now()
+      kill('SIGTERM')
+      const timer = setTimeout(() => kill('SIGKILL'), graceMs)
+      const { code } = await running.exited
+      clearTimeout(timer)
+      return { code, tookMs: performance.now() - begunAt }
+    },
     async isHealthy() {
       const [kind, program, ...args] = config.Healthcheck?.Test ?? []
       if (kind !== 'CMD' || !program)
@@ -112,8 +126,21 @@ export async function runContainer(
         () => false,
       )
     },
+    async usage() {
+      const status = await readFile(`/proc/${pid}/status`, 'utf8')
+      const [user = 0, system = 0] = (await readFile(`/proc/${pid}/stat`, 'utf8'))
+        .split(') ')[1]!
+        .split(' ')
+        .slice(11, 13)
+        .map(Number)
+      return {
+        // In hundredths of a second.
+        cpuMs: (user + system) * 10,
+        mostMiB: Math.round(Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1]) / 1024),
+      }
+    },
     async [Symbol.asyncDispose]() {
-      if (running.isRunning) process.kill(pid, 'SIGKILL')
+      kill('SIGKILL')
       await running[Symbol.asyncDispose]()
     },
   }

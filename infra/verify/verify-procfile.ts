@@ -1,17 +1,23 @@
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { freePort } from '@repo/testing/free-port'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 import { request } from 'undici'
-import { upstreams, type Formation } from '../formation.ts'
+import { upstreams } from '../formation.ts'
 import { SECRETS } from '../render/platform.ts'
-import type { Stores } from './verify-image.ts'
+import type { Ground } from './ground.ts'
+
+const run = promisify(execFile)
 
 /** Foreman gives each line of the Procfile a hundred ports, in the order of the lines, and each process the next. */
 const STEP = 100
 
-/** Runs the Procfile as it stands on the bundles that `pnpm build` has made, two processes of each type. */
-export async function verifyProcfile(root: string, formation: Formation, stores: Stores): Promise<string> {
+/** Runs a Procfile as it stands on the bundles that `pnpm build` makes, two processes of each type. */
+export async function verifyProcfile({ root, formation, ...ground }: Ground, file: string): Promise<string> {
+  await run('pnpm', ['build'], { cwd: root })
+  const { secrets } = await ground.stores()
   const { running } = formation
   const door = running.find(({ route }) => route === '/')!
   const lines = [...formation.release, door, ...running.filter((type) => type !== door)]
@@ -25,34 +31,26 @@ export async function verifyProcfile(root: string, formation: Formation, stores:
     ...formation.release.map(() => 'release=0'),
     ...running.map((type) => `${type === door ? 'web' : type.name}=2`),
   ]
+  const env = {
+    PATH: `${join(process.execPath, '..')}:${process.env.PATH}`,
+    HOST: '127.0.0.1',
+    PUBLIC_ORIGIN: 'https://localhost:8443',
+    TRUST_PROXY: 'loopback',
+    UPSTREAMS: upstreams(formation, ({ name }) => portsOf(name).map((port) => `http://127.0.0.1:${port}`)),
+    ...Object.fromEntries(names.map((name) => [name, secrets[name]])),
+  }
+  const place = [`--procfile=${file}`, `--root=${root}`]
+  if (formation.release.length > 0) await run('foreman', ['run', ...place, 'release'], { env })
   await using foreman = spawnTethered(
     'foreman',
-    [
-      'start',
-      `--procfile=${join(root, 'Procfile')}`,
-      `--root=${root}`,
-      `--port=${base}`,
-      `--formation=${counts.join(',')}`,
-      '--timeout=30',
-    ],
-    {
-      env: {
-        PATH: `${join(process.execPath, '..')}:${process.env.PATH}`,
-        HOST: '127.0.0.1',
-        PUBLIC_ORIGIN: 'https://localhost:8443',
-        TRUST_PROXY: 'loopback',
-        UPSTREAMS: upstreams(formation, ({ name }) =>
-          portsOf(name).map((port) => `http://127.0.0.1:${port}`),
-        ),
-        ...Object.fromEntries(names.map((name) => [name, stores.secrets[name]])),
-      },
-    },
+    ['start', ...place, `--port=${base}`, `--formation=${counts.join(',')}`, '--timeout=30'],
+    { env },
   )
   const ports = running.flatMap(({ name }) => portsOf(name))
   await pollUntil(
     'every process is ready',
     async () => {
-      if (!foreman.isRunning) throw new Error(foreman.output())
+      if (!foreman.isRunning) return true
       const answers = await Promise.all(
         ports.map(async (port) => {
           const { statusCode, body } = await request(`http://127.0.0.1:${port}/readyz`, { reset: true })
@@ -66,6 +64,7 @@ export async function verifyProcfile(root: string, formation: Formation, stores:
   ).catch((error: Error) => {
     throw new Error(`${error.message}\n${foreman.output()}`)
   })
+  if (!foreman.isRunning) throw new Error(foreman.output())
   const { statusCode, body } = await request(`http://127.0.0.1:${portsOf(door.name)[0]}/api/accounts/me`, {
     reset: true,
   })

@@ -25,6 +25,8 @@ export async function bundle(
     cwd: folder,
     input: Object.fromEntries(names),
     platform: 'node',
+    // What cosmiconfig would read a configuration in TypeScript with, and nobody has one: no compiler is in a bundle.
+    external: ['typescript'],
     plugins: [carryFiles(folder, target)],
     onLog(level, log) {
       if (level === 'warn') throw new Error(log.message)

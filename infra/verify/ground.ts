@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { getGlobalDispatcher } from 'undici'
+import { readFormation, type Formation, type ProcessType } from '../formation.ts'
+import { buildImage, writeBillOfMaterials, type Bases } from '../image/build-image.ts'
+import { signUp, type Person } from '../prove/load/person.ts'
+import type { Expected } from './image-problems.ts'
+import { openImages, type Images, type Unpacked } from './open-images.ts'
+import { runContainer, type Container } from './run-container.ts'
+import { containerEnvironment, openStores, verifyRelease, type Stores } from './verify-run.ts'
+
+/** What checks stand on. Each thing is made when the first check asks for it, so a few checks make little. */
+export interface Ground extends AsyncDisposable {
+  readonly root: string
+  readonly formation: Formation
+  images(): Promise<Images>
+  stores(): Promise<Stores>
+  image(type: ProcessType): Promise<Unpacked>
+  /** Built again from nothing, on bases of another digest. */
+  imageAgain(type: ProcessType): Promise<Unpacked>
+  expected(type: ProcessType): Promise<Expected>
+  environment(type: ProcessType): Promise<Record<string, string>>
+  /** Runs the release: to its end, and once more. */
+  release(): Promise<string>
+  /** A container that is ready. */
+  start(type: ProcessType): Promise<Container>
+  /** Somebody who has signed in; undefined where nobody can. */
+  person(): Promise<Person | undefined>
+}
+
+export function openGround(root: string): Ground {
+  const formation = readFormation(root)
+  const resources = new AsyncDisposableStack()
+  const images = once(async () => resources.use(await openImages(root)))
+  const stores = once(async () => resources.use(await openStores()))
+
+  async function makeImage(type: ProcessType, tag: string, bases: Bases): Promise<Unpacked> {
+    const { builder, unpack } = await images()
+    await buildImage(root, type, builder, { bases, tag })
+    return unpack(`localhost/${tag}`)
+  }
+  const image = onceEach(async (type) => makeImage(type, `nonstick/${type.name}`, (await images()).bases))
+  const imageAgain = onceEach(async (type) =>
+    makeImage(type, `nonstick-again/${type.name}`, (await images()).otherBases),
+  )
+
+  async function environment(type: ProcessType): Promise<Record<string, string>> {
+    return containerEnvironment(type, formation, await stores())
+  }
+
+  const release = once(async () => {
+    const found: string[] = []
+    for (const type of formation.release) {
+      found.push(await verifyRelease(await image(type), await environment(type)))
+    }
+    return found.join('; ')
+  })
+
+  async function start(type: ProcessType): Promise<Container> {
+    await release()
+    const container = await runContainer(await image(type), await environment(type))
+    await container.readyAfterMs
+    return container
+  }
+
+  return {
+    root,
+    formation,
+    images,
+    stores,
+    image,
+    imageAgain,
+    async expected(type) {
+      const list = JSON.parse(await readFile(await writeBillOfMaterials(root, type), 'utf8')) as {
+        components: { group?: string; name: string; version: string }[]
+      }
+      const names = list.components.map(
+        ({ group, name, version }) => `${group ? `${group}/` : ''}${name}@${version}`,
+      )
+      return { type, listed: new Set(names), secrets: (await stores()).secretValues }
+    },
+    environment,
+    release,
+    start,
+    person: once(async () => {
+      const accounts = formation.running.find(({ route }) => route === '/api/accounts')
+      if (!accounts) return undefined
+      await using container = await start(accounts)
+      const caller = { url: container.url, dispatcher: getGlobalDispatcher() }
+      return await signUp(caller, `${randomUUID()}@example.com`)
+    }),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => (made ??= make())
+}
+
+function onceEach<T>(make: (type: ProcessType) => Promise<T>): (type: ProcessType) => Promise<T> {
+  const made = new Map<string, Promise<T>>()
+  return (type) => {
+    const found = made.get(type.name) ?? make(type)
+    made.set(type.name, found)
+    return found
+  }
+}

@@ -1,0 +1,95 @@
+import type { ProcessType } from '../formation.ts'
+import { WHO_AM_I } from '../prove/load/person.ts'
+import type { Ground } from './ground.ts'
+import { buildPlanted, mistakesThatRun } from './planted-images.ts'
+import { rollingRestarts, type RollingOptions } from './rolling-restarts.ts'
+import { planted, type Check } from './run-checks.ts'
+import { verifyRun, verifyWithoutStores } from './verify-run.ts'
+
+const LEAST_REQUESTS = 100_000
+
+/** Images as they run, behind a balancer too. */
+export function runningChecks(ground: Ground): Check[] {
+  const { formation } = ground
+  const { release, running } = formation
+  const victim = running.find(({ needs }) => needs.includes('session')) ?? running[0]!
+  const secrets = async (): Promise<readonly string[]> => (await ground.stores()).secretValues
+  let requests = 0
+
+  async function roll(
+    type: ProcessType,
+    layer: RollingOptions['layer'],
+    environment: Record<string, string> = {},
+  ): Promise<string> {
+    await ground.release()
+    const restarted = await rollingRestarts(
+      await ground.image(type),
+      { ...(await ground.environment(type)), ...environment },
+      { path: pathOf(type), cookie: (await ground.person())?.cookie, layer },
+    )
+    const { restarts, cpuMsPerRequest, mostMiB } = restarted
+    requests += restarted.requests
+    return `0 failed of ${restarted.requests}, ${restarts} restarts; ${cpuMsPerRequest.toFixed(2)} ms of the processor a request, ${mostMiB} MiB at most`
+  }
+
+  return [
+    {
+      name: `${release.map(({ name }) => name).join(', ')} releases, and changes nothing when it is repeated`,
+      run: () => ground.release(),
+    },
+    ...running.map((type): Check => {
+      return {
+        name: `${type.name} runs as process 1, without root, on files that it cannot write to`,
+        async run() {
+          await ground.release()
+          return verifyRun(await ground.image(type), await ground.environment(type), await secrets())
+        },
+      }
+    }),
+    ...running
+      .filter(({ needs }) => needs.length > 0)
+      .map((type): Check => {
+        return {
+          name: `${type.name} lives without its stores, and shows nobody its secrets`,
+          run: async () =>
+            verifyWithoutStores(await ground.image(type), await ground.environment(type), await secrets()),
+        }
+      }),
+    ...mistakesThatRun.map((mistake) =>
+      planted(`a container with ${mistake.what}`, mistake.expected, async () => {
+        await ground.release()
+        await ground.image(victim)
+        const image = await buildPlanted(await ground.images(), `nonstick/${victim.name}`, mistake)
+        await verifyRun(image, await ground.environment(victim), await secrets(), { graceMs: 8000 })
+      }),
+    ),
+    planted('a container without one of its secrets', /SESSION_SECRETS/, async () => {
+      const { SESSION_SECRETS: _, ...rest } = await ground.environment(victim)
+      await verifyRun(await ground.image(victim), rest, await secrets())
+    }),
+    ...running.flatMap((type) =>
+      (['http', 'tcp'] as const).map((layer): Check => {
+        return {
+          name: `${type.name} loses no request while its processes are restarted behind HAProxy (${layer})`,
+          run: () => roll(type, layer),
+        }
+      }),
+    ),
+    {
+      name: `rolling restarts lost nothing of ${LEAST_REQUESTS} requests or more`,
+      async run() {
+        if (requests < LEAST_REQUESTS) throw new Error(`there were only ${requests}`)
+        return `${requests}`
+      },
+    },
+    planted('a drain shorter than the lag of HAProxy', /failed of/, () =>
+      roll(victim, 'http', { DRAIN_MS: '0' }),
+    ),
+  ]
+}
+
+/** What asks the session store where there is one, and is the app's own; of a worker what the platform asks. */
+function pathOf({ route }: ProcessType): string {
+  if (route === undefined) return '/livez'
+  return WHO_AM_I.startsWith(`${route}/`) ? WHO_AM_I : route
+}

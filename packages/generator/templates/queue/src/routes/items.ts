@@ -20,6 +20,9 @@ const ItemBody = Type.Object({
   createdAt: Time,
 })
 
+// What is acknowledged holds for good. Whether it is done does not: a worker may be faster than the answer.
+const AddedItem = Type.Omit(ItemBody, ['doneAt'])
+
 const ItemId = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 const enqueueFinish: EnqueueFinish = (transaction, itemId) => enqueue(transaction, finishJob, { itemId })
@@ -42,7 +45,7 @@ export async function itemRoutes(app: Service, { database }: { database: Databas
     '/',
     {
       config: { access: 'public' },
-      schema: { summary: 'Add an item', body: NewItem, response: { 201: ItemBody } },
+      schema: { summary: 'Add an item', body: NewItem, response: { 201: AddedItem } },
     },
     async (request, reply) => {
       const item = await addItem(database, request.body.title, enqueueFinish)

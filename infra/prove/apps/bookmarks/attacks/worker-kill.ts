@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pollUntil } from '@repo/testing/poll-until'
 import { Agent } from 'undici'
 import { atLeast, atMost, none, told, type Attack } from '../../../attack.ts'
 import { eachOf } from '../../../load/each-of.ts'
@@ -40,7 +41,7 @@ export const workerKill: Attack = {
     const run = Date.now().toString(36)
     const jobs: Job[] = [
       ...list(scale(2, 20), (n) => ({ name: `${run}-import-${n}`, links: LINKS })),
-      ...list(scale(60, 5000), (n) => ({ name: `${run}-job-${n}`, links: 1 })),
+      ...list(scale(80, 5000), (n) => ({ name: `${run}-job-${n}`, links: 1 })),
     ]
 
     const workers = deployment.formation.running.filter(({ route }) => route === undefined)
@@ -70,6 +71,7 @@ export const workerKill: Attack = {
 
     // Before the end the killing stops: what the last victims held must come free by itself.
     await askUntilEnded(person, accepted, { all: 0.7, deadlineMs: scale(20_000, 300_000) })
+    await pollUntil('enough workers were killed', () => kills >= scale(3, 20), { deadlineMs: 60_000 })
     enough.abort()
     await killing
     note('the last worker was killed')

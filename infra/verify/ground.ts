@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { getGlobalDispatcher } from 'undici'
 import { readFormation, type Formation, type ProcessType } from '../formation.ts'
 import { buildImage, writeBillOfMaterials, type Bases } from '../image/build-image.ts'
-import { signUp, type Person } from '../prove/load/person.ts'
+import { signUp, WHO_AM_I, type Person } from '../prove/load/person.ts'
 import type { Expected } from './image-problems.ts'
 import { openImages, type Images, type Unpacked } from './open-images.ts'
 import { runContainer, type Container } from './run-container.ts'
@@ -83,7 +83,7 @@ export function openGround(root: string): Ground {
     release,
     start,
     person: once(async () => {
-      const accounts = formation.running.find(({ route }) => route === '/api/accounts')
+      const accounts = formation.running.find(({ route }) => route && WHO_AM_I.startsWith(`${route}/`))
       if (!accounts) return undefined
       await using container = await start(accounts)
       const caller = { url: container.url, dispatcher: getGlobalDispatcher() }

@@ -1,5 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { build } from '../image/build-image.ts'
 import type { Images, Unpacked } from './open-images.ts'
@@ -151,7 +151,6 @@ export async function buildPlanted(
   await using folder = await openTemporaryFolder('planted')
   const dockerfile = [`FROM ${image}`, ...lines, ''].join('\n')
   for (const [name, text] of Object.entries({ ...files, Dockerfile: dockerfile })) {
-    await mkdir(dirname(join(folder.path, name)), { recursive: true })
     await writeFile(join(folder.path, name), text)
   }
   const tag = 'nonstick-planted'

@@ -53,12 +53,11 @@ export async function rollingRestarts(
   const url = await startBalancer(resources, layer, ports)
 
   const load = startLoad(url, path, cookie)
+  resources.defer(async () => void (await load.stop()))
   let [restarts, cpuMs, mostMiB] = [0, 0, 0]
   while (load.sent < requests || restarts < 2 * PLACES) {
     const n = restarts++ % PLACES
-    const usage = await containers[n]!.usage()
-    cpuMs += usage.cpuMs
-    mostMiB = Math.max(mostMiB, usage.mostMiB)
+    await noteUsage(containers[n]!)
     const { code } = await containers[n]!.stop()
     if (code !== 0) throw new Error(`a container ended with ${code}:\n${containers[n]!.output()}`)
     containers[n] = await runContainer(image, environment, { port: ports[n]! })
@@ -67,11 +66,18 @@ export async function rollingRestarts(
     await sleep(2 * LAG_MS)
   }
   const { sent, failures } = await load.stop()
+  for (const container of containers) await noteUsage(container)
   if (failures.length > 0) {
     const found = `${failures.length} failed of ${sent}, ${restarts} restarts`
     throw new Error(`${found}\n${[...new Set(failures)].join('\n')}`)
   }
   return { requests: sent, restarts, cpuMsPerRequest: cpuMs / sent, mostMiB }
+
+  async function noteUsage(container: Container): Promise<void> {
+    const usage = await container.usage()
+    cpuMs += usage.cpuMs
+    mostMiB = Math.max(mostMiB, usage.mostMiB)
+  }
 }
 
 async function startBalancer(
@@ -143,7 +149,7 @@ function startLoad(origin: string, path: string, cookie?: string) {
     async stop() {
       isStopped = true
       await Promise.all(workers)
-      await agent.close()
+      if (!agent.closed) await agent.close()
       return { sent, failures }
     },
   }

@@ -60,16 +60,18 @@ export async function verifyProcfile({ root, formation, ...ground }: Ground, fil
       )
       return answers.every((status) => status === 200)
     },
-    { deadlineMs: 30_000 },
+    // They all start at once, and each question is a line in a log.
+    { deadlineMs: 60_000, everyMs: 500 },
   ).catch((error: Error) => {
     throw new Error(`${error.message}\n${foreman.output()}`)
   })
   if (!foreman.isRunning) throw new Error(foreman.output())
-  const { statusCode, body } = await request(`http://127.0.0.1:${portsOf(door.name)[0]}/api/accounts/me`, {
-    reset: true,
-  })
-  await body.dump()
-  if (statusCode !== 401) throw new Error(`the front door answers ${statusCode} for a service behind it`)
+  for (const { route } of running.filter((type) => type.route && type !== door)) {
+    const url = `http://127.0.0.1:${portsOf(door.name)[0]}${route}`
+    const { statusCode, body } = await request(url, { reset: true })
+    await body.dump()
+    if (statusCode >= 500) throw new Error(`the front door answers ${statusCode} for ${route} behind it`)
+  }
   const begunAt = performance.now()
   await foreman.stop(40_000)
   const { code } = await foreman.exited

@@ -54,13 +54,18 @@ async function retire(retirement: Retirement): Promise<void> {
     for (const note of notesOn(change)) console.error(note)
     return
   }
-  const change = await applyChange(root, plan)
-  for (const step of change.steps) if ('remove' in step) console.log(`  - ${step.remove}`)
-  const isForgotten = change.leavings !== undefined && (await forgetTables(root, change.leavings))
-  if (isForgotten) console.log('Its tables are gone from the database of pnpm dev.')
-  for (const note of notesOn(change)) console.log(note)
+  const { steps, leavings } = await applyChange(root, async () => show(await plan()))
+  if (leavings && (await forgetTables(root, leavings)))
+    console.log('Its tables are gone from the database of pnpm dev.')
   console.log(`${retirement.folder} is gone (${(performance.now() / 1000).toFixed(2)} s).`)
-  await tellPnpm(root, { mayTidyUp: change.steps.some((step) => pathOf(step) === 'pnpm-workspace.yaml') })
+  await tellPnpm(root, { mayTidyUp: steps.some((step) => pathOf(step) === 'pnpm-workspace.yaml') })
+}
+
+/** What is going to be done, before it is. */
+function show(change: Change): Change {
+  for (const step of change.steps) console.log(`  ${'remove' in step ? '-' : '~'} ${pathOf(step)}`)
+  for (const note of notesOn(change)) console.log(note)
+  return change
 }
 
 function notesOn({ notes, leavings }: Change): string[] {

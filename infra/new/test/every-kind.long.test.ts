@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openClone, type Clone } from './open-clone.ts'
+import { must, openClone, type Clone } from './open-clone.ts'
 
 const CAPABILITIES = ['database', 'session', 'queue']
 const SUBSETS = Array.from({ length: 8 }, (_, bits) => CAPABILITIES.filter((_, n) => bits & (1 << n)))
@@ -56,6 +56,22 @@ test('a worker that people should sign in to is refused', async () => {
     '--force',
   ])
   expect([code, output]).toEqual([1, expect.stringContaining('Nobody signs in to a worker')])
+})
+
+test('what is not committed is in the way, unless one says --force', async () => {
+  const { code, output } = await clone.run('infra/new/main.ts', ['kind-d'])
+  expect([code, output]).toEqual([1, expect.stringContaining('There are changes that are not committed')])
+})
+
+test('a dry run prints a patch that git takes, and changes nothing', async () => {
+  const before = await clone.status()
+  const { code, output } = await clone.run('infra/new/main.ts', ['kind-d', '--dry-run'])
+  expect(code).toBe(0)
+  expect(await clone.status()).toBe(before)
+  const patch = join(clone.root, '.dev/kind-d.patch')
+  await writeFile(patch, output)
+  await must(clone.git('apply', '--check', patch))
+  expect(output).toContain('+++ b/apps/kind-d/src/server.ts')
 })
 
 test('each has what it asked for, and nothing of what it did not', async () => {

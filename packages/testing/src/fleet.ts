@@ -1,7 +1,9 @@
-import { resolve } from 'node:path'
+import { glob, mkdir, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Agent, fetch, type RequestInit, type Response } from 'undici'
 import { openBrowser, type Browser } from './browser.ts'
+import { openTemporaryFolder } from './open-temporary-folder.ts'
 import { environmentFor, readProcessType, type Environment } from './process-type.ts'
 import { startProcess, type NodeProcess } from './start-process.ts'
 
@@ -49,6 +51,9 @@ interface Member {
  * Starts real operating-system processes of an app, each on its own port, and waits until they are ready. What the
  * process type `needs` is there: a database cloned from the migrated template, and a session store.
  *
+ * They run under Node's permission model: each may write nowhere but in a temporary folder of its own (TMPDIR), which is
+ * emptied between requests. Whoever leaves a file for the next request does not find it.
+ *
  * Disposal stops them all, and throws when one had ended by itself or did not end in good order (exit code 0).
  */
 export async function fleet(appFolder: string | URL, options: FleetOptions = {}): Promise<Fleet> {
@@ -56,16 +61,22 @@ export async function fleet(appFolder: string | URL, options: FleetOptions = {})
   const type = await readProcessType(folder, options.process)
   await using starting = new AsyncDisposableStack()
   const env = await environmentFor(type, options.env ?? {}, starting)
+  const { path: temporary } = starting.use(await openTemporaryFolder('fleet'))
   const members: Member[] = []
   let turn = 0
+  let inFlight = 0
+  let emptied = Promise.resolve()
 
   async function start(n: number): Promise<void> {
     const name = `${type.name}.${n}`
+    const { TMPDIR = join(temporary, name) } = env
+    await mkdir(TMPDIR, { recursive: true })
     const running = await startProcess({
       name,
       cwd: folder,
       entry: type.entry,
-      env: { PROCESS_NAME: name, ...env },
+      nodeArgs: ['--permission', '--allow-fs-read=*', `--allow-fs-write=${TMPDIR}`],
+      env: { PROCESS_NAME: name, TMPDIR, ...env },
     })
     members[n - 1] = { running, agent: new Agent(), isMeantToRun: true }
     await running.ready
@@ -95,7 +106,14 @@ export async function fleet(appFolder: string | URL, options: FleetOptions = {})
       headers: { 'content-type': 'application/json', ...init.headers },
     }
     const content = json === undefined ? {} : asJson
-    return fetch(running.url + path, { redirect: 'manual', ...init, ...content, dispatcher: agent })
+    if (inFlight++ === 0) emptied = removeFilesIn(temporary)
+    await emptied
+    return fetch(running.url + path, {
+      redirect: 'manual',
+      ...init,
+      ...content,
+      dispatcher: agent,
+    }).finally(() => inFlight--)
   }
 
   async function end(which: Member, signal: 'SIGKILL' | 'SIGTERM'): ReturnType<Fleet['stop']> {
@@ -147,4 +165,10 @@ export async function fleet(appFolder: string | URL, options: FleetOptions = {})
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
+}
+
+/** Empties each folder in it. */
+async function removeFilesIn(folder: string): Promise<void> {
+  const paths = await Array.fromAsync(glob('*/*', { cwd: folder }))
+  await Promise.all(paths.map((path) => rm(join(folder, path), { recursive: true, force: true })))
 }

@@ -58,6 +58,13 @@ test('an environment is whole: nothing of ours is passed on', async () => {
   expect(env).not.toHaveProperty('HOME')
 })
 
+test('a process may write nowhere but in its temporary folder, and what it leaves there is gone before the next request', async () => {
+  await using services = await fleet(app, { processes: 1 })
+  expect(await (await services.request('/keep')).text()).toBe('ERR_ACCESS_DENIED')
+  expect((await ask(services.request('/leave'))).name).toBe('fixture.1')
+  expect(await (await services.request('/left')).json()).toEqual([])
+})
+
 test('a process that cannot start fails the fleet, with its own last words', async () => {
   await expect(fleet(app, { process: 'fixture-stubborn' })).rejects.toThrow(/code 9[^]*I was not meant/)
 })

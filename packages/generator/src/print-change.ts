@@ -24,7 +24,7 @@ export function printChange(root: string, { steps }: Change): string {
 }
 
 function isWritten(path: string): boolean {
-  return !/[\\/](node_modules|dist|test-report\.json)$/.test(path)
+  return !/[\\/](node_modules|dist|generated|\.turbo|test-report\.json)$/.test(path)
 }
 
 function diff(folder: string): string {

@@ -15,8 +15,8 @@ medians are printed. Needs Linux (taskset), redis-server and memcached.
   --behaviours     plays the thirty behaviours of packages/session on ours and on each peer: yes or no; about 12 minutes
   --all            all three
   --write          puts the tables into packages/session/README.md, with machine and date
-  --rounds N       times everything is measured        (default 5)
-  --requests N     requests of each route in a round   (default 5000)
+  --rounds N       times everything is measured                   (default 5)
+  --requests N     requests of each route and process in a round  (default 10000)
   --json           ends with one line of JSON that holds every figure
 `
 
@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
     all: flag,
     write: flag,
     rounds: { type: 'string', default: '5' },
-    requests: { type: 'string', default: '5000' },
+    requests: { type: 'string', default: '10000' },
     json: flag,
     help: flag,
   },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { atLeast, none, told, type Attack } from '../attack.ts'
-import { NOTICE_MS, type Deployment } from '../deployment/open-deployment.ts'
+import { RELIED_ON_MS, type Deployment } from '../deployment/open-deployment.ts'
 import type { Place } from '../deployment/place.ts'
 import { failuresOf, standing, tellFailures } from '../load/standing.ts'
 import type { Result } from '../load/start-load.ts'
@@ -13,7 +13,7 @@ const NEWS_MS = 250
 /** `kill -9`, at most one a second, of processes whose type has another one. */
 export const kill: Attack = {
   name: 'kill',
-  does: '`kill -9` of a random process every second, all types, each started again at once',
+  does: '`kill -9` of a random process every second or so, all types, each started again at once',
   claim:
     'only what was in flight on the victim fails, and reads do not even then: the balancer and the edge ask another process',
   isQuick: true,
@@ -60,7 +60,7 @@ function expendable(deployment: Deployment): Place[] {
   return deployment.formation.running.flatMap((type) => {
     const known = deployment
       .places(type)
-      .filter(({ readySince = Infinity }) => performance.now() - readySince > NOTICE_MS)
+      .filter(({ readySince = Infinity }) => performance.now() - readySince > RELIED_ON_MS)
     return known.length > 1 ? known : []
   })
 }

@@ -25,6 +25,9 @@ const GRACE_MS = 10_000
  */
 export const NOTICE_MS = 5 * BALANCER_PROBE_MS
 
+/** So long after a process is ready another one of its type may vanish without a word: one that drains leaves as much time. */
+export const RELIED_ON_MS = NOTICE_MS + DRAIN_MS
+
 export interface DeploymentOptions {
   /** Processes of each type. Default: 2. */
   each?: number

@@ -23,6 +23,9 @@ A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the ma
 Ends with "N passed, N failed", and fails when a test failed, a report is missing, or nothing ran.
 `
 
+// What tests start for themselves, where the machine has it.
+const SERVERS = ['redis-server', 'valkey-server', 'memcached', 'haproxy', 'chromium']
+
 const { options, positionals } = readArguments()
 if (options.help) {
   console.log(help)
@@ -81,9 +84,7 @@ async function startServices(resources: AsyncDisposableStack): Promise<Record<st
     if (redis) env.SESSION_STORE_URL = resources.use(redis).url
   }
   // Part of turbo's key: what was skipped for want of a server is not "unchanged" once the server is there.
-  env.TEST_SERVERS = ['redis-server', 'valkey-server', 'memcached', 'haproxy', 'chromium']
-    .filter((name) => findProgram(name))
-    .join(' ')
+  env.TEST_SERVERS = SERVERS.filter((name) => findProgram(name)).join(' ')
   if (options.long) env.TEST_LONG = 'true'
   return env
 }
@@ -121,9 +122,14 @@ function sum(results: Result[], missing: Member[], turboIsContent: boolean): boo
     console.log('FAILED: every test passed, but a runner ended with an error')
   }
   if (failed + passed === 0) console.log('FAILED: not a single test ran')
+  // By name, also when nothing is counted: Valkey is tested where it is, and Redis stands for it where it is not.
+  const absent = SERVERS.filter((name) => !findProgram(name))
+  for (const name of absent) console.log(`absent   ${name}`)
   for (const name of skipped) console.log(`skipped  ${name}`)
   for (const name of flaky) console.log(`flaky    ${name}`)
   const counts = `${passed} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ''}`
-  console.log(options.json ? JSON.stringify({ passed, failed, skipped, flaky, members: results }) : counts)
+  console.log(
+    options.json ? JSON.stringify({ passed, failed, absent, skipped, flaky, members: results }) : counts,
+  )
   return failed === 0 && passed > 0
 }

@@ -4,9 +4,9 @@ import { playInterleaving, type Step, type World } from './interleavings.ts'
 import { openStage } from './open-stage.ts'
 import { stores } from './open-stores.ts'
 
-// Cluster and Sentinel are the driver of Redis. `INTERLEAVINGS=10000` for the long run; `REPLAY='[…]'`, the steps of a
-// counterexample as they were printed, to play just these again.
-const RUNS = Number(process.env.INTERLEAVINGS ?? 300)
+// Cluster and Sentinel are the driver of Redis. `INTERLEAVINGS=…` for another number of them; `REPLAY='[…]'`, the steps of
+// a counterexample as they were printed, to play just these again.
+const RUNS = Number(process.env.INTERLEAVINGS ?? (process.env.TEST_LONG ? 10_000 : 300))
 const REPLAY = process.env.REPLAY
 const shares = { Redis: 0.5, memcached: 0.25, Postgres: 0.25 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { settleChange } from '@repo/generator/settle-change'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openClone, type Clone, type Ended } from './open-clone.ts'
 
@@ -39,7 +40,8 @@ test(
     const seen = { untouched: 0, complete: 0 }
     for (let at = 1; at <= changes; at += 1) {
       expect(await runUntil(at, 'SIGKILL', 'infra/new/main.ts', NEW)).toMatchObject({ signal: 'SIGKILL' })
-      await settle()
+      // What every command of the house begins with.
+      await settleChange(clone.root)
       const state = await look()
       expect(['', complete]).toContain(state)
       seen[state === '' ? 'untouched' : 'complete'] += 1
@@ -62,7 +64,7 @@ test('pnpm retire, killed likewise, does so too', { timeout: 900_000 }, async ()
     if ((await look()) === '') await clone.run('infra/new/main.ts', NEW)
     const ended = await runUntil(at, 'SIGKILL', 'infra/retire/main.ts', ['orders', '--force'])
     expect(ended).toMatchObject({ signal: 'SIGKILL' })
-    await settle()
+    await settleChange(clone.root)
     const state = await look()
     expect(['', complete]).toContain(state)
     seen[state === '' ? 'gone' : 'untouched'] += 1
@@ -89,9 +91,4 @@ test('Ctrl-C leaves the tree as it was, or the change complete, at once', { time
 async function retire(): Promise<void> {
   expect(await clone.run('infra/retire/main.ts', ['orders', '--force'])).toMatchObject({ code: 0 })
   expect(await look()).toBe('')
-}
-
-/** Any command of the house does this first. */
-async function settle(): Promise<void> {
-  await clone.run('infra/check/main.ts', ['--help'])
 }

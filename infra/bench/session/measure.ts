@@ -1,4 +1,4 @@
-import autocannon from 'autocannon'
+import { load, type Question } from './load.ts'
 import type { RunningServer } from './run-server.ts'
 
 /** What a request cost in one round. */
@@ -28,48 +28,27 @@ export async function signIn({ url }: RunningServer, forEachConnection = 1): Pro
   return cookies
 }
 
-/** Drives one route of one or several processes of a service together. Every answer has to be the right one. */
+/** Drives one route of one or several processes of a service together, over the same connections in all. */
 export async function drive(
   servers: RunningServer[],
   route: Route,
   requests: number,
   cookies: string[] = [],
 ): Promise<Cost> {
+  const connections = Array.from({ length: CONNECTIONS }, (_, place): Question[] => {
+    const own = cookies.filter((_, i) => i % CONNECTIONS === place)
+    return (own.length > 0 ? own : [undefined]).map((cookie) => ({ ...routes[route], cookie }))
+  })
   const usedBefore = await cpuUsOf(servers)
   const startedAt = performance.now()
   await Promise.all(
-    servers.map((server, i) => {
-      const own = cookies.filter((_, place) => place % servers.length === i)
-      return driveOne(server, route, requests / servers.length, CONNECTIONS / servers.length, own)
+    servers.map(({ port }, i) => {
+      const own = connections.filter((_, place) => place % servers.length === i)
+      return load(port, own, requests / servers.length)
     }),
   )
   const seconds = (performance.now() - startedAt) / 1_000
   return { cpuUs: ((await cpuUsOf(servers)) - usedBefore) / requests, perSecond: requests / seconds }
-}
-
-async function driveOne(
-  { name, url }: RunningServer,
-  route: Route,
-  amount: number,
-  connections: number,
-  cookies: string[],
-): Promise<void> {
-  let connected = 0
-  const result = await autocannon({
-    url,
-    connections,
-    amount,
-    sampleInt: 20,
-    requests: [routes[route]],
-    setupClient(client) {
-      const own = cookies.filter((_, place) => place % connections === connected)
-      connected += 1
-      if (own.length > 0) client.setRequests(own.map((cookie) => ({ ...routes[route], headers: { cookie } })))
-    },
-  })
-  if (result['2xx'] !== amount) {
-    throw new Error(`${name}, ${route}: ${result['2xx']} of ${amount} answers were 2xx`)
-  }
 }
 
 async function cpuUsOf(servers: RunningServer[]): Promise<number> {

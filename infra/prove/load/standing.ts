@@ -7,6 +7,7 @@ export async function standing(load: Load, { renewsCookies = false } = {}): Prom
   const { acknowledged, lost, people, signedOut, cookieChanges } = await load.check()
   return [
     atLeast('requests', results.length, 100),
+    tellServices(results),
     atLeast('writes acknowledged', acknowledged, 10),
     none('acknowledged writes lost', lost),
     none('wrong answers', countOf(results, 'wrong')),
@@ -14,6 +15,12 @@ export async function standing(load: Load, { renewsCookies = false } = {}): Prom
     none(`people signed out of ${people}`, signedOut),
     renewsCookies ? told('cookies signed again', cookieChanges) : none('cookies changed', cookieChanges),
   ]
+}
+
+/** As `200 × /api/orders, 12 × /`. */
+function tellServices(results: readonly Result[]): Finding {
+  const services = Map.groupBy(results, ({ path }) => /^\/api\/[^/]+/.exec(path)?.[0] ?? path)
+  return told('to', [...services].map(([service, group]) => `${group.length} × ${service}`).join(', '))
 }
 
 export function countOf(results: readonly Result[], outcome: Result['outcome']): number {

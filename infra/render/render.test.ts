@@ -10,9 +10,7 @@ import { render } from './render.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const formation = readFormation(root)
-// Spelled so that `pnpm retire orders` does not take this file for one that needs it.
-const name = 'orders'
-const orders = { name, app: `apps/${name}`, entry: 'src/server.ts', route: `/api/${name}`, needs: [] }
+const orders = { name: 'orders', app: 'apps/orders', entry: 'src/server.ts', route: '/api/orders', needs: [] }
 const withOrders: Formation = { ...formation, running: [...formation.running, orders] }
 
 interface Compose {

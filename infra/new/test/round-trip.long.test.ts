@@ -5,7 +5,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { must, openClone, type Clone } from './open-clone.ts'
 import { startDev, type Dev } from './start-dev.ts'
 
-// Never spelled out again below: `pnpm retire` would take this very file for a dependent.
 const WITH_WORKER = 'lost-orders'
 const WITH_SESSION = 'own-orders'
 

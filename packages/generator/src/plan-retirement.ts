@@ -188,10 +188,13 @@ function findDependents(root: string, [folder, ...parts]: [string, ...string[]])
   return listMembers(root)
     .filter((member) => member !== folder)
     .flatMap((member) => listFiles(join(root, member)).map((path) => `${member}/${path}`))
-    .filter(
-      (path) => /\.ts$|\/package\.json$/.test(path) && !parts.some((part) => path.startsWith(`${part}/`)),
-    )
+    .filter((path) => mayDepend(path) && !parts.some((part) => path.startsWith(`${part}/`)))
     .flatMap((path) => placesIn(path, readFileSync(join(root, path), 'utf8'), pattern))
+}
+
+/** A test of infra that names a service has made one of that name for itself. */
+function mayDepend(path: string): boolean {
+  return /\.ts$|\/package\.json$/.test(path) && !/^infra\/.+\.test\.ts$/.test(path)
 }
 
 function placesIn(path: string, text: string, pattern: RegExp): string[] {

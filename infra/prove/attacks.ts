@@ -1,7 +1,6 @@
 import { partsOfApps } from '../parts-of-apps.ts'
 import type { Attack } from './attack.ts'
 import { browser } from './attacks/browser.ts'
-import { clock } from './attacks/clock.ts'
 import { cluster } from './attacks/cluster.ts'
 import { disk } from './attacks/disk.ts'
 import { freeze } from './attacks/freeze.ts'
@@ -25,7 +24,6 @@ export const attacks: readonly Attack[] = [
   sentinel,
   cluster,
   postgres,
-  clock,
   disk,
   slow,
   malformed,

@@ -1,4 +1,4 @@
-import { plant } from '../plant.ts'
+import { plant } from '../../../../faults/plant.ts'
 
 const FILE = 'packages/queue/src/schedule.ts'
 

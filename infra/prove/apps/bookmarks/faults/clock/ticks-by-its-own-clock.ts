@@ -1,4 +1,4 @@
-import { plant } from '../plant.ts'
+import { plant } from '../../../../faults/plant.ts'
 
 // A worker that asks its own clock what time it is.
 plant(

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pollUntil } from '@repo/testing/poll-until'
 import { Client } from 'pg'
-import { atLeast, none, told, type Attack } from '../attack.ts'
-import { findFakeTime, openFakeClock, type FakeClock } from '../deployment/fake-clock.ts'
-import { openDeployment, type Deployment } from '../deployment/open-deployment.ts'
+import { atLeast, none, told, type Attack } from '../../../attack.ts'
+import { findFakeTime, openFakeClock, type FakeClock } from '../../../deployment/fake-clock.ts'
+import { openDeployment, type Deployment } from '../../../deployment/open-deployment.ts'
 
 /** So long the clocks stand still, for everybody to do what they should not: each worker looks once a second. */
 const WATCH_MS = 2500
 
-/** Workers share the schedules, and no two clocks agree: neither theirs with one another, nor any with the time of day. */
+/** Here, because this app has the one schedule that there is. No two clocks agree: neither theirs with one another, nor any with the time of day. */
 export const clock: Attack<Deployment & { databaseClock: FakeClock }> = {
   name: 'clock',
   does: 'clocks that jump by hours and days, of the database and of the workers that hold a schedule together',

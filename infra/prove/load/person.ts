@@ -9,6 +9,8 @@ export interface Question {
   json?: unknown
   /** Pauses so long in the middle of the body, as a phone on a train does. */
   pauseMs?: number
+  /** How long the whole answer may take, when it is a long one. */
+  patienceMs?: number
 }
 
 export interface Answer {
@@ -76,7 +78,7 @@ export async function signUp(caller: Caller, email: string): Promise<Person> {
 
 async function send(
   { url, dispatcher }: Caller,
-  { method, path, json, pauseMs }: Question,
+  { method, path, json, pauseMs, patienceMs = PATIENCE_MS }: Question,
   cookie?: string,
 ): Promise<Answer> {
   const text = json === undefined ? undefined : JSON.stringify(json)
@@ -92,7 +94,7 @@ async function send(
       'sec-fetch-site': 'same-origin',
     },
     body: text === undefined ? null : pauseMs ? Readable.from(inTwo(text, pauseMs)) : text,
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(patienceMs),
   })
   return { status: statusCode, headers, text: await body.text() }
 }

@@ -8,7 +8,7 @@ import { openDeployment, type Deployment } from '../../../deployment/open-deploy
 /** So long the clocks stand still, for everybody to do what they should not: each worker looks once a second. */
 const WATCH_MS = 2500
 
-/** Here, because this app has the one schedule that there is. No two clocks agree: neither theirs with one another, nor any with the time of day. */
+/** No two clocks agree. (The row is here because this app has a schedule.) */
 export const clock: Attack<Deployment & { databaseClock: FakeClock }> = {
   name: 'clock',
   does: 'clocks that jump by hours and days, of the database and of the workers that hold a schedule together',

@@ -42,9 +42,11 @@ export async function drive(
   const usedBefore = await cpuUsOf(servers)
   const startedAt = performance.now()
   await Promise.all(
-    servers.map(({ port }, i) => {
+    servers.map(async ({ name, port }, i) => {
       const own = connections.filter((_, place) => place % servers.length === i)
-      return load(port, own, requests / servers.length)
+      await load(port, own, requests / servers.length).catch((cause: unknown) => {
+        throw new Error(`${name}, ${route}`, { cause })
+      })
     }),
   )
   const seconds = (performance.now() - startedAt) / 1_000

@@ -7,6 +7,7 @@ import type { Stores, Variant } from './variants.ts'
 
 /** A running server of a variant, pinned to the first core. */
 export interface RunningServer extends AsyncDisposable {
+  name: string
   url: string
   port: number
   /** Since it was started. */
@@ -36,6 +37,7 @@ export async function runServer({ name, file, env, store }: Variant, stores: Sto
   const url = `http://127.0.0.1:${port}`
   await pollUntil(`${name} answers`, () => isAnswering(url, child), { deadlineMs: 15_000 })
   return {
+    name,
     url,
     port,
     async readUsage() {

@@ -115,8 +115,8 @@ test(
   'once they are retired, the edge knows them no more and git sees nothing',
   { timeout: 120_000 },
   async () => {
+    for (const { name } of SERVICES) await must(clone.run('infra/retire/main.ts', [name, '--force']))
     for (const { name } of SERVICES) {
-      await must(clone.run('infra/retire/main.ts', [name, '--force']))
       await dev.eventually(`${name} is gone`, async () => (await dev.statusOf(`/api/${name}`)) === 404)
     }
     expect(await clone.status()).toBe('')

@@ -6,12 +6,12 @@ import { isListening } from '@repo/testing/is-listening'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
-import { Agent } from 'undici'
+import { Agent, request } from 'undici'
 import type { Unpacked } from './open-images.ts'
 import { runContainer, type Container } from './run-container.ts'
 
-/** How late the balancer may be to notice, as in infra/docker/haproxy.cfg. */
-const LAG_MS = 1000
+/** How late the balancer may be to notice: a tenth of the drain, so that a busy machine finds nothing by accident. */
+const LAG_MS = 500
 const PLACES = 2
 const CONNECTIONS = 16
 
@@ -34,7 +34,7 @@ export interface Restarted {
 }
 
 /**
- * Restarts two containers in turn behind a real HAProxy that looks once a second who is ready, while requests come on
+ * Restarts two containers in turn behind a real HAProxy that looks twice a second who is ready, while requests come on
  * connections that are kept, until enough have been sent. Each must be answered, and as the first one was.
  *
  * @throws when one was not
@@ -50,7 +50,8 @@ export async function rollingRestarts(
   for (const port of ports) containers.push(await runContainer(image, environment, { port }))
   resources.defer(async () => void (await Promise.all(containers.map((one) => one[Symbol.asyncDispose]()))))
   await Promise.all(containers.map(({ readyAfterMs }) => readyAfterMs))
-  const url = await startBalancer(resources, layer, ports)
+  const { url, knowsAll } = await startBalancer(resources, layer, ports)
+  await knowsAll()
 
   const load = startLoad(url, path, cookie)
   resources.defer(async () => void (await load.stop()))
@@ -63,7 +64,7 @@ export async function rollingRestarts(
     containers[n] = await runContainer(image, environment, { port: ports[n]! })
     await containers[n].readyAfterMs
     // Until the balancer knows it too, the other one may not go.
-    await sleep(2 * LAG_MS)
+    await knowsAll()
   }
   const { sent, failures } = await load.stop()
   for (const container of containers) await noteUsage(container)
@@ -84,9 +85,9 @@ async function startBalancer(
   resources: AsyncDisposableStack,
   layer: 'http' | 'tcp',
   ports: number[],
-): Promise<string> {
+): Promise<{ url: string; knowsAll: () => Promise<void> }> {
   const folder = resources.use(await openTemporaryFolder('haproxy'))
-  const port = await freePort()
+  const [port, watchPort] = [await freePort(), await freePort()]
   const file = join(folder.path, 'haproxy.cfg')
   await writeFile(
     file,
@@ -95,7 +96,7 @@ async function startBalancer(
   timeout connect 1s
   timeout client 60s
   timeout server 60s
-  timeout check 1s
+  timeout check 5s
 listen public
   bind 127.0.0.1:${port}
   balance roundrobin
@@ -103,6 +104,11 @@ listen public
   http-check expect status 200
   default-server check inter ${LAG_MS}ms fall 1 rise 1
 ${ports.map((port) => `  server place${port} 127.0.0.1:${port}`).join('\n')}
+listen watch
+  mode http
+  bind 127.0.0.1:${watchPort}
+  http-request return status 200 if { nbsrv(public) ge ${ports.length} }
+  http-request return status 503
 `,
   )
   const running = resources.use(
@@ -112,7 +118,19 @@ ${ports.map((port) => `  server place${port} 127.0.0.1:${port}`).join('\n')}
     if (!running.isRunning) throw new Error(running.output())
     return isListening(`http://127.0.0.1:${port}`)
   })
-  return `http://127.0.0.1:${port}`
+  return {
+    url: `http://127.0.0.1:${port}`,
+    knowsAll: () =>
+      pollUntil(
+        'HAProxy knows that all are ready',
+        async () => {
+          const { statusCode, body } = await request(`http://127.0.0.1:${watchPort}`, { reset: true })
+          await body.dump()
+          return statusCode === 200
+        },
+        { deadlineMs: 30_000, everyMs: 100 },
+      ),
+  }
 }
 
 /** So many connections, each sends its next request once the last is answered. Nothing is tried again. */

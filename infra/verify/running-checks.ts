@@ -18,14 +18,14 @@ export function runningChecks(ground: Ground): Check[] {
 
   async function roll(
     type: ProcessType,
-    layer: RollingOptions['layer'],
+    options: Pick<RollingOptions, 'layer' | 'requests'>,
     environment: Record<string, string> = {},
   ): Promise<string> {
     await ground.release()
     const restarted = await rollingRestarts(
       await ground.image(type),
       { ...(await ground.environment(type)), ...environment },
-      { path: pathOf(type), cookie: (await ground.person())?.cookie, layer },
+      { path: pathOf(type), cookie: (await ground.person())?.cookie, ...options },
     )
     const { restarts, cpuMsPerRequest, mostMiB } = restarted
     requests += restarted.requests
@@ -71,7 +71,7 @@ export function runningChecks(ground: Ground): Check[] {
       (['http', 'tcp'] as const).map((layer): Check => {
         return {
           name: `${type.name} loses no request while its processes are restarted behind HAProxy (${layer})`,
-          run: () => roll(type, layer),
+          run: () => roll(type, { layer }),
         }
       }),
     ),
@@ -83,7 +83,7 @@ export function runningChecks(ground: Ground): Check[] {
       },
     },
     planted('a drain shorter than the lag of HAProxy', /failed of/, () =>
-      roll(victim, 'http', { DRAIN_MS: '0' }),
+      roll(victim, { layer: 'http', requests: 1 }, { DRAIN_MS: '0' }),
     ),
   ]
 }

@@ -8,6 +8,7 @@ import { request } from 'undici'
 import { upstreams } from '../formation.ts'
 import { SECRETS } from '../render/platform.ts'
 import type { Ground } from './ground.ts'
+import { openStores } from './verify-run.ts'
 
 const run = promisify(execFile)
 
@@ -15,9 +16,10 @@ const run = promisify(execFile)
 const STEP = 100
 
 /** Runs a Procfile as it stands on the bundles that `pnpm build` makes, two processes of each type. */
-export async function verifyProcfile({ root, formation, ...ground }: Ground, file: string): Promise<string> {
+export async function verifyProcfile({ root, formation }: Ground, file: string): Promise<string> {
   await run('pnpm', ['build'], { cwd: root })
-  const { secrets } = await ground.stores()
+  // Of its own: what it releases, images have yet to release.
+  await using stores = await openStores()
   const { running } = formation
   const door = running.find(({ route }) => route === '/')!
   const lines = [...formation.release, door, ...running.filter((type) => type !== door)]
@@ -37,7 +39,7 @@ export async function verifyProcfile({ root, formation, ...ground }: Ground, fil
     PUBLIC_ORIGIN: 'https://localhost:8443',
     TRUST_PROXY: 'loopback',
     UPSTREAMS: upstreams(formation, ({ name }) => portsOf(name).map((port) => `http://127.0.0.1:${port}`)),
-    ...Object.fromEntries(names.map((name) => [name, secrets[name]])),
+    ...Object.fromEntries(names.map((name) => [name, stores.secrets[name]])),
   }
   const place = [`--procfile=${file}`, `--root=${root}`]
   if (formation.release.length > 0) await run('foreman', ['run', ...place, 'release'], { env })

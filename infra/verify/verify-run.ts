@@ -141,8 +141,9 @@ async function confinementProblems({ pid }: Container): Promise<string[]> {
 
 /** Files that came to be since then, in all that a container sees except what is the kernel's. */
 async function filesWritten({ pid }: Container, since: number): Promise<string> {
-  const root = `/proc/${pid}/root`
-  const pruned = ['proc', 'sys', 'tmp'].flatMap((name) => ['-path', `${root}/${name}`, '-prune', '-o'])
+  // With a slash at its end: without it find would see a link, and nothing behind it.
+  const root = `/proc/${pid}/root/`
+  const pruned = ['proc', 'sys', 'tmp'].flatMap((name) => ['-path', root + name, '-prune', '-o'])
   const found = [root, ...pruned, '-type', 'f', '-newermt', `@${since / 1000}`, '-print']
   return (await run('find', found)).stdout.trim()
 }

@@ -156,6 +156,8 @@ function openClient(url: string): Client {
         name: first,
         db: Number(second),
         failoverDetector: true,
+        // Of its own accord ioredis speaks plainly to the sentinels, and to the master they name.
+        ...(scheme === 'rediss' && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
         sentinelRetryStrategy: () => RETRY_MS,
         sentinelCommandTimeout: 1000,
       }),

@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expectAnswer } from '@repo/testing/expect-answer'
+import { findProgram } from '@repo/testing/find-program'
+import { freePort } from '@repo/testing/free-port'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
+import { pollUntil } from '@repo/testing/poll-until'
+import { spawnTethered } from '@repo/testing/spawn-tethered'
+import { startRedis } from '@repo/testing/start-redis'
+import { afterAll, expect, test } from 'vitest'
+
+const run = promisify(execFile)
+const program = findProgram('redis-server', 'valkey-server')
+const resources = new AsyncDisposableStack()
+afterAll(() => resources.disposeAsync())
+
+test.skipIf(!program)(
+  'rediss and rediss+sentinel speak TLS to everybody, and only to who has a certificate they trust',
+  { timeout: 60_000 },
+  async () => {
+    const { path } = resources.use(await openTemporaryFolder('tls'))
+    const [key, cert] = [join(path, 'key.pem'), join(path, 'cert.pem')]
+    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1']
+    const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key]
+    await run('openssl', ['req', '-x509', ...newKey, '-out', cert, '-days', '1', ...subject])
+    const tls = [
+      '--tls-cert-file',
+      cert,
+      '--tls-key-file',
+      key,
+      '--tls-ca-cert-file',
+      cert,
+      '--tls-auth-clients',
+      'no',
+    ]
+
+    const port = await freePort()
+    resources.use((await startRedis({ args: ['--tls-port', `${port}`, ...tls] }))!)
+    const [sentinelPort, plainPort] = [await freePort(), await freePort()]
+    const file = join(path, 'sentinel.conf')
+    await writeFile(file, `sentinel monitor sessions 127.0.0.1 ${port} 1\n`)
+    const ports = ['--port', `${plainPort}`, '--tls-port', `${sentinelPort}`]
+    const args = [file, '--sentinel', ...ports, ...tls, '--tls-replication', 'yes', '--dir', path]
+    resources.use(spawnTethered(program!, args, { env: { PATH: process.env.PATH } }))
+    await pollUntil('the sentinel answers', async () =>
+      Boolean(await expectAnswer(plainPort, 'PING', /^\+PONG/)),
+    )
+
+    for (const url of [
+      `rediss://127.0.0.1:${port}`,
+      `rediss+sentinel://127.0.0.1:${sentinelPort}/sessions`,
+    ]) {
+      expect(await tryStore(url, cert)).toBe('a record')
+      expect(await tryStore(url)).toBe('SESSION_STORE_UNAVAILABLE')
+    }
+  },
+)
+
+/** What a process that trusts these certificates beside the usual ones reads back from the store. */
+async function tryStore(url: string, trusted?: string): Promise<string> {
+  const script = `
+    import { openSessionStore } from './src/index.ts'
+    await using store = await openSessionStore('${url}')
+    const work = async () => {
+      await store.create('${url}', 'a record', 60_000)
+      return store.load('${url}', 60_000)
+    }
+    console.log(await work().catch(({ code }) => code))`
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: new URL('..', import.meta.url).pathname,
+    env: { PATH: process.env.PATH, ...(trusted && { NODE_EXTRA_CA_CERTS: trusted }) },
+  })
+  return stdout.trim()
+}

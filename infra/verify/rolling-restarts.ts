@@ -28,7 +28,7 @@ export interface RollingOptions {
 export interface Restarted {
   requests: number
   restarts: number
-  /** Of the processor, in milliseconds. */
+  /** Of the processor, in milliseconds; what a start takes is not counted. */
   cpuMsPerRequest: number
   mostMiB: number
 }
@@ -46,23 +46,21 @@ export async function rollingRestarts(
 ): Promise<Restarted> {
   await using resources = new AsyncDisposableStack()
   const ports = await Promise.all(Array.from({ length: PLACES }, () => freePort()))
+  let [restarts, cpuMs, mostMiB] = [0, 0, 0]
   const containers: Container[] = []
-  for (const port of ports) containers.push(await runContainer(image, environment, { port }))
   resources.defer(async () => void (await Promise.all(containers.map((one) => one[Symbol.asyncDispose]()))))
-  await Promise.all(containers.map(({ readyAfterMs }) => readyAfterMs))
+  for (const n of ports.keys()) await start(n)
   const { url, knowsAll } = await startBalancer(resources, layer, ports)
   await knowsAll()
 
   const load = startLoad(url, path, cookie)
   resources.defer(async () => void (await load.stop()))
-  let [restarts, cpuMs, mostMiB] = [0, 0, 0]
   while (load.sent < requests || restarts < 2 * PLACES) {
     const n = restarts++ % PLACES
     await noteUsage(containers[n]!)
     const { code } = await containers[n]!.stop()
     if (code !== 0) throw new Error(`a container ended with ${code}:\n${containers[n]!.output()}`)
-    containers[n] = await runContainer(image, environment, { port: ports[n]! })
-    await containers[n].readyAfterMs
+    await start(n)
     // Until the balancer knows it too, the other one may not go.
     await knowsAll()
   }
@@ -74,10 +72,16 @@ export async function rollingRestarts(
   }
   return { requests: sent, restarts, cpuMsPerRequest: cpuMs / sent, mostMiB }
 
+  async function start(n: number): Promise<void> {
+    containers[n] = await runContainer(image, environment, { port: ports[n]! })
+    await containers[n].readyAfterMs
+    cpuMs -= (await containers[n].usage()).cpuMs
+  }
+
   async function noteUsage(container: Container): Promise<void> {
     const usage = await container.usage()
     cpuMs += usage.cpuMs
-    mostMiB = Math.max(mostMiB, usage.mostMiB)
+    mostMiB = Math.max(mostMiB, usage.memoryMiB)
   }
 }
 

@@ -25,8 +25,8 @@ export interface Container extends AsyncDisposable {
   readonly pid: number
   /** Runs the image's health check in it. */
   isHealthy(): Promise<boolean>
-  /** What it has used so far. */
-  usage(): Promise<{ cpuMs: number; mostMiB: number }>
+  /** How long it has had the processor, and the memory that it has now: what a limit is about, so without pages of files. */
+  usage(): Promise<{ cpuMs: number; memoryMiB: number }>
 }
 
 export interface ContainerOptions {
@@ -134,9 +134,9 @@ export async function runContainer(
         .slice(11, 13)
         .map(Number)
       return {
-        // In hundredths of a second.
+        // The kernel counts hundredths of a second.
         cpuMs: (user + system) * 10,
-        mostMiB: Math.round(Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1]) / 1024),
+        memoryMiB: Math.round(Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1]) / 1024),
       }
     },
     async [Symbol.asyncDispose]() {

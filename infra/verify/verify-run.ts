@@ -93,14 +93,14 @@ export async function verifyRun(
   const written = await filesWritten(container, startedAt)
   if (written) problems.push(`it writes outside its temporary folder: ${written}`)
   if (await isShown(secrets)) problems.push('a secret is among the arguments of a process, for all to read')
-  const { mostMiB } = await container.usage()
+  const { memoryMiB } = await container.usage()
 
   const { code, tookMs } = await container.stop()
   if (tookMs > (options?.graceMs ?? GRACE_S * 1000)) problems.push('it had to be killed')
   else if (code !== 0) problems.push(`it ended with ${code} after SIGTERM:\n${container.output()}`)
   if (secrets.some((secret) => container.output().includes(secret))) problems.push('a secret is in its log')
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  return `ready in ${Math.round(readyAfterMs)} ms, ${mostMiB} MiB, ended in ${Math.round(tookMs)} ms`
+  return `ready in ${Math.round(readyAfterMs)} ms, ${memoryMiB} MiB, ended in ${Math.round(tookMs)} ms`
 }
 
 /** Starts one whose stores are out of reach: it lives, says that it is not ready, and shows nobody its secrets. */

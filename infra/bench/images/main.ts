@@ -19,7 +19,7 @@ interface Row {
   dockerfile: string
   megabytes: number
   readyMs: number
-  mostMiB: number
+  memoryMiB: number
 }
 
 const root = resolve(import.meta.dirname, '../../..')
@@ -44,25 +44,25 @@ async function bench(): Promise<void> {
   if (options.json) console.log(JSON.stringify(rows))
 
   async function measure(type: ProcessType, dockerfile: string, image: Unpacked): Promise<void> {
-    const starts: { readyMs: number; mostMiB: number }[] = []
+    const starts: { readyMs: number; memoryMiB: number }[] = []
     for (let n = 0; n < STARTS; n++) {
       const environment = { ...(await ground.environment(type)), DRAIN_MS: '0' }
       await using container = await runContainer(image, environment)
       starts.push({ readyMs: await container.readyAfterMs, ...(await container.usage()) })
       await container.stop()
     }
-    const { readyMs, mostMiB } = starts.toSorted((a, b) => a.readyMs - b.readyMs)[STARTS >> 1]!
+    const { readyMs, memoryMiB } = starts.toSorted((a, b) => a.readyMs - b.readyMs)[STARTS >> 1]!
     const row: Row = {
       processType: type.name,
       dockerfile,
       megabytes: Math.round(image.bytes / 1e6),
       readyMs: Math.round(readyMs),
-      mostMiB,
+      memoryMiB,
     }
     rows.push(row)
     if (!options.json) {
       console.log(
-        `${type.name.padEnd(18)} ${dockerfile.padEnd(10)} ${row.megabytes} MB, ready in ${row.readyMs} ms, ${mostMiB} MiB`,
+        `${type.name.padEnd(18)} ${dockerfile.padEnd(10)} ${row.megabytes} MB, ready in ${row.readyMs} ms, ${memoryMiB} MiB`,
       )
     }
   }

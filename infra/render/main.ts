@@ -17,7 +17,7 @@ process type that is gone is removed.
   --check     writes nothing; says what has drifted (these files, versions outside the catalog, templates from the apps),
               what is missing on this machine, and what mends each. Fails when something has drifted
   --verify    builds and runs what a deployment runs, without an engine; as root, with buildah, bwrap, debootstrap,
-              haproxy and foreman. Words choose among the checks
+              docker-compose, haproxy and foreman. Words choose among the checks
   --secrets   makes what infra/compose.yaml needs and git must not have, in .secrets, unless it is there
 `
 

@@ -60,7 +60,8 @@ backend edge
   # A request whose process died before a byte of the answer came goes to another one, unless it may have changed something.
   retry-on conn-failure empty-response
   http-request disable-l7-retry unless { method GET HEAD }
-  default-server check inter ${BALANCER_PROBE_MS}ms fall 1 rise 1
+  # One late answer of a busy process is no reason to do without it.
+  default-server check inter ${BALANCER_PROBE_MS}ms fall 2 rise 1
 ${backends.map(({ name, port }) => `  server ${name} 127.0.0.1:${port}`).join('\n')}
 `
 }

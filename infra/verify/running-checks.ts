@@ -14,6 +14,7 @@ export function runningChecks(ground: Ground): Check[] {
   const { release, running } = formation
   const victim = running.find(({ needs }) => needs.includes('session')) ?? running[0]!
   const secrets = async (): Promise<readonly string[]> => (await ground.stores()).secretValues
+  const routed = running.filter(({ route }) => route !== undefined)
   let requests = 0
 
   async function roll(
@@ -67,7 +68,8 @@ export function runningChecks(ground: Ground): Check[] {
       const { SESSION_SECRETS: _, ...rest } = await ground.environment(victim)
       await verifyRun(await ground.image(victim), rest, await secrets())
     }),
-    ...running.flatMap((type) =>
+    // Of a worker nobody but the platform asks anything. What it could lose is jobs, and its app checks that.
+    ...routed.flatMap((type) =>
       (['http', 'tcp'] as const).map((layer): Check => {
         return {
           name: `${type.name} loses no request while its processes are restarted behind HAProxy (${layer})`,
@@ -88,8 +90,7 @@ export function runningChecks(ground: Ground): Check[] {
   ]
 }
 
-/** What asks the session store where there is one, and is the app's own; of a worker what the platform asks. */
-function pathOf({ route }: ProcessType): string {
-  if (route === undefined) return '/livez'
+/** What asks the session store where there is one, and is the app's own. */
+function pathOf({ route = '/' }: ProcessType): string {
   return WHO_AM_I.startsWith(`${route}/`) ? WHO_AM_I : route
 }

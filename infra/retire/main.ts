@@ -55,8 +55,12 @@ async function retire(retirement: Retirement): Promise<void> {
     return
   }
   const { steps, leavings } = await applyChange(root, async () => show(await plan()))
-  if (leavings && (await forgetTables(root, leavings)))
-    console.log('Its tables are gone from the database of pnpm dev.')
+  if (leavings) {
+    const isForgotten = await forgetTables(root, leavings).catch((error: Error) => {
+      console.error(`The database of pnpm dev keeps its tables: ${error.message}`)
+    })
+    if (isForgotten) console.log('Its tables are gone from the database of pnpm dev.')
+  }
   console.log(`${retirement.folder} is gone (${(performance.now() / 1000).toFixed(2)} s).`)
   await tellPnpm(root, { mayTidyUp: steps.some((step) => pathOf(step) === 'pnpm-workspace.yaml') })
 }

@@ -9,9 +9,9 @@ Our sessions beside their peers. Servers run on the first core, the load on the 
 medians are printed. Needs Linux (taskset), redis-server and memcached.
 
   --speed          CPU microseconds per request and requests per second of a signed-in read, a write and a request without
-                   a session: ours on each store, and its peers. What runs when nothing is named; about 3 minutes
+                   a session: ours on each store, and its peers. What runs when nothing is named; about 5 minutes
   --growth         the same of ours with 1,000 and with 1,000,000 sessions in each store, and with 1, 2, 4 and 8
-                   processes, and the memory of a process; about 8 minutes, 4 GB of memory
+                   processes, and the memory of a process; about 10 minutes, 5 GB of memory
   --behaviours     plays the thirty behaviours of packages/session on ours and on each peer: yes or no; about 12 minutes
   --all            all three
   --write          puts the tables into packages/session/README.md, with machine and date

@@ -28,15 +28,16 @@ export async function signIn({ url }: RunningServer, forEachConnection = 1): Pro
   return cookies
 }
 
-/** Drives one route of one or several processes of a service together, over the same connections in all. */
+/** Drives one route of one or several processes of a service together, each over so many connections. */
 export async function drive(
   servers: RunningServer[],
   route: Route,
   requests: number,
   cookies: string[] = [],
 ): Promise<Cost> {
-  const connections = Array.from({ length: CONNECTIONS }, (_, place): Question[] => {
-    const own = cookies.filter((_, i) => i % CONNECTIONS === place)
+  const length = CONNECTIONS * servers.length
+  const connections = Array.from({ length }, (_, place): Question[] => {
+    const own = cookies.filter((_, i) => i % length === place)
     return (own.length > 0 ? own : [undefined]).map((cookie) => ({ ...routes[route], cookie }))
   })
   const usedBefore = await cpuUsOf(servers)

@@ -1,6 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,7 +17,7 @@ interface QuickStart {
 
 /**
  * The README as its first reader meets it: a clone in an empty folder, `npx pnpm dev`, and its quick start, word for
- * word, then those of the apps. Prints what it saw; the last line counts. Uses what is committed, not what is being edited.
+ * word. Prints what it saw; the last line counts. Uses what is committed, not what is being edited.
  */
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
@@ -53,7 +52,7 @@ try {
   if (!isReady) process.kill(-dev.pid!, 'SIGKILL')
   if (!isReady || dev.exitCode !== null) throw new Error('There is nothing to try')
 
-  const { stdout } = await run('bash', ['-euc', await readQuickStarts(port)], {
+  const { stdout } = await run('bash', ['-euc', await readQuickStart(port)], {
     cwd: clone,
     maxBuffer: 2 ** 26,
   })
@@ -97,17 +96,12 @@ function checkQuickStart(output: string): void {
   )
 }
 
-/** The blocks of the READMEs, as they stand, but for the port, which may be taken here. */
-async function readQuickStarts(port: number): Promise<string> {
-  const ofApps = globSync('apps/*/README.md', { cwd: clone }).sort()
-  const blocks: string[] = []
-  for (const file of ['README.md', ...ofApps]) {
-    const readme = await readFile(join(clone, file), 'utf8')
-    const [, block] = /<!-- quick-start[^>]*-->\s*```sh\n([\s\S]*?)```/.exec(readme) ?? []
-    if (block !== undefined) blocks.push(block)
-    else if (file === 'README.md') throw new Error('README.md has no quick start')
-  }
-  return blocks.join('\n').replaceAll('localhost:3000', `localhost:${port}`)
+/** The README's block, as it stands, but for the port, which may be taken here. */
+async function readQuickStart(port: number): Promise<string> {
+  const readme = await readFile(join(clone, 'README.md'), 'utf8')
+  const [, block] = /<!-- quick-start[^>]*-->\s*```sh\n([\s\S]*?)```/.exec(readme) ?? []
+  if (block == null) throw new Error('README.md has no quick start')
+  return block.replaceAll('localhost:3000', `localhost:${port}`)
 }
 
 function report(isTrue: boolean, what: string, otherwise = ''): void {

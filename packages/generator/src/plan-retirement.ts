@@ -9,6 +9,7 @@ import { listFiles, readFolder } from './read-template.ts'
 
 const MIGRATIONS = 'packages/database/migrations'
 const CATALOG = 'pnpm-workspace.yaml'
+const README = 'README.md'
 const DATABASE_DOOR = 'packages/database/src/index.ts'
 
 /** What is known of what is retired. */
@@ -49,6 +50,7 @@ export async function planRetirement(
     ...(await derive(folder)),
     { write: 'pnpm-lock.yaml', content: removeImporter(lockfile, folder), before: lockfile },
     ...withoutVersions(root, usedByNobodyElse(lockfile, folder)),
+    ...withoutRequests(root, name),
     ...migrations.own.map((migration) => ({ remove: `${MIGRATIONS}/${migration}` })),
     ...(hasTables ? [{ remove: schema }, ...(await withoutModels(root, schema))] : []),
   ]
@@ -91,6 +93,17 @@ function withoutVersions(root: string, names: readonly string[]): Step[] {
     .filter((line) => !names.includes(/^ {2}"?([^":]+)"?: \S+$/.exec(line)?.[1] ?? ''))
   const content = lines.join('\n')
   return content === before ? [] : [{ write: CATALOG, content, before }]
+}
+
+/** The requests to it in the README's quick start. */
+function withoutRequests(root: string, name: string): Step[] {
+  const before = readFileSync(join(root, README), 'utf8')
+  const request = new RegExp(`^say .*/api/${name}\\b`)
+  const content = before
+    .split('\n')
+    .filter((line) => !request.test(line))
+    .join('\n')
+  return content === before ? [] : [{ write: README, content, before }]
 }
 
 /** Only where no migration stays that would find its tables gone. */

@@ -1,6 +1,7 @@
-import { readFileSync, watch } from 'node:fs'
+import { watch } from 'node:fs'
 import { join, relative } from 'node:path'
 import { readFormation, type Formation } from '../formation.ts'
+import { packagesOf } from './packages-of.ts'
 import type { Printer } from './print.ts'
 import type { Supervisor } from './supervisor.ts'
 import { watchFolders } from './watch-folders.ts'
@@ -58,16 +59,6 @@ export function followEdits(options: EditsOptions): Disposable {
       sources[Symbol.dispose]()
       lockfile.close()
     },
-  }
-}
-
-/** What pnpm-lock.yaml says of packages. Above that stand the members, and one more of these asks for nothing new. */
-function packagesOf(root: string): string {
-  try {
-    const text = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
-    return text.slice(text.indexOf('\npackages:\n'))
-  } catch {
-    return ''
   }
 }
 

@@ -4,6 +4,7 @@ import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 import type { Formation } from '../formation.ts'
+import { packagesOf } from './packages-of.ts'
 
 /** Something that a script of a workspace member makes from sources, and that processes cannot start without. */
 export interface Product {
@@ -42,7 +43,7 @@ export async function make(root: string, product: Product, say: (sentence: strin
   const folder = join(root, member)
   const manifest = await readFile(join(folder, 'package.json'), 'utf8')
   // The lockfile stands for the tools: another Prisma generates another client.
-  const parts = [manifest, await contentOf(join(root, 'pnpm-lock.yaml'))]
+  const parts = [manifest, packagesOf(root)]
   for (const source of sources) parts.push(await contentOf(join(folder, source)))
   const hash = createHash('sha256').update(parts.join('\0')).digest('hex')
   const stamp = join(root, '.dev/made', `${member.replaceAll('/', '-')}-${script}`)

@@ -1,5 +1,5 @@
 import type { Formation } from '../formation.ts'
-import { PORT } from '../render/platform.ts'
+import { PORT, SECRETS } from '../render/platform.ts'
 
 /** A Kubernetes document, as its YAML says. What is read of it is checked here, so it has no better type. */
 export interface Document {
@@ -188,9 +188,7 @@ function environmentMistakes(
       if (value && /^(DATABASE_URL|SESSION_)/.test(name))
         mistakes.push(`${metadata.name} shows ${name} to all who can read`)
     }
-    const needed = type.needs.flatMap((need) =>
-      need === 'database' ? ['DATABASE_URL'] : ['SESSION_STORE_URL', 'SESSION_SECRETS'],
-    )
+    const needed = type.needs.flatMap((need) => SECRETS[need])
     const required = [...variables]
       .filter(([, { isRequired, apps }]) => isRequired && apps.includes(app))
       .map(([name]) => name)

@@ -37,10 +37,8 @@ export const malformed: Attack = {
 
     const answers: { kind: string; status: number; bytes: string; text: string }[] = []
     async function send(count: number): Promise<void> {
-      const kindsInTurn = Array.from(
-        { length: count },
-        (_, i) => Object.keys(kinds)[i % Object.keys(kinds).length]!,
-      )
+      const names = Object.keys(kinds)
+      const kindsInTurn = Array.from({ length: count }, (_, i) => names[i % names.length]!)
       await eachOf(kindsInTurn, 16, async (kind) => {
         const bytes = kinds[kind]!(random, routes)
         const { status, text } = await sendRaw(random.pick(ports)!, Buffer.from(bytes, 'latin1'))

@@ -1,15 +1,15 @@
-import { match, ok } from 'node:assert/strict'
+import { match } from 'node:assert/strict'
 import { pollUntil } from '../../packages/testing/src/poll-until.ts'
 import { partsOfApps } from '../parts-of-apps.ts'
 import {
   described,
+  fitsTelephone,
   isSignedIn,
   PASSWORD,
   signIn,
   signUp,
   someone,
   submit,
-  widthOf,
   type Journeys,
 } from './visit.ts'
 
@@ -108,8 +108,7 @@ export const journeys: Journeys = {
     await picture('09 dark')
     await page.setViewportSize({ width: 360, height: 740 })
     await picture('10 telephone')
-    const width = await widthOf(page)
-    ok(width <= 360, `the page is ${width} pixels wide`)
+    await fitsTelephone(page)
   },
 
   async 'the page counts which processes answered, and goes on when one of them is killed'(visit) {

@@ -1,4 +1,4 @@
-import { match } from 'node:assert/strict'
+import { match, ok } from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { pollUntil } from '../../packages/testing/src/poll-until.ts'
 import type { NodeProcess } from '../../packages/testing/src/start-process.ts'
@@ -64,7 +64,8 @@ export async function described(page: Page, label: string, what: RegExp): Promis
   match(await note.innerText(), what)
 }
 
-/** The page is no wider than the window. */
-export async function widthOf(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth)
+/** Asserts that nobody has to scroll sideways on a telephone. */
+export async function fitsTelephone(page: Page): Promise<void> {
+  const width = await page.evaluate(() => document.documentElement.scrollWidth)
+  ok(width <= 360, `the page is ${width} pixels wide`)
 }

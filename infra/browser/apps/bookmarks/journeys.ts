@@ -2,7 +2,7 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
 import { pollUntil } from '../../../../packages/testing/src/poll-until.ts'
-import { field, signUp, submit, widthOf, type Journeys } from '../../visit.ts'
+import { field, fitsTelephone, signUp, submit, type Journeys } from '../../visit.ts'
 
 const LINKS = 75
 
@@ -114,8 +114,7 @@ export const journeys: Journeys = {
     await picture('12 dark list')
     await page.setViewportSize({ width: 360, height: 740 })
     await picture('13 list on a telephone')
-    const width = await widthOf(page)
-    ok(width <= 360, `the page is ${width} pixels wide`)
+    await fitsTelephone(page)
   },
 
   async 'a bookmark is added after one of its processes was killed'({ page, url, processes }) {

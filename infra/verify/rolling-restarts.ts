@@ -1,12 +1,8 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '@repo/testing/free-port'
-import { isListening } from '@repo/testing/is-listening'
-import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
-import { spawnTethered } from '@repo/testing/spawn-tethered'
 import { Agent, request } from 'undici'
+import { startHaproxy } from '../prove/deployment/haproxy.ts'
 import type { Unpacked } from './open-images.ts'
 import { runContainer, type Container } from './run-container.ts'
 
@@ -90,12 +86,8 @@ async function startBalancer(
   layer: 'http' | 'tcp',
   ports: number[],
 ): Promise<{ url: string; knowsAll: () => Promise<void> }> {
-  const folder = resources.use(await openTemporaryFolder('haproxy'))
   const [port, watchPort] = [await freePort(), await freePort()]
-  const file = join(folder.path, 'haproxy.cfg')
-  await writeFile(
-    file,
-    `defaults
+  const config = `defaults
   mode ${layer}
   timeout connect 1s
   timeout client 60s
@@ -113,15 +105,8 @@ listen watch
   bind 127.0.0.1:${watchPort}
   http-request return status 200 if { nbsrv(public) ge ${ports.length} }
   http-request return status 503
-`,
-  )
-  const running = resources.use(
-    spawnTethered('haproxy', ['-db', '-f', file], { env: { PATH: process.env.PATH } }),
-  )
-  await pollUntil('HAProxy listens', () => {
-    if (!running.isRunning) throw new Error(running.output())
-    return isListening(`http://127.0.0.1:${port}`)
-  })
+`
+  resources.use(await startHaproxy(port, config))
   return {
     url: `http://127.0.0.1:${port}`,
     knowsAll: () =>

@@ -15,12 +15,13 @@ export interface Backend {
 /** How often the balancer asks each process whether it is ready. A process must drain for longer. */
 export const BALANCER_PROBE_MS = 200
 
-export async function startHaproxy(port: number, backends: readonly Backend[]): Promise<AsyncDisposable> {
+/** Starts it with this configuration, which must have it listen on this port of loopback. */
+export async function startHaproxy(port: number, config: string): Promise<AsyncDisposable> {
   const program = findProgram('haproxy')
   if (!program) throw new Error('This machine has no haproxy')
   const folder = await openTemporaryFolder('haproxy')
   const file = join(folder.path, 'haproxy.cfg')
-  await writeFile(file, renderConfig(port, backends))
+  await writeFile(file, config)
   const running = spawnTethered(program, ['-db', '-f', file], {
     env: { PATH: process.env.PATH },
   })

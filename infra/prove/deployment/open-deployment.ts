@@ -6,7 +6,7 @@ import { startProcess } from '@repo/testing/start-process'
 import { startRedis } from '@repo/testing/start-redis'
 import { make, productsOf } from '../../dev/make.ts'
 import { frontDoor, readFormation, upstreams, type Formation, type ProcessType } from '../../formation.ts'
-import { BALANCER_PROBE_MS, startHaproxy } from './haproxy.ts'
+import { BALANCER_PROBE_MS, renderConfig, startHaproxy } from './haproxy.ts'
 import { openPlace, type Place, type PlaceEnvironment } from './place.ts'
 import { reservePorts } from './reserve-ports.ts'
 
@@ -149,7 +149,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
     )
   }
   await heal()
-  opening.use(await startHaproxy(port!, of(door)))
+  opening.use(await startHaproxy(port!, renderConfig(port!, of(door))))
 
   const resources = opening.move()
   return {

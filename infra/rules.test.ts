@@ -92,11 +92,6 @@ test.each([
   ['a file whose name says nothing', { 'apps/one/src/utils.ts': '' }, 'says nothing'],
   ['a folder whose name says nothing', { 'packages/leaf/src/helpers/a.ts': '' }, 'says nothing'],
   [
-    'a version outside the catalog',
-    { 'packages/leaf/package.json': '{"name":"@repo/leaf","devDependencies":{"pg":"^8.0.0"}}' },
-    'catalog:',
-  ],
-  [
     'a dependency that nothing imports',
     { 'packages/leaf/package.json': '{"name":"@repo/leaf","dependencies":{"pg":"catalog:"}}' },
     'no file imports',

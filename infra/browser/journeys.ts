@@ -4,7 +4,7 @@ import { partsOfApps } from '../parts-of-apps.ts'
 import {
   described,
   fitsTelephone,
-  isSignedIn,
+  untilSignedIn,
   PASSWORD,
   signIn,
   signUp,
@@ -31,9 +31,9 @@ export const journeys: Journeys = {
     await picture('02 a field error')
     await page.getByLabel('Password').fill(PASSWORD)
     await submit(page, 'Sign up')
-    await isSignedIn(page)
+    await untilSignedIn(page)
     await page.reload()
-    await isSignedIn(page)
+    await untilSignedIn(page)
   },
 
   async 'somebody sees their devices, ends one, and changes the password'({
@@ -82,7 +82,7 @@ export const journeys: Journeys = {
     await page.locator('.message.error').filter({ hasText: /./ }).waitFor()
     await page.getByLabel('Password').fill('a better password')
     await submit(page, 'Sign in')
-    await isSignedIn(page)
+    await untilSignedIn(page)
   },
 
   async 'somebody signs up with the keyboard alone'({ page, url }) {
@@ -97,7 +97,7 @@ export const journeys: Journeys = {
     await press('Tab')
     await type(PASSWORD)
     await press('Enter')
-    await isSignedIn(page)
+    await untilSignedIn(page)
   },
 
   async 'it is beautiful in the dark and on a telephone'({ page, url, picture }) {

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { chromium, type Page } from 'playwright-core'
-import { findProgram } from '../../packages/testing/src/find-program.ts'
+import { CHROMIUM, findProgram } from '../../packages/testing/src/find-program.ts'
 import { journeys } from './journeys.ts'
 import { startFormation } from './start-formation.ts'
 
@@ -27,7 +27,7 @@ if (options.help) {
   process.exit()
 }
 
-const executablePath = findProgram('chromium', 'chromium-browser', 'google-chrome')
+const executablePath = findProgram(...CHROMIUM)
 if (!executablePath)
   throw new Error('There is no Chromium on this machine: install the package chromium first')
 const pictures = options.pictures ?? join(import.meta.dirname, '../../.dev/browser')

@@ -28,7 +28,7 @@ export async function signUp(page: Page, url: string): Promise<string> {
   await page.getByLabel('Email').fill(email)
   await page.getByLabel('Password').fill(PASSWORD)
   await submit(page, 'Sign up')
-  await isSignedIn(page)
+  await untilSignedIn(page)
   return email
 }
 
@@ -37,10 +37,10 @@ export async function signIn(page: Page, url: string, email: string, password: s
   await page.getByLabel('Email').fill(email)
   await page.getByLabel('Password').fill(password)
   await submit(page, 'Sign in')
-  await isSignedIn(page)
+  await untilSignedIn(page)
 }
 
-export async function isSignedIn(page: Page): Promise<void> {
+export async function untilSignedIn(page: Page): Promise<void> {
   await page.getByRole('navigation', { name: 'Places' }).waitFor()
 }
 

@@ -8,6 +8,8 @@ export interface Finding {
   what: string
   how: string
   mend: string
+  /** What the file holds, '' where there is none. */
+  found?: string
   /** What the file should hold; null when it should not be. Undefined where a person decides. */
   wanted?: string | null
 }
@@ -27,9 +29,9 @@ async function findStale(root: string, formation: Formation): Promise<Finding[]>
     return { what: file, how: 'its process type is gone', mend: 'pnpm infra', wanted: null }
   })
   for (const [file, wanted] of rendered) {
-    const text = read(root, file)
-    const how = text === undefined ? 'is not there' : 'is not what the formation says'
-    if (text !== wanted) findings.push({ what: file, how, mend: 'pnpm infra', wanted })
+    const found = read(root, file)
+    const how = found === undefined ? 'is not there' : 'is not what the formation says'
+    if (found !== wanted) findings.push({ what: file, how, mend: 'pnpm infra', found: found ?? '', wanted })
   }
   return findings
 }

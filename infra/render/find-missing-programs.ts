@@ -1,8 +1,8 @@
-import { findProgram } from '@repo/testing/find-program'
+import { CHROMIUM, findProgram } from '@repo/testing/find-program'
 import type { Finding } from './find-drift.ts'
 
 /** What one can do without, each in its way: names of which one is enough, what is lost, and who brings it. */
-const PROGRAMS: readonly { names: string[]; without: string; apt: string; brew: string }[] = [
+const PROGRAMS: readonly { names: readonly string[]; without: string; apt: string; brew: string }[] = [
   { names: ['git'], without: 'pnpm new and retire cannot tell what is yours', apt: 'git', brew: 'git' },
   {
     names: ['redis-server', 'valkey-server'],
@@ -13,7 +13,7 @@ const PROGRAMS: readonly { names: string[]; without: string; apt: string; brew: 
   { names: ['memcached'], without: 'its tests are skipped', apt: 'memcached', brew: 'memcached' },
   { names: ['haproxy'], without: 'pnpm prove cannot run', apt: 'haproxy', brew: 'haproxy' },
   {
-    names: ['chromium', 'chromium-browser', 'google-chrome'],
+    names: CHROMIUM,
     without: 'the page is not tried in a browser',
     apt: 'chromium',
     brew: '--cask chromium',

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { settleChange } from '@repo/generator/settle-change'
@@ -38,8 +38,8 @@ async function bringUpToDate(): Promise<void> {
   const drifted = await findDrift(root, readFormation(root))
   if (options.check) {
     printTable('drifted', drifted)
-    for (const { what, wanted } of drifted)
-      if (typeof wanted === 'string') console.log(diffLines(what, read(what), wanted))
+    for (const { what, found = '', wanted } of drifted)
+      if (typeof wanted === 'string') console.log(diffLines(what, found, wanted))
     printTable('missing on this machine', findMissingPrograms())
     if (drifted.length > 0) process.exitCode = 1
     else console.log('Nothing has drifted.')
@@ -59,10 +59,6 @@ function printTable(title: string, findings: readonly Finding[]): void {
   console.log(title)
   for (const { what, how, mend } of findings)
     console.log(`  ${what.padEnd(width('what'))}${how.padEnd(width('how'))}mend: ${mend}`)
-}
-
-function read(file: string): string {
-  return existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : ''
 }
 
 function write(file: string, text: string): void {

@@ -1,5 +1,5 @@
-import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { machine, medianOf } from '../figures.ts'
 import {
   measureBusy,
   measureKill,
@@ -58,7 +58,7 @@ for (const name of names) {
   }
 }
 
-console.log(`${cpus()[0]!.model.trim()}, ${cpus().length} cores, Node ${process.version}\n`)
+console.log(`${machine}\n`)
 console.log(`| | ${names.join(' | ')} |\n|---|${names.map(() => '---|').join('')}`)
 for (const row of Object.keys(results[names[0]!]!)) {
   console.log(`| ${row} | ${names.map((name) => results[name]![row]).join(' | ')} |`)
@@ -66,9 +66,6 @@ for (const row of Object.keys(results[names[0]!]!)) {
 if (options.json) console.log(JSON.stringify(results))
 
 function medians(rounds: Figures[]): Figures {
-  const median = (row: string): number => {
-    const sorted = rounds.map((figures) => Number(figures[row])).sort((a, b) => a - b)
-    return sorted[Math.floor(sorted.length / 2)]!
-  }
+  const median = (row: string): number => medianOf(rounds.map((figures) => Number(figures[row])))
   return Object.fromEntries(Object.keys(rounds[0]!).map((row) => [row, median(row)]))
 }

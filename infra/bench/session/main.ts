@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { findProgram } from '@repo/testing/find-program'
+import { machine } from '../figures.ts'
 
 const help = `pnpm bench session [--speed] [--growth] [--behaviours] [--all] [--write] [--json]
 
@@ -43,7 +43,6 @@ for (const program of ['taskset', 'redis-server', 'memcached']) {
 }
 
 const [rounds, requests] = [Number(options.rounds), Number(options.requests)]
-const machine = `${cpus()[0]!.model.trim()}, ${cpus().length} cores, Linux, Node ${process.version}`
 const date = new Date().toISOString().slice(0, 10)
 const results: Record<string, unknown> = { machine, date }
 const tables: { name: string; lines: string[] }[] = []

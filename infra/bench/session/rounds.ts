@@ -1,3 +1,4 @@
+import { medianOf } from '../figures.ts'
 import type { Cost } from './measure.ts'
 
 /** Medians of the rounds. */
@@ -27,10 +28,4 @@ export function summarise(costs: Cost[], compared: Cost[]): Figures {
     perSecond: Math.round(medianOf(costs.map(({ perSecond }) => perSecond))),
     ratio: { median: medianOf(ratios), min: Math.min(...ratios), max: Math.max(...ratios) },
   }
-}
-
-export function medianOf(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }

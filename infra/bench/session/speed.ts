@@ -1,8 +1,9 @@
 import { startMemcached } from '@repo/testing/start-memcached'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
+import { medianOf } from '../figures.ts'
 import { drive, signIn, type Cost, type Route } from './measure.ts'
-import { medianOf, playRounds, summarise, type Figures } from './rounds.ts'
+import { playRounds, summarise, type Figures } from './rounds.ts'
 import { runServer, type RunningServer } from './run-server.ts'
 import { variants, type Variant } from './variants.ts'
 

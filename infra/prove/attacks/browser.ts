@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
-import { findProgram } from '@repo/testing/find-program'
+import { CHROMIUM, findProgram } from '@repo/testing/find-program'
 import { pollUntil } from '@repo/testing/poll-until'
 import { Agent } from 'undici'
 import { frontDoor } from '../../formation.ts'
@@ -12,7 +12,6 @@ import { NOTICE_MS } from '../deployment/open-deployment.ts'
 import type { Place } from '../deployment/place.ts'
 import { passwordOf, signUp } from '../load/person.ts'
 
-const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome'] as const
 /** Installed apart from the workspace, which does without it. */
 const PLAYWRIGHT = join(import.meta.dirname, '../../browser/node_modules/playwright-core/index.mjs')
 

@@ -6,3 +6,6 @@ export function findProgram(...names: string[]): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path))
 }
+
+/** What Debian, others and Google call the browser that they bring. */
+export const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome'] as const

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Browser } from '@repo/testing/browser'
 import { pollUntil } from '@repo/testing/poll-until'
+import { FormData } from 'undici'
 import { expect } from 'vitest'
 
 const FILE = join(import.meta.dirname, '../../../../apps/bookmarks/test/exports/real/firefox_nested.htm')
@@ -10,12 +11,7 @@ const FILE = join(import.meta.dirname, '../../../../apps/bookmarks/test/exports/
 export async function doWork(person: Browser): Promise<void> {
   const form = new FormData()
   form.set('file', new Blob([await readFile(FILE)]), 'bookmarks.html')
-  const encoded = new Response(form)
-  const upload = await person.request('/api/bookmarks/imports', {
-    method: 'POST',
-    headers: { 'content-type': encoded.headers.get('content-type')! },
-    body: await encoded.bytes(),
-  })
+  const upload = await person.request('/api/bookmarks/imports', { method: 'POST', body: form })
   expect(upload.status).toBe(202)
   await pollUntil('the worker has stored the links', async () => {
     const list = (await (await person.request('/api/bookmarks')).json()) as { bookmarks: unknown[] }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pollUntil } from '@repo/testing/poll-until'
-import { fetch } from 'undici'
+import { fetch, FormData } from 'undici'
 import type { Ground } from '../../ground.ts'
 import type { Check } from '../../run-checks.ts'
 
@@ -33,11 +33,10 @@ async function restartWorkers(ground: Ground): Promise<string> {
   async function startImport(): Promise<void> {
     const form = new FormData()
     form.set('file', new Blob([bookmarkFile(ids.length)]), 'bookmarks.html')
-    const encoded = new Response(form)
     const answer = await fetch(`${url}/api/bookmarks/imports`, {
       method: 'POST',
-      headers: { cookie, 'content-type': encoded.headers.get('content-type')! },
-      body: await encoded.bytes(),
+      headers: { cookie },
+      body: form,
     })
     if (answer.status !== 202) throw new Error(`an import was answered ${answer.status}`)
     ids.push(((await answer.json()) as { import: { id: string } }).import.id)

@@ -1,0 +1,11 @@
+import { cpus } from 'node:os'
+
+/** What every figure is printed beside: processor, cores and the Node that ran. */
+export const machine = `${cpus()[0]!.model.trim()}, ${cpus().length} cores, Linux, Node ${process.version}`
+
+/** @returns the middle value, or the mean of the two in the middle; NaN of none */
+export function medianOf(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}

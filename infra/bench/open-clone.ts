@@ -1,0 +1,68 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { freePort } from '@repo/testing/free-port'
+import { isListening } from '@repo/testing/is-listening'
+import { pollUntil } from '@repo/testing/poll-until'
+import { spawnTethered } from '@repo/testing/spawn-tethered'
+
+/** A fresh clone of what is committed, as somebody has it who just typed `git clone`. */
+export interface Clone extends Disposable {
+  folder: string
+  /** What commands that run in it are given: nothing of whoever runs the bench. */
+  env: NodeJS.ProcessEnv
+  /** Starts `npx pnpm dev`, and resolves when it says that it is ready. */
+  startDev(env?: Record<string, string>): Promise<Dev>
+}
+
+export interface Dev {
+  url: string
+  secondsToReady: number
+  said(): string
+  stop(): Promise<void>
+}
+
+export async function openClone(): Promise<Clone> {
+  const parent = mkdtempSync(join(tmpdir(), 'nonstick-bench-'))
+  const folder = join(parent, 'nonstick')
+  const port = await freePort()
+  const env = {
+    ...process.env,
+    PORT: `${port}`,
+    DATABASE_URL: undefined,
+    SESSION_STORE_URL: undefined,
+    // pnpm tells the scripts it runs not to install anything.
+    pnpm_config_verify_deps_before_run: undefined,
+  }
+  execFileSync('git', ['clone', '--quiet', `file://${resolve(import.meta.dirname, '../..')}`, folder])
+  return {
+    folder,
+    env,
+    async startDev(more = {}) {
+      let said = ''
+      const startedAt = performance.now()
+      const npx = spawnTethered('npx', ['pnpm', 'dev'], {
+        cwd: folder,
+        env: { ...env, ...more },
+        onLine: (line) => (said += `${line}\n`),
+      })
+      const isReady = (): boolean => /^ready in/m.test(said) || !npx.isRunning
+      await pollUntil('pnpm dev is ready', isReady, { deadlineMs: 600_000, everyMs: 5 })
+      if (!npx.isRunning) throw new Error(`pnpm dev ended:\n${said}`)
+      return {
+        url: `http://localhost:${port}`,
+        secondsToReady: (performance.now() - startedAt) / 1000,
+        said: () => said,
+        async stop() {
+          process.kill(-npx.pid, 'SIGINT')
+          await npx.exited
+          await pollUntil('its port is free', async () => !(await isListening(`http://127.0.0.1:${port}`)))
+        },
+      }
+    },
+    [Symbol.dispose]() {
+      rmSync(parent, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}

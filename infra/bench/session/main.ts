@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { findProgram } from '@repo/testing/find-program'
 import { machine } from '../figures.ts'
+import { writeTables } from '../write-tables.ts'
 
 const help = `pnpm bench session [--speed] [--growth] [--behaviours] [--all] [--write] [--json]
 
@@ -66,8 +67,7 @@ if (options.growth || options.all) {
   add('growth', growth, tableOfGrowth(growth))
 }
 if (options.write) {
-  const { writeTables } = await import('./write-tables.ts')
-  writeTables(tables)
+  writeTables('packages/session/README.md', tables)
 }
 if (options.json) console.log(JSON.stringify(results))
 process.exit()

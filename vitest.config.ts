@@ -1,13 +1,18 @@
 import { defineConfig } from 'vitest/config'
 
-// Those that take minutes: `pnpm test --long`.
-const longOnes = process.env.TEST_LONG ? [] : ['**/*.long.test.ts']
+// Those that take minutes have a run of their own: `pnpm test:long`.
+const LONG = '**/*.long.test.ts'
 
 /** The one configuration of every member's tests: `vitest run --config ../../vitest.config.ts --root .` */
 export default defineConfig({
   test: {
-    include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**', '**/generated/**', ...longOnes],
+    include: [process.env.TEST_LONG ? LONG : '**/*.test.ts'],
+    exclude: [
+      '**/node_modules/**',
+      '**/dist/**',
+      '**/generated/**',
+      ...(process.env.TEST_LONG ? [] : [LONG]),
+    ],
     globalSetup: [new URL('./packages/testing/src/vitest-setup.ts', import.meta.url).pathname],
     setupFiles: [new URL('./packages/testing/src/expect-no-leaks.ts', import.meta.url).pathname],
     // `pnpm test` runs two members at once, and many tests start processes of their own.

@@ -9,7 +9,7 @@ function runTest(...args: string[]): { status: number | null; stdout: string; st
 test('--help fits a screen', () => {
   const { status, stdout } = runTest('--help')
   expect(status).toBe(0)
-  expect(stdout).toContain('--long')
+  expect(stdout).toContain('test:long')
   expect(stdout.split('\n').length).toBeLessThan(24)
 })
 

@@ -7,17 +7,18 @@ import { findProgram } from '@repo/testing/find-program'
 import { pollUntil } from '@repo/testing/poll-until'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
-import { listMembers, root, type Member } from './members.ts'
+import { hasLongTests, listMembers, root, type Member } from './members.ts'
 import { readReport, type Result } from './read-report.ts'
 import { runTurbo } from './run-turbo.ts'
 
-const help = `pnpm test [word...] [--long] [--json]
+const help = `pnpm test [word...] [--json]
+pnpm test:long [word...] [--json]
 
 Tests every member of the workspace, or those whose name contains one of the words, as "session".
 A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the machine has one
 (SESSION_STORE_URL if set). What cannot have changed since it passed is not run again (turbo's cache).
 
-  --long   the tests that take minutes as well
+  :long    the tests that take minutes, and none of the others; the same as --long
   --json   ends with one line of JSON
 
 Ends with "N passed, N failed", and fails when a test failed, a report is missing, or nothing ran.
@@ -33,7 +34,7 @@ if (options.help) {
 }
 await settleChange(root)
 const words = [...positionals, ...options.filter]
-const members = listMembers(words)
+const members = listMembers(words).filter(({ folder }) => !options.long || hasLongTests(folder))
 if (members.length === 0) {
   console.error(`No member's name contains ${words.join(' or ')}. There are:`)
   for (const { folder } of listMembers()) console.error(`  ${folder}`)

@@ -1,5 +1,4 @@
-import { globSync } from 'node:fs'
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 /** A member of the workspace that has tests. */
@@ -28,6 +27,11 @@ export function listMembers(words: string[] = []): Member[] {
     .filter(
       ({ name, folder }) => words.length === 0 || words.some((word) => `${name} ${folder}`.includes(word)),
     )
+}
+
+/** Whether some of its tests take minutes: those run apart. */
+export function hasLongTests(folder: string): boolean {
+  return globSync('{*,!(node_modules)/**/*}.long.test.ts', { cwd: join(root, folder) }).length > 0
 }
 
 function readManifest(folder: string): { name: string; scripts?: Record<string, string> } {

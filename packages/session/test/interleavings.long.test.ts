@@ -1,0 +1,3 @@
+import { exploreInterleavings } from './explore-interleavings.ts'
+
+exploreInterleavings(10_000)

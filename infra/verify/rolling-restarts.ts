@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '@repo/testing/free-port'
 import { pollUntil } from '@repo/testing/poll-until'
@@ -6,8 +8,8 @@ import { startHaproxy } from '../prove/deployment/haproxy.ts'
 import type { Unpacked } from './open-images.ts'
 import { runContainer, type Container } from './run-container.ts'
 
-/** How late the balancer may be to notice: a tenth of the drain, so that a busy machine finds nothing by accident. */
-const LAG_MS = 500
+/** The balancer of infra/compose.yaml. */
+const SHIPPED = join(import.meta.dirname, '../docker/haproxy.cfg')
 const PLACES = 2
 const CONNECTIONS = 16
 
@@ -15,7 +17,7 @@ export interface RollingOptions {
   /** What is asked for, and by whom. */
   path: string
   cookie?: string | undefined
-  /** Whether the balancer knows HTTP, or passes on connections. */
+  /** Whether the balancer knows HTTP, as that of infra/compose.yaml does, or passes on connections. */
   layer: 'http' | 'tcp'
   /** Requests to be sent at least. */
   requests?: number
@@ -30,8 +32,8 @@ export interface Restarted {
 }
 
 /**
- * Restarts two containers in turn behind a real HAProxy that looks twice a second who is ready, while requests come on
- * connections that are kept, until enough have been sent. Each must be answered, and as the first one was.
+ * Restarts two containers in turn behind a real HAProxy, while requests come on connections that are kept, until enough
+ * have been sent. Each must be answered, and as the first one was.
  *
  * @throws when one was not
  */
@@ -87,23 +89,11 @@ async function startBalancer(
   ports: number[],
 ): Promise<{ url: string; knowsAll: () => Promise<void> }> {
   const [port, watchPort] = [await freePort(), await freePort()]
-  const config = `defaults
-  mode ${layer}
-  timeout connect 1s
-  timeout client 60s
-  timeout server 60s
-  timeout check 5s
-listen public
-  bind 127.0.0.1:${port}
-  balance roundrobin
-  option httpchk GET /readyz
-  http-check expect status 200
-  default-server check inter ${LAG_MS}ms fall 1 rise 1
-${ports.map((port) => `  server place${port} 127.0.0.1:${port}`).join('\n')}
+  const config = `${layer === 'http' ? await shippedConfig(port, ports) : tcpConfig(port, ports)}
 listen watch
   mode http
   bind 127.0.0.1:${watchPort}
-  http-request return status 200 if { nbsrv(public) ge ${ports.length} }
+  http-request return status 200 if { nbsrv(edge) ge ${ports.length} }
   http-request return status 503
 `
   resources.use(await startHaproxy(port, config))
@@ -120,6 +110,47 @@ listen watch
         { deadlineMs: 30_000, everyMs: 100 },
       ),
   }
+}
+
+/** What is shipped, but for where its servers are and for TLS. */
+async function shippedConfig(port: number, ports: number[]): Promise<string> {
+  const changes: [RegExp, string][] = [
+    [/ *log stdout .*\n/, ''],
+    [/^resolvers .*\n( .*\n)+/m, ''],
+    [/ resolvers docker init-addr none/, ''],
+    [/bind :8443 .*/, `bind 127.0.0.1:${port}`],
+    [/ *server-template web .*/, serverLines(ports)],
+  ]
+  return changes.reduce(
+    (text, [from, to]) => {
+      if (!from.test(text)) throw new Error(`infra/docker/haproxy.cfg has no ${from} any more`)
+      return text.replace(from, to)
+    },
+    await readFile(SHIPPED, 'utf8'),
+  )
+}
+
+function tcpConfig(port: number, ports: number[]): string {
+  return `defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 60s
+  timeout server 60s
+  timeout check 1s
+frontend public
+  bind 127.0.0.1:${port}
+  default_backend edge
+backend edge
+  balance roundrobin
+  option httpchk GET /readyz
+  http-check expect status 200
+  default-server check inter 1s fall 2 rise 1
+${serverLines(ports)}
+`
+}
+
+function serverLines(ports: number[]): string {
+  return ports.map((port) => `  server place${port} 127.0.0.1:${port}`).join('\n')
 }
 
 /** So many connections, each sends its next request once the last is answered. Nothing is tried again. */

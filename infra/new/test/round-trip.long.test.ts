@@ -113,7 +113,7 @@ test('a service of the same name may come again', { timeout: 120_000 }, async ()
 
 test(
   'once they are retired, the edge knows them no more and git sees nothing',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     for (const { name } of SERVICES) await must(clone.run('infra/retire/main.ts', [name, '--force']))
     for (const { name } of SERVICES) {

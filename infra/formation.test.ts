@@ -43,12 +43,13 @@ describe('the formation', () => {
     await app('zoo', { zoo: { entry, route: '/api/zoo', needs: ['database'] }, 'zoo-worker': { entry } })
     await app('ant', { ant: { entry, route: '/' }, prepare: { entry, release: true } })
     await app('empty', undefined)
+    const memoryMiB = 256
     expect(readFormation(root)).toEqual({
-      release: [{ name: 'prepare', app: 'apps/ant', entry, needs: [] }],
+      release: [{ name: 'prepare', app: 'apps/ant', entry, needs: [], memoryMiB }],
       running: [
-        { name: 'ant', app: 'apps/ant', entry, route: '/', needs: [] },
-        { name: 'zoo', app: 'apps/zoo', entry, route: '/api/zoo', needs: ['database'] },
-        { name: 'zoo-worker', app: 'apps/zoo', entry, needs: [] },
+        { name: 'ant', app: 'apps/ant', entry, route: '/', needs: [], memoryMiB },
+        { name: 'zoo', app: 'apps/zoo', entry, route: '/api/zoo', needs: ['database'], memoryMiB },
+        { name: 'zoo-worker', app: 'apps/zoo', entry, needs: [], memoryMiB },
       ],
     })
   })

@@ -53,12 +53,14 @@ const Declaration = Type.Object({
 export type Need = 'database' | 'session'
 
 /** One process type: a program that is started, scaled and stopped apart from all others. */
-export interface ProcessType extends Omit<Static<typeof Declaration>, 'needs' | 'release'> {
+export interface ProcessType extends Omit<Static<typeof Declaration>, 'needs' | 'release' | 'memoryMiB'> {
   /** Unique in the formation; also its host name in a network of containers. */
   readonly name: string
   /** The folder of its app, from the root of the repository on, as `apps/orders`. */
   readonly app: string
   readonly needs: readonly Need[]
+  /** The most that its container may have. */
+  readonly memoryMiB: number
 }
 
 /** THE list of process types, each half sorted by name. */
@@ -99,9 +101,9 @@ export function readFormation(root: string): Formation {
       const found = declarationProblems(root, app, name, declaration)
       problems.push(...found.map((problem) => `${where}${problem}`))
       if (found.length > 0) continue
-      const { release: isRelease, needs = [], ...rest } = declaration as Static<typeof Declaration>
+      const { release: isRelease, ...rest } = declaration as Static<typeof Declaration>
       const list = isRelease ? release : running
-      list.push({ ...rest, name, app, needs })
+      list.push(processTypeOf(app, name, rest))
     }
   }
 
@@ -109,6 +111,15 @@ export function readFormation(root: string): Formation {
   problems.push(...sharedValues(all, 'name'), ...sharedValues(all, 'route'))
   if (problems.length > 0) throw new FormationError(problems)
   return { release: release.sort(byName), running: running.sort(byName) }
+}
+
+/** With what a declaration may leave unsaid. */
+export function processTypeOf(
+  app: string,
+  name: string,
+  declaration: Omit<Static<typeof Declaration>, 'release'>,
+): ProcessType {
+  return { needs: [], memoryMiB: 256, ...declaration, name, app }
 }
 
 /** The public edge: the process type that answers every path no other one claims. */

@@ -2,16 +2,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync }
 import { join } from 'node:path'
 import type { ComingApp, Step } from '@repo/generator'
 import { make, productsOf } from '../dev/make.ts'
-import { readFormation, type Formation, type ProcessType } from '../formation.ts'
+import { processTypeOf, readFormation, type Formation, type ProcessType } from '../formation.ts'
 import { render } from '../render/render.ts'
 
 /** The files that are derived from the formation, as they are once this app has come. */
 export async function deriveWith(root: string, { folder, processes, likeness }: ComingApp): Promise<Step[]> {
   await makeDatabaseClient(root)
   const { release, running } = readFormation(root)
-  const added = Object.entries(processes).map(([name, { needs = [], ...rest }]) => {
-    return { ...rest, needs, name, app: folder }
-  })
+  const added = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
   const after = { release, running: [...running, ...added].sort(byName) }
   return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
 }

@@ -1,5 +1,5 @@
 import { frontDoor, type Formation, type ProcessType } from '../formation.ts'
-import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent, memoryOf } from './platform.ts'
+import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent } from './platform.ts'
 
 /** The whole formation with its stores on one machine, as `docker compose` runs it. */
 export function renderCompose(formation: Formation): string {
@@ -100,7 +100,7 @@ function renderRunning(type: ProcessType, formation: Formation): string {
 ${indent(renderImage(type), 4)}    environment:
       PUBLIC_ORIGIN: \${PUBLIC_ORIGIN:-https://localhost:8443}
 ${indent(environment.join('\n'), 6)}
-    mem_limit: ${memoryOf(type).replace('Mi', 'm')}
+    mem_limit: ${type.memoryMiB}m
     networks: [${[...(type.route === '/' ? ['front'] : []), 'back'].join(', ')}]
     depends_on:
 ${indent(waitsFor.join('\n'), 6)}

@@ -1,5 +1,5 @@
 import type { Formation, ProcessType } from '../formation.ts'
-import { GRACE_S, IMAGES, PORT, SECRETS, USER, environmentOf, indent, memoryOf } from './platform.ts'
+import { GRACE_S, IMAGES, PORT, SECRETS, USER, environmentOf, indent } from './platform.ts'
 
 /** What the pods of all process types have in common: the restricted Pod Security Standard, and room for temporary files. */
 export function renderPod(): string {
@@ -35,8 +35,8 @@ ${formation ? indent(renderProbes(), 2) : ''}  envFrom:
 ${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(needs.flatMap(renderSecret).join(''), 4)}  resources:
     # Enough for some hundred requests a second, of 1 ms each (\`pnpm infra --verify\` measures it). No limit of the processor:
     # it would be slowed down when there is most to do.
-    requests: { cpu: 100m, memory: ${memoryOf(type)} }
-    limits: { memory: ${memoryOf(type)} }
+    requests: { cpu: 100m, memory: ${type.memoryMiB}Mi }
+    limits: { memory: ${type.memoryMiB}Mi }
   volumeMounts:
     - { name: tmp, mountPath: /tmp }
 `

@@ -35,11 +35,6 @@ export function environmentOf(type: ProcessType, formation: Formation): Record<s
   }
 }
 
-/** The most memory its container may have: what was measured, or 256 MiB. */
-export function memoryOf({ memoryMiB = 256 }: ProcessType): string {
-  return `${memoryMiB}Mi`
-}
-
 /** Every line of a text, so many blanks further in. */
 export function indent(text: string, blanks: number): string {
   return text.replace(/^(?=.)/gm, ' '.repeat(blanks))

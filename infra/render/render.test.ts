@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { readFormation, type Formation } from '../formation.ts'
+import { processTypeOf, readFormation, type Formation } from '../formation.ts'
 import { renderCompose } from './compose.ts'
 import { diffLines } from './diff-lines.ts'
 import { readVariables } from './env-example.ts'
@@ -10,7 +10,7 @@ import { render } from './render.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const formation = readFormation(root)
-const orders = { name: 'orders', app: 'apps/orders', entry: 'src/server.ts', route: '/api/orders', needs: [] }
+const orders = processTypeOf('apps/orders', 'orders', { entry: 'src/server.ts', route: '/api/orders' })
 const withOrders: Formation = { ...formation, running: [...formation.running, orders] }
 
 interface Compose {

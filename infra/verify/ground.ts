@@ -51,14 +51,14 @@ export function openGround(root: string): Ground {
   const release = once(async () => {
     const found: string[] = []
     for (const type of formation.release) {
-      found.push(await verifyRelease(await image(type), await environment(type)))
+      found.push(await verifyRelease(await image(type), await environment(type), type))
     }
     return found.join('; ')
   })
 
   async function start(type: ProcessType): Promise<Container> {
     await release()
-    const container = await runContainer(await image(type), await environment(type))
+    const container = await runContainer(await image(type), await environment(type), type)
     await container.readyAfterMs
     return container
   }

@@ -134,6 +134,16 @@ createServer((_, response) => response.end()).listen(process.env.PORT)`,
     expected: /it had to be killed/,
   },
   {
+    what: 'more memory than it may have',
+    lines: MAIN,
+    files: {
+      'main.js': `globalThis.kept = []
+while (kept.length < 1024) kept.push(Buffer.alloc(1024 * 1024, 1))
+await import('./server.js')`,
+    },
+    expected: /it ended before it was ready|it was killed/,
+  },
+  {
     what: 'a health check that asks a missing route',
     lines: [
       'HEALTHCHECK CMD ["/nodejs/bin/node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1))"]',

@@ -19,6 +19,7 @@ export interface RollingOptions {
   cookie?: string | undefined
   /** Whether the balancer knows HTTP, as that of infra/compose.yaml does, or passes on connections. */
   layer: 'http' | 'tcp'
+  memoryMiB: number
   /** Requests to be sent at least. */
   requests?: number
 }
@@ -40,7 +41,7 @@ export interface Restarted {
 export async function rollingRestarts(
   image: Unpacked,
   environment: Record<string, string>,
-  { path, cookie, layer, requests = 25_000 }: RollingOptions,
+  { path, cookie, layer, memoryMiB, requests = 25_000 }: RollingOptions,
 ): Promise<Restarted> {
   await using resources = new AsyncDisposableStack()
   const ports = await Promise.all(Array.from({ length: PLACES }, () => freePort()))
@@ -71,7 +72,7 @@ export async function rollingRestarts(
   return { requests: sent, restarts, cpuMsPerRequest: cpuMs / sent, mostMiB }
 
   async function start(n: number): Promise<void> {
-    containers[n] = await runContainer(image, environment, { port: ports[n]! })
+    containers[n] = await runContainer(image, environment, { port: ports[n]!, memoryMiB })
     await containers[n].readyAfterMs
     cpuMs -= (await containers[n].usage()).cpuMs
   }

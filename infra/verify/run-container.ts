@@ -8,6 +8,7 @@ import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethere
 import { request } from 'undici'
 import { GRACE_S } from '../render/platform.ts'
 import type { Unpacked } from './open-images.ts'
+import { openMemoryLimit } from './open-memory-limit.ts'
 
 /** An image that runs as Kubernetes would run it. */
 export interface Container extends AsyncDisposable {
@@ -32,7 +33,12 @@ export interface Container extends AsyncDisposable {
 export interface ContainerOptions {
   port?: number
   graceMs?: number
+  /** No more than this, where the machine lets us say so. */
+  memoryMiB?: number
 }
+
+// Enters the control group, then is the program.
+const ENTER = 'echo 0 > "$0" && exec "$@"'
 
 const run = promisify(execFile)
 
@@ -43,19 +49,23 @@ const run = promisify(execFile)
 export async function runContainer(
   { config, folder }: Unpacked,
   environment: Record<string, string>,
-  { port: givenPort, graceMs = GRACE_S * 1000 }: ContainerOptions = {},
+  { port: givenPort, graceMs = GRACE_S * 1000, memoryMiB }: ContainerOptions = {},
 ): Promise<Container> {
   const port = givenPort ?? (await freePort())
   const [user, group] = config.User.split(':')
   const startedAt = performance.now()
   let tell: (pid: number) => void
   const pidKnown = new Promise<number>((resolve) => (tell = resolve))
+  const limit = memoryMiB === undefined ? undefined : await openMemoryLimit(memoryMiB)
+  const bwrap = findProgram('bwrap') ?? 'bwrap'
   const running = spawnTethered(
-    findProgram('bwrap') ?? 'bwrap',
+    limit ? '/bin/sh' : bwrap,
     [
+      limit ? ['-c', ENTER, limit.door, bwrap] : [],
       ['--unshare-all', '--share-net', '--die-with-parent', '--as-pid-1', '--new-session'],
       ['--uid', user!, '--gid', group!, '--cap-drop', 'ALL'],
       ['--ro-bind', folder, '/', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'],
+      limit ? ['--tmpfs', '/sys', '--ro-bind', limit.mount.from, limit.mount.to, '--remount-ro', '/sys'] : [],
       ['--chdir', config.WorkingDir, '--json-status-fd', '4'],
       config.Entrypoint,
       config.Cmd,
@@ -142,6 +152,7 @@ export async function runContainer(
     async [Symbol.asyncDispose]() {
       kill('SIGKILL')
       await running[Symbol.asyncDispose]()
+      await limit?.[Symbol.asyncDispose]()
     },
   }
 }

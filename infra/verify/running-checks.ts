@@ -26,11 +26,16 @@ export function runningChecks(ground: Ground): Check[] {
     const restarted = await rollingRestarts(
       await ground.image(type),
       { ...(await ground.environment(type)), ...environment },
-      { path: pathOf(type), cookie: (await ground.person())?.cookie, ...options },
+      {
+        path: pathOf(type),
+        cookie: (await ground.person())?.cookie,
+        memoryMiB: type.memoryMiB,
+        ...options,
+      },
     )
     const { restarts, cpuMsPerRequest, mostMiB } = restarted
     requests += restarted.requests
-    return `0 failed of ${restarted.requests}, ${restarts} restarts; ${cpuMsPerRequest.toFixed(2)} ms of the processor a request, ${mostMiB} MiB at most`
+    return `0 failed of ${restarted.requests}, ${restarts} restarts; ${cpuMsPerRequest.toFixed(2)} ms of the processor a request, ${mostMiB} MiB of ${type.memoryMiB} at most`
   }
 
   return [
@@ -43,7 +48,7 @@ export function runningChecks(ground: Ground): Check[] {
         name: `${type.name} runs as process 1, without root, on files that it cannot write to`,
         async run() {
           await ground.release()
-          return verifyRun(await ground.image(type), await ground.environment(type), await secrets())
+          return verifyRun(await ground.image(type), await ground.environment(type), await secrets(), type)
         },
       }
     }),
@@ -61,12 +66,15 @@ export function runningChecks(ground: Ground): Check[] {
         await ground.release()
         await ground.image(victim)
         const image = await buildPlanted(await ground.images(), `nonstick/${victim.name}`, mistake)
-        await verifyRun(image, await ground.environment(victim), await secrets(), { graceMs: 8000 })
+        await verifyRun(image, await ground.environment(victim), await secrets(), {
+          ...victim,
+          graceMs: 8000,
+        })
       }),
     ),
     planted('a container without one of its secrets', /SESSION_SECRETS/, async () => {
       const { SESSION_SECRETS: _, ...rest } = await ground.environment(victim)
-      await verifyRun(await ground.image(victim), rest, await secrets())
+      await verifyRun(await ground.image(victim), rest, await secrets(), victim)
     }),
     // Of a worker nobody but the platform asks anything. What it could lose is jobs, and its app checks that.
     ...routed.flatMap((type) =>

@@ -58,10 +58,14 @@ export function containerEnvironment(
 }
 
 /** Runs a release image to its end: once for the work, once to see that it is safe to repeat. */
-export async function verifyRelease(image: Unpacked, environment: Record<string, string>): Promise<string> {
+export async function verifyRelease(
+  image: Unpacked,
+  environment: Record<string, string>,
+  options: ContainerOptions,
+): Promise<string> {
   const lines: string[] = []
   for (const expected of ['applied', 'nothing to apply']) {
-    await using container = await runContainer(image, environment)
+    await using container = await runContainer(image, environment, options)
     const { code } = await container.exited
     const output = container.output()
     if (code !== 0 || !output.includes(expected)) throw new Error(`it ended with ${code}:\n${output}`)
@@ -79,7 +83,7 @@ export async function verifyRun(
   image: Unpacked,
   environment: Record<string, string>,
   secrets: readonly string[],
-  options?: ContainerOptions,
+  options: ContainerOptions,
 ): Promise<string> {
   const startedAt = Date.now()
   await using container = await runContainer(image, environment, options)
@@ -96,11 +100,11 @@ export async function verifyRun(
   const { memoryMiB } = await container.usage()
 
   const { code, tookMs } = await container.stop()
-  if (tookMs > (options?.graceMs ?? GRACE_S * 1000)) problems.push('it had to be killed')
+  if (tookMs > (options.graceMs ?? GRACE_S * 1000)) problems.push('it had to be killed')
   else if (code !== 0) problems.push(`it ended with ${code} after SIGTERM:\n${container.output()}`)
   if (secrets.some((secret) => container.output().includes(secret))) problems.push('a secret is in its log')
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  return `ready in ${Math.round(readyAfterMs)} ms, ${memoryMiB} MiB, ended in ${Math.round(tookMs)} ms`
+  return `ready in ${Math.round(readyAfterMs)} ms, ${memoryMiB} MiB of ${options.memoryMiB}, ended in ${Math.round(tookMs)} ms`
 }
 
 /** Starts one whose stores are out of reach: it lives, says that it is not ready, and shows nobody its secrets. */

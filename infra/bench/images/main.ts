@@ -64,7 +64,7 @@ for (let round = 1; round <= Number(options.rounds); round++) {
   for (const type of types) {
     const environment = { ...(await ground.environment(type)), DRAIN_MS: '0' }
     for (const subject of subjects.filter(({ processType }) => processType === type.name)) {
-      await using container = await runContainer(subject.image, environment)
+      await using container = await runContainer(subject.image, environment, type)
       subject.readyMs.push(await container.readyAfterMs)
       subject.memoryMiB.push((await container.usage()).memoryMiB)
       await container.stop()

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { none, told, type Attack } from '../attack.ts'
 import { badDisks, findDiskObstacle, onDisk } from '../deployment/bad-disk.ts'
 import { rollOver } from '../deployment/roll-over.ts'
@@ -12,11 +13,12 @@ export const disk: Attack = {
   needs: [['haproxy']],
   findObstacle: findDiskObstacle,
   async run(arena) {
+    await using folder = await openTemporaryFolder('disk')
     const load = await arena.startLoad()
     const asked: number[] = []
     for (const kind of badDisks) {
       arena.note(`the disk becomes ${kind}`)
-      await rollOver(arena, onDisk(kind))
+      await rollOver(arena, onDisk(kind, folder.path))
       arena.note(`every disk is ${kind}`)
       const from = performance.now()
       await sleep(arena.scale(2000, 5000))

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Otherwise } from './place.ts'
 
 /** What may be wrong with every disk that a process sees. */
@@ -20,25 +22,32 @@ const SCRIPTS: Record<BadDisk, string> = {
     exec "$@"`,
 }
 
-/** How to start a process on such a disk. When it is full, that is the folder for temporary files: it may write nowhere else. */
-export function onDisk(disk: BadDisk): Required<Otherwise> {
+/**
+ * How to start a process on such a disk. When it is full, that is its folder for temporary files: it may write nowhere else.
+ *
+ * @param folder for that; an empty one, since a full disk hides what is in it
+ */
+export function onDisk(disk: BadDisk, folder: string): Required<Otherwise> {
   const namespace = process.getuid?.() === 0 ? ['--mount'] : ['--user', '--map-root-user', '--mount']
   return {
-    env: { PATH: process.env.PATH, TMPDIR: tmpdir() },
+    env: { PATH: process.env.PATH, TMPDIR: folder },
     via: ['unshare', ...namespace, 'sh', '-c', SCRIPTS[disk], 'sh'],
   }
 }
 
 /** Why this machine cannot give a process such disks, as containers mostly cannot; undefined when it can. */
 export function findDiskObstacle(): string | undefined {
-  for (const disk of badDisks) {
-    const { env, via } = onDisk(disk)
-    const [command, ...args] = [...via, 'true']
-    try {
+  const folder = mkdtempSync(join(tmpdir(), 'nonstick-disk-'))
+  try {
+    for (const disk of badDisks) {
+      const { env, via } = onDisk(disk, folder)
+      const [command, ...args] = [...via, 'true']
       execFileSync(command!, args, { env: env as NodeJS.ProcessEnv, stdio: 'pipe' })
-    } catch (error) {
-      return `this machine gives no process a ${disk} disk: ${(error as Error).message.trim()}`
     }
+    return undefined
+  } catch (error) {
+    return `this machine gives no process a bad disk: ${(error as Error).message.trim()}`
+  } finally {
+    rmSync(folder, { recursive: true })
   }
-  return undefined
 }

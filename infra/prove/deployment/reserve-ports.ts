@@ -1,8 +1,11 @@
-import { createServer } from 'node:net'
+import { randomInt } from 'node:crypto'
+import { isFree } from '@repo/testing/free-port'
 
-/** Below the range from which `freePort` and systems take theirs: nobody may take one while its process is down. */
-const LOWEST = 5_000
-const HIGHEST = 10_000
+// Below the range from which `freePort` and systems take theirs: nobody may take one while its process is down.
+const [LOWEST, END] = [5_000, 10_000]
+
+/** Of every deployment of this run: rows that have one of their own run beside the one that all others share. */
+const reserved = new Set<number>()
 
 /**
  * Ports for processes that come and go. A port that the system hands out as free would be anybody's again while its
@@ -11,16 +14,10 @@ const HIGHEST = 10_000
 export async function reservePorts(count: number): Promise<number[]> {
   const ports: number[] = []
   while (ports.length < count) {
-    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST))
-    if (!ports.includes(port) && (await isFree(port))) ports.push(port)
+    const port = randomInt(LOWEST, END)
+    if (reserved.has(port) || !(await isFree(port))) continue
+    reserved.add(port)
+    ports.push(port)
   }
   return ports
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }

@@ -13,7 +13,8 @@ export async function rollOver(
   otherwise?: Otherwise,
 ): Promise<Departure[]> {
   const departures: Departure[] = []
-  await Promise.all(
+  // All of them to their end: none rolls on into the next row because another one has failed.
+  const rolls = await Promise.allSettled(
     deployment.formation.running.map(async (type) => {
       for (const place of deployment.inhabited(type)) {
         note(`stop ${place.name}`)
@@ -24,5 +25,6 @@ export async function rollOver(
       }
     }),
   )
+  for (const roll of rolls) if (roll.status === 'rejected') throw roll.reason
   return departures
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
 import { Agent } from 'undici'
 import { atLeast, none, type Attack, type Finding } from '../../../attack.ts'
@@ -28,6 +29,7 @@ export const importDisk: Attack = {
   needs: [['haproxy']],
   findObstacle: findDiskObstacle,
   async run({ deployment, note }) {
+    await using folder = await openTemporaryFolder('disk')
     const agent = new Agent()
     const caller = { url: deployment.url, dispatcher: agent }
     const person = await signUp(caller, `importer-${process.pid}-${Date.now()}@prove.example`)
@@ -36,7 +38,7 @@ export const importDisk: Attack = {
 
     const findings: Finding[] = []
     for (const disk of badDisks) {
-      await restart(deployment.inhabited(), onDisk(disk))
+      await restart(deployment.inhabited(), onDisk(disk, folder.path))
       note(`every disk is ${disk}`)
       const { status, error } = await runImport(person, url)
       findings.push(

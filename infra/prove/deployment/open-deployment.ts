@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { BackingService } from '@repo/testing'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startProcess } from '@repo/testing/start-process'
@@ -140,13 +141,12 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
 
   async function heal(): Promise<void> {
     await Promise.all(formation.running.flatMap((type) => of(type).slice(each)).map((place) => place.kill()))
-    await Promise.all(
-      formation.running.flatMap((type) =>
-        of(type)
-          .slice(0, each)
-          .map((place) => place.start()),
-      ),
-    )
+    const vacant = formation.running
+      .flatMap((type) => of(type).slice(0, each))
+      .filter(({ pid }) => pid === undefined)
+    await Promise.all(vacant.map((place) => place.start()))
+    // Nobody is told that somebody is back: edge and balancer look.
+    if (vacant.length > 0) await sleep(NOTICE_MS)
   }
   await heal()
   opening.use(await startHaproxy(port!, renderConfig(port!, of(door))))

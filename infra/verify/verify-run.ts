@@ -83,7 +83,7 @@ export async function verifyRun(
   image: Unpacked,
   environment: Record<string, string>,
   secrets: readonly string[],
-  options: ContainerOptions,
+  options: ContainerOptions & { memoryMiB: number },
 ): Promise<string> {
   const startedAt = Date.now()
   await using container = await runContainer(image, environment, options)
@@ -98,6 +98,7 @@ export async function verifyRun(
   if (written) problems.push(`it writes outside its temporary folder: ${written}`)
   if (await isShown(secrets)) problems.push('a secret is among the arguments of a process, for all to read')
   const { memoryMiB } = await container.usage()
+  if (memoryMiB > options.memoryMiB) problems.push(`it takes ${memoryMiB} MiB of ${options.memoryMiB}`)
 
   const { code, tookMs } = await container.stop()
   if (tookMs > (options.graceMs ?? GRACE_S * 1000)) problems.push('it had to be killed')

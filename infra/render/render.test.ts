@@ -29,11 +29,12 @@ interface Compose {
 }
 const compose = (of: Formation): Compose => parse(renderCompose(of), { merge: true }) as Compose
 
-test('one more process type stands in every file that a platform reads', async () => {
+test('one more process type stands in every file that a platform or a person reads', async () => {
   expect(renderProcfile(withOrders)).toContain(
     '\norders: node --enable-source-maps apps/orders/dist/server.js\n',
   )
   const files = await render(root, withOrders)
+  expect(files.get('docs/process-types.md')).toMatch(/^\| `orders` .* `\/api\/orders` /m)
   expect(files.get('infra/compose.yaml')).toContain('\n  orders:\n')
   expect(files.get('infra/compose.yaml')).toContain('/api/orders=http://orders:3000')
   expect(files.get('infra/kubernetes/base/orders.yaml')).toContain('kind: Deployment')

@@ -6,6 +6,7 @@ import { buildImage, writeBillOfMaterials, type Bases } from '../image/build-ima
 import { signUp, WHO_AM_I, type Person } from '../prove/load/person.ts'
 import type { Expected } from './image-problems.ts'
 import { openImages, type Images, type Unpacked } from './open-images.ts'
+import { buildPlanted, type Additions } from './planted-images.ts'
 import { runContainer, type Container } from './run-container.ts'
 import { containerEnvironment, openStores, verifyRelease, type Stores } from './verify-run.ts'
 
@@ -18,12 +19,14 @@ export interface Ground extends AsyncDisposable {
   image(type: ProcessType): Promise<Unpacked>
   /** Built again from nothing, on bases of another digest. */
   imageAgain(type: ProcessType): Promise<Unpacked>
+  /** Its image with lines added to the Dockerfile. */
+  plant(type: ProcessType, additions: Additions): Promise<Unpacked>
   expected(type: ProcessType): Promise<Expected>
   environment(type: ProcessType): Promise<Record<string, string>>
   /** Runs the release: to its end, and once more. */
   release(): Promise<string>
-  /** A container that is ready. */
-  start(type: ProcessType): Promise<Container>
+  /** A container that is ready; of another image than its own, where one is given. */
+  start(type: ProcessType, image?: Unpacked): Promise<Container>
   /** Somebody who has signed in; undefined where nobody can. */
   person(): Promise<Person | undefined>
 }
@@ -56,9 +59,9 @@ export function openGround(root: string): Ground {
     return found.join('; ')
   })
 
-  async function start(type: ProcessType): Promise<Container> {
+  async function start(type: ProcessType, other?: Unpacked): Promise<Container> {
     await release()
-    const container = await runContainer(await image(type), await environment(type), type)
+    const container = await runContainer(other ?? (await image(type)), await environment(type), type)
     await container.readyAfterMs
     return container
   }
@@ -70,6 +73,10 @@ export function openGround(root: string): Ground {
     stores,
     image,
     imageAgain,
+    async plant(type, additions) {
+      await image(type)
+      return await buildPlanted(await images(), `nonstick/${type.name}`, additions)
+    },
     async expected(type) {
       const list = JSON.parse(await readFile(await writeBillOfMaterials(root, type), 'utf8')) as {
         components: { group?: string; name: string; version: string }[]

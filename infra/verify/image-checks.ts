@@ -1,7 +1,8 @@
 import type { ProcessType } from '../formation.ts'
 import type { Ground } from './ground.ts'
 import { imageProblems } from './image-problems.ts'
-import { buildPlanted, mistakesThatLie } from './planted-images.ts'
+import type { Unpacked } from './open-images.ts'
+import { mistakesThatLie } from './planted-images.ts'
 import { planted, type Check } from './run-checks.ts'
 
 /** Images as they lie there. */
@@ -24,20 +25,19 @@ export function imageChecks(ground: Ground): Check[] {
       name: 'images are reproducible: built again from nothing, each has the same layer',
       async run() {
         for (const type of all) {
-          const [one, other] = [await ground.image(type), await ground.imageAgain(type)]
-          if (one.history === other.history) throw new Error(`${type.name} came from the cache`)
-          if (one.digest !== other.digest) {
-            throw new Error(`${type.name} was ${one.digest}, and is ${other.digest} now`)
-          }
+          assertSame(type, await ground.image(type), await ground.imageAgain(type))
         }
         return `${all.length} digests`
       },
     },
+    planted('an image that says when it was built', /was sha256:\w+, and is/, async () => {
+      const build = (n: number): Promise<Unpacked> =>
+        ground.plant(victim!, { lines: ['COPY when /app/when'], files: { when: `${Date.now() + n}` } })
+      assertSame(victim!, await build(1), await build(2))
+    }),
     ...mistakesThatLie(MARKER, 'localhost/nonstick-build').map((mistake) =>
       planted(`an image with ${mistake.what}`, mistake.expected, async () => {
-        await ground.image(victim!)
-        const image = await buildPlanted(await ground.images(), `nonstick/${victim!.name}`, mistake)
-        await assertGood(ground, victim!, image, [MARKER])
+        await assertGood(ground, victim!, await ground.plant(victim!, mistake), [MARKER])
       }),
     ),
   ]
@@ -46,10 +46,15 @@ export function imageChecks(ground: Ground): Check[] {
 /** Stands for a secret in planted images, whose Dockerfiles are written before there is a real one. */
 const MARKER = 'the-secret-of-a-planted-mistake'
 
+function assertSame({ name }: ProcessType, one: Unpacked, other: Unpacked): void {
+  if (one.history === other.history) throw new Error(`${name} came from the cache`)
+  if (one.digest !== other.digest) throw new Error(`${name} was ${one.digest}, and is ${other.digest} now`)
+}
+
 async function assertGood(
   ground: Ground,
   type: ProcessType,
-  image: Awaited<ReturnType<Ground['image']>>,
+  image: Unpacked,
   moreSecrets: readonly string[] = [],
 ): Promise<void> {
   const expected = await ground.expected(type)

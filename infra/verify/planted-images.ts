@@ -4,17 +4,24 @@ import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { build } from '../image/build-image.ts'
 import type { Images, Unpacked } from './open-images.ts'
 
-/** A good image with a mistake in it, made by lines that somebody could add to its Dockerfile. */
-export interface Planted {
-  what: string
+/** Lines that somebody could add to the Dockerfile of a good image. */
+export interface Additions {
   lines: string[]
   /** That the lines copy, by name. */
   files?: Record<string, string>
+}
+
+/** A mistake that they make. */
+export interface Planted extends Additions {
+  what: string
   /** What is said about it. */
   expected: RegExp
 }
 
-const MAIN = ['COPY main.js /app/main.js']
+/** Another program, which may go on to the image's own. */
+export function withMain(main: string): Additions {
+  return { lines: ['COPY main.js /app/main.js'], files: { 'main.js': main } }
+}
 
 /** Seen by looking at the image. */
 export function mistakesThatLie(secret: string, shellFrom: string): Planted[] {
@@ -90,57 +97,41 @@ export function mistakesThatLie(secret: string, shellFrom: string): Planted[] {
 export const mistakesThatRun: Planted[] = [
   {
     what: 'a secret in the log',
-    lines: MAIN,
-    files: { 'main.js': `console.log(process.env.SESSION_SECRETS); await import('./server.js')` },
+    ...withMain(`console.log(process.env.SESSION_SECRETS); await import('./server.js')`),
     expected: /a secret is in its log/,
   },
   {
     what: 'a secret in the process list',
-    lines: MAIN,
-    files: {
-      'main.js': `import { spawn } from 'node:child_process'
+    ...withMain(`import { spawn } from 'node:child_process'
 spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60_000)', process.env.SESSION_SECRETS])
-await import('./server.js')`,
-    },
+await import('./server.js')`),
     expected: /among the arguments of a process/,
   },
   {
     what: 'a file beside the program',
-    lines: MAIN,
-    files: {
-      'main.js': `import { writeFileSync } from 'node:fs'
+    ...withMain(`import { writeFileSync } from 'node:fs'
 writeFileSync('state.json', '{}')
-await import('./server.js')`,
-    },
+await import('./server.js')`),
     expected: /EROFS/,
   },
   {
     what: 'a file in another place that can be written to',
-    lines: MAIN,
-    files: {
-      'main.js': `import { writeFileSync } from 'node:fs'
+    ...withMain(`import { writeFileSync } from 'node:fs'
 writeFileSync('/dev/shm/state.json', '{}')
-await import('./server.js')`,
-    },
+await import('./server.js')`),
     expected: /outside its temporary folder: .*state\.json/,
   },
   {
     what: 'a process 1 that hears no signal',
-    lines: MAIN,
-    files: {
-      'main.js': `import { createServer } from 'node:http'
-createServer((_, response) => response.end()).listen(process.env.PORT)`,
-    },
+    ...withMain(`import { createServer } from 'node:http'
+createServer((_, response) => response.end()).listen(process.env.PORT)`),
     expected: /it had to be killed/,
   },
   {
     what: 'more memory than it may have',
-    lines: MAIN,
-    files: {
-      'main.js': `globalThis.kept = []
+    ...withMain(`globalThis.kept = []
 while (kept.length < 1024) kept.push(Buffer.alloc(1024 * 1024, 1))
-await import('./server.js')`,
-    },
+await import('./server.js')`),
     // Where the kernel was not told what it may have, we look.
     expected: /it ended before it was ready|it takes \d+ MiB/,
   },
@@ -157,7 +148,7 @@ await import('./server.js')`,
 export async function buildPlanted(
   images: Images,
   image: string,
-  { lines, files = {} }: Planted,
+  { lines, files = {} }: Additions,
 ): Promise<Unpacked> {
   await using folder = await openTemporaryFolder('planted')
   const dockerfile = [`FROM ${image}`, ...lines, ''].join('\n')

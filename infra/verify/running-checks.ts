@@ -1,10 +1,10 @@
 import type { ProcessType } from '../formation.ts'
 import { WHO_AM_I } from '../prove/load/person.ts'
 import type { Ground } from './ground.ts'
-import { buildPlanted, mistakesThatRun } from './planted-images.ts'
+import { mistakesThatRun, withMain } from './planted-images.ts'
 import { rollingRestarts, type RollingOptions } from './rolling-restarts.ts'
 import { planted, type Check } from './run-checks.ts'
-import { verifyRun, verifyWithoutStores } from './verify-run.ts'
+import { verifyRelease, verifyRun, verifyWithoutStores } from './verify-run.ts'
 
 const LEAST_REQUESTS = 100_000
 
@@ -43,6 +43,12 @@ export function runningChecks(ground: Ground): Check[] {
       name: `${release.map(({ name }) => name).join(', ')} releases, and changes nothing when it is repeated`,
       run: () => ground.release(),
     },
+    ...release.map((type) =>
+      planted(`a release that does its work again: ${type.name}`, /it ended with 0/, async () => {
+        const image = await ground.plant(type, withMain(`console.log('applied')`))
+        await verifyRelease(image, await ground.environment(type), type)
+      }),
+    ),
     ...running.map((type): Check => {
       return {
         name: `${type.name} runs as process 1, without root, on files that it cannot write to`,
@@ -61,11 +67,18 @@ export function runningChecks(ground: Ground): Check[] {
             verifyWithoutStores(await ground.image(type), await ground.environment(type), await secrets()),
         }
       }),
+    planted('a container that ends without its stores', /ended with 1|hang up/, async () => {
+      const image = await ground.plant(
+        victim,
+        withMain(`await import('./server.js')
+setTimeout(() => process.exit(1), 500)`),
+      )
+      await verifyWithoutStores(image, await ground.environment(victim), await secrets())
+    }),
     ...mistakesThatRun.map((mistake) =>
       planted(`a container with ${mistake.what}`, mistake.expected, async () => {
         await ground.release()
-        await ground.image(victim)
-        const image = await buildPlanted(await ground.images(), `nonstick/${victim.name}`, mistake)
+        const image = await ground.plant(victim, mistake)
         await verifyRun(image, await ground.environment(victim), await secrets(), {
           ...victim,
           graceMs: 8000,

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pollUntil } from '@repo/testing/poll-until'
 import { fetch, FormData } from 'undici'
+import type { ProcessType } from '../../../formation.ts'
 import type { Ground } from '../../ground.ts'
-import type { Check } from '../../run-checks.ts'
+import type { Unpacked } from '../../open-images.ts'
+import { withMain } from '../../planted-images.ts'
+import { planted, type Check } from '../../run-checks.ts'
 
 const LINKS = 4000
 const RESTARTS = 4
@@ -15,20 +18,23 @@ export function checks(ground: Ground): Check[] {
       name: 'bookmarks-worker finishes each job once while its processes are restarted',
       run: () => restartWorkers(ground),
     },
+    planted('a worker that leaves its work behind when it is to end', /a worker ended with 1/, async () => {
+      const abrupt = withMain(`process.on('SIGTERM', () => process.exit(1))\nawait import('./worker.js')`)
+      await restartWorkers(ground, await ground.plant(typeOf(ground, 'bookmarks-worker'), abrupt))
+    }),
   ]
 }
 
 /** Imports come in all the while, and two containers that work on them are restarted in turn. */
-async function restartWorkers(ground: Ground): Promise<string> {
+async function restartWorkers(ground: Ground, image?: Unpacked): Promise<string> {
   await using resources = new AsyncDisposableStack()
-  const typeOf = (name: string) => ground.formation.running.find((type) => type.name === name)!
   const cookie = (await ground.person())?.cookie ?? ''
-  const { url } = resources.use(await ground.start(typeOf('bookmarks')))
+  const { url } = resources.use(await ground.start(typeOf(ground, 'bookmarks')))
   const workers = [await startWorker(), await startWorker()]
   const ids: string[] = []
 
   async function startWorker() {
-    return resources.use(await ground.start(typeOf('bookmarks-worker')))
+    return resources.use(await ground.start(typeOf(ground, 'bookmarks-worker'), image))
   }
   async function startImport(): Promise<void> {
     const form = new FormData()
@@ -51,6 +57,10 @@ async function restartWorkers(ground: Ground): Promise<string> {
     }
   }
   const imports = keepImporting()
+  resources.defer(async () => {
+    isOver = true
+    await imports.catch(() => {})
+  })
   for (let n = 0; n < RESTARTS; n++) {
     await sleep(2 * EVERY_MS)
     const { code } = await workers[n % 2]!.stop()
@@ -61,6 +71,10 @@ async function restartWorkers(ground: Ground): Promise<string> {
   await imports
   for (const id of ids) await assertImported(url, id, cookie)
   return `${ids.length} imports of ${LINKS} links, ${RESTARTS} restarts`
+}
+
+function typeOf({ formation }: Ground, name: string): ProcessType {
+  return formation.running.find((type) => type.name === name)!
 }
 
 /** Each with links of its own: so whatever is done twice or not at all makes another number. */

@@ -3,13 +3,16 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-// A user namespace in which root is user 1000: files stay root's, so this works in root's own home folder.
-const NAMESPACE = 'unshare --user --map-user=1000 --map-group=1000'.split(' ')
+// `nobody`, whom every system has: Postgres looks up the name of who runs it.
+const USER = 65_534
+
+// A user namespace in which root is that user: files stay root's, so this works in root's own home folder.
+const NAMESPACE = `unshare --user --map-user=${USER} --map-group=${USER}`.split(' ')
 
 // Containers forbid namespaces to their root, but let it become another user. The one capability it keeps lets that
 // user enter folders that are root's own.
 const OTHER_USER =
-  'setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override'.split(
+  `setpriv --reuid=${USER} --regid=${USER} --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override`.split(
     ' ',
   )
 

@@ -8,8 +8,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 await settleChange(root)
 
 const checks = {
-  format: 'every file reads as oxfmt writes it            mend: pnpm format --write',
-  lint: 'no mistake that oxlint knows                   mend: pnpm lint --fix',
+  formatting: 'every file reads as oxfmt writes it                mend: pnpm format',
+  lint: 'no mistake that oxlint knows                       mend: pnpm lint --fix',
   types: 'TypeScript agrees with itself',
   rules: 'the structure of the house (infra/rules.ts)',
   migrations: 'no migration that the release before would not survive',
@@ -21,7 +21,7 @@ const help = `pnpm check [name...] [--json]
 Everything that can be checked without running anything. Unchanged checks come from turbo's cache.
 
 ${Object.entries(checks)
-  .map(([name, what]) => `  ${name.padEnd(10)} ${what}`)
+  .map(([name, what]) => `  ${name.padEnd(11)} ${what}`)
   .join('\n')}
 
   --json   ends with one line of JSON

@@ -55,7 +55,9 @@ test('a clone with services of its own takes over the next tag', { timeout: 240_
     .split('\n')
     .filter(Boolean)
   for (const path of conflicts) {
-    expect(path).toMatch(/^(pnpm-lock\.yaml|Procfile|\.env\.example|docs\/process-types\.md|infra\/(compose\.yaml|kubernetes\/.+))$/)
+    expect(path).toMatch(
+      /^(pnpm-lock\.yaml|Procfile|\.env\.example|docs\/process-types\.md|infra\/(compose\.yaml|kubernetes\/.+))$/,
+    )
     await git(shop.root, 'checkout', '--theirs', path)
   }
   expect(await shop.pnpm('install', '--offline', '--trust-lockfile', '--no-frozen-lockfile')).toMatchObject({

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { format, type FormatOptions } from 'oxfmt'
 import type { Files } from './read-template.ts'
 
-/** As `pnpm format --write` would leave them: a longer name moves the line breaks. */
+/** As `pnpm format` would leave them: a longer name moves the line breaks. */
 export async function formatFiles(root: string, files: Files): Promise<Files> {
   const { ignorePatterns: _, ...options } = JSON.parse(
     readFileSync(join(root, '.oxfmtrc.json'), 'utf8'),

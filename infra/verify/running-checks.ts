@@ -67,11 +67,13 @@ export function runningChecks(ground: Ground): Check[] {
             verifyWithoutStores(await ground.image(type), await ground.environment(type), await secrets()),
         }
       }),
-    planted('a container that ends without its stores', /ended with 1|hang up/, async () => {
+    planted('a container that ends without its stores', /it ended with 1/, async () => {
       const image = await ground.plant(
         victim,
-        withMain(`await import('./server.js')
-setTimeout(() => process.exit(1), 500)`),
+        withMain(`import { connect } from 'node:net'
+const { hostname, port } = new URL(process.env.DATABASE_URL)
+connect(port, hostname).on('error', () => process.exit(1))
+await import('./server.js')`),
       )
       await verifyWithoutStores(image, await ground.environment(victim), await secrets())
     }),

@@ -119,7 +119,10 @@ export async function verifyWithoutStores(
   )
   await using container = await runContainer(image, unreachable)
   let status = 0
-  await pollUntil('it answers', async () => (status = await container.statusOf('/readyz')) > 0)
+  let hasEnded = false
+  void container.exited.then(() => (hasEnded = true))
+  await pollUntil('it answers', async () => hasEnded || (status = await container.statusOf('/readyz')) > 0)
+  if (hasEnded) throw new Error(`it ended with ${(await container.exited).code}:\n${container.output()}`)
   const { code } = await container.stop()
   const problems = [
     ...(status === 503 ? [] : [`/readyz is ${status}`]),

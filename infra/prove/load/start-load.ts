@@ -66,6 +66,9 @@ export interface Aftermath {
 /** So many may wait for an answer. It bounds our own memory; who comes on top is counted as failed. */
 const MOST_IN_FLIGHT = 2000
 
+/** So long after an attack all may have come to themselves, and not each question anew. */
+const PATIENCE_MS = 5000
+
 let loads = 0
 
 export async function startLoad(
@@ -160,12 +163,13 @@ export async function startLoad(
     await stop()
     let lost = 0
     let signedOut = 0
+    const patientUntil = performance.now() + PATIENCE_MS
     await eachOf(acknowledged, 8, async (record) => {
-      const answer = await askPatiently(record.person, { method: 'GET', path: record.location })
+      const answer = await askPatiently(record.person, { method: 'GET', path: record.location }, patientUntil)
       if (!isThere(record, answer)) lost++
     })
     await eachOf(crowd, 4, async (person) => {
-      const answer = await askPatiently(person, { method: 'GET', path: WHO_AM_I })
+      const answer = await askPatiently(person, { method: 'GET', path: WHO_AM_I }, patientUntil)
       if (!isWhatIsAsked(person, WHO_AM_I, answer)) signedOut++
     })
     const cookieChanges = crowd.reduce((sum, person) => sum + person.cookieChanges, 0)
@@ -198,9 +202,8 @@ function isThere({ content }: Acknowledged, { status, text }: Answer): boolean {
   return Object.entries(content).every(([key, value]) => isDeepStrictEqual(found[key], value))
 }
 
-/** After the attack: whoever cannot answer yet is asked again for five seconds, and what they say then counts. */
-async function askPatiently(person: Person, question: Question): Promise<Answer> {
-  const giveUpAt = performance.now() + 5000
+/** After the attack: whoever cannot answer yet is asked again, and what they say at last counts. */
+async function askPatiently(person: Person, question: Question, giveUpAt: number): Promise<Answer> {
   for (;;) {
     const answer = await person.ask(question).catch((): undefined => undefined)
     if (answer && answer.status < 500) return answer

@@ -1,7 +1,7 @@
-import { cpus } from 'node:os'
+import { cpus, type } from 'node:os'
 
-/** What every figure is printed beside: processor, cores and the Node that ran. */
-export const machine = `${cpus()[0]!.model.trim()}, ${cpus().length} cores, Linux, Node ${process.version}`
+/** What every figure is printed beside: processor, cores, system and the Node that ran. */
+export const machine = `${cpus()[0]!.model.trim()}, ${cpus().length} cores, ${type()}, Node ${process.version}`
 
 /** @returns the middle value, or the mean of the two in the middle; NaN of none */
 export function medianOf(values: readonly number[]): number {

@@ -11,8 +11,8 @@ import { makeSecrets } from './make-secrets.ts'
 const help = `pnpm infra [--check | --secrets | --verify [word...]]
 
 Writes what is derived from the formation, which is what each app declares in its own package.json:
-Procfile, .env.example, docs/process-types.md, infra/compose.yaml and infra/kubernetes/base. Change the app, never these files. What is there of a
-process type that is gone is removed.
+Procfile, .env.example, docs/process-types.md, infra/compose.yaml and infra/kubernetes/base. Change the app, never these
+files. What is there of a process type that is gone is removed.
 
   --check     writes nothing; says what has drifted (these files, versions outside the catalog, templates from the apps),
               what is missing on this machine, and what mends each. Fails when something has drifted

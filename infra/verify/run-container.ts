@@ -84,6 +84,8 @@ export async function runContainer(
       },
     },
   )
+  const limitRemoved = running.exited.then(() => limit?.[Symbol.asyncDispose]())
+  limitRemoved.catch(() => {})
   const pid = await Promise.race([
     pidKnown,
     running.exited.then(() => Promise.reject(new Error(running.output()))),
@@ -152,7 +154,7 @@ export async function runContainer(
     async [Symbol.asyncDispose]() {
       kill('SIGKILL')
       await running[Symbol.asyncDispose]()
-      await limit?.[Symbol.asyncDispose]()
+      await limitRemoved
     },
   }
 }

@@ -17,24 +17,12 @@ const resources = new AsyncDisposableStack()
 afterAll(() => resources.disposeAsync())
 
 test.skipIf(!program)(
-  'rediss and rediss+sentinel speak TLS to everybody, and only to who has a certificate they trust',
+  'rediss, rediss+sentinel and rediss+cluster speak TLS to everybody, and only to who has a certificate they trust',
   { timeout: 60_000 },
   async () => {
     const { path } = resources.use(await openTemporaryFolder('tls'))
-    const [key, cert] = [join(path, 'key.pem'), join(path, 'cert.pem')]
-    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1']
-    const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key]
-    await run('openssl', ['req', '-x509', ...newKey, '-out', cert, '-days', '1', ...subject])
-    const tls = [
-      '--tls-cert-file',
-      cert,
-      '--tls-key-file',
-      key,
-      '--tls-ca-cert-file',
-      cert,
-      '--tls-auth-clients',
-      'no',
-    ]
+    const byAddress = await makeCertificate(path, 'IP:127.0.0.1')
+    const tls = argumentsFor(byAddress)
 
     const port = await freePort()
     resources.use((await startRedis({ args: ['--tls-port', `${port}`, ...tls] }))!)
@@ -48,15 +36,56 @@ test.skipIf(!program)(
       Boolean(await expectAnswer(plainPort, 'PING', /^\+PONG/)),
     )
 
-    for (const url of [
-      `rediss://127.0.0.1:${port}`,
-      `rediss+sentinel://127.0.0.1:${sentinelPort}/sessions`,
-    ]) {
+    // As clusters of clouds are: their nodes have names, and certificates for these alone.
+    const byName = await makeCertificate(path, 'DNS:localhost')
+    const clusterPort = await startCluster(argumentsFor(byName))
+
+    for (const [url, { cert }] of [
+      [`rediss://127.0.0.1:${port}`, byAddress],
+      [`rediss+sentinel://127.0.0.1:${sentinelPort}/sessions`, byAddress],
+      [`rediss+cluster://localhost:${clusterPort}`, byName],
+    ] as const) {
       expect(await tryStore(url, cert)).toBe('a record')
       expect(await tryStore(url)).toBe('SESSION_STORE_UNAVAILABLE')
     }
   },
 )
+
+interface Certificate {
+  key: string
+  cert: string
+}
+
+async function makeCertificate(folder: string, subject: string): Promise<Certificate> {
+  const [key, cert] = ['key', 'cert'].map((what) => join(folder, `${subject}.${what}.pem`)) as [
+    string,
+    string,
+  ]
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key]
+  const names = ['-subj', '/CN=nonstick', '-addext', `subjectAltName=${subject}`]
+  await run('openssl', ['req', '-x509', ...newKey, '-out', cert, '-days', '1', ...names])
+  return { key, cert }
+}
+
+function argumentsFor({ key, cert }: Certificate): string[] {
+  const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert]
+  return [...files, '--tls-auth-clients', 'no']
+}
+
+/** A cluster of one, which has all slots. Returns the port at which it speaks TLS. */
+async function startCluster(tls: string[]): Promise<number> {
+  const [port, busPort] = [await freePort(), await freePort()]
+  const ports = ['--tls-port', `${port}`, '--cluster-port', `${busPort}`]
+  const name = ['--cluster-announce-hostname', 'localhost', '--cluster-preferred-endpoint-type', 'hostname']
+  const args = ['--cluster-enabled', 'yes', '--tls-cluster', 'yes', ...ports, ...name, ...tls]
+  const { url } = resources.use((await startRedis({ args }))!)
+  const plainPort = Number(new URL(url).port)
+  await expectAnswer(plainPort, 'CLUSTER ADDSLOTSRANGE 0 16383', /^\+OK/)
+  await pollUntil('the cluster is whole', async () =>
+    Boolean(await expectAnswer(plainPort, 'CLUSTER INFO', /cluster_state:ok/)),
+  )
+  return port
+}
 
 /** What a process that trusts these certificates beside the usual ones reads back from the store. */
 async function tryStore(url: string, trusted?: string): Promise<string> {

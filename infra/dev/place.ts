@@ -71,9 +71,14 @@ export function openPlace(options: PlaceOptions): Place {
 
   async function start(): Promise<string | undefined> {
     isStarting = true
-    const problem = await launch()
-    isStarting = false
-    return problem
+    try {
+      return await launch()
+    } catch (error) {
+      // Its folder may be on its way out, when the app is retired while all restart.
+      return isStopped ? undefined : `not started. ${(error as Error).message}`
+    } finally {
+      isStarting = false
+    }
   }
 
   async function launch(): Promise<string | undefined> {

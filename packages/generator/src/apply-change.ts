@@ -30,8 +30,10 @@ async function attempt(root: string, { steps }: Change): Promise<boolean> {
     // Once it is decided, a few renames are left, and the end comes after them.
     if (!isDecided) end()
   }
+  // A write that is under way while the folder is emptied fills it again, and it is emptied once more.
+  const discard = (): void => rmSync(draft, { recursive: true, force: true, maxRetries: 10 })
   const end = (): never => {
-    rmSync(draft, { recursive: true, force: true })
+    discard()
     process.exit(interruptedBy === 'SIGTERM' ? 143 : 130)
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
@@ -57,7 +59,7 @@ async function attempt(root: string, { steps }: Change): Promise<boolean> {
     return true
   } finally {
     alive[Symbol.dispose]()
-    rmSync(draft, { recursive: true, force: true })
+    discard()
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, interrupt)
     if (interruptedBy) end()
   }

@@ -107,8 +107,9 @@ await import('./server.js')`),
         return `${requests}`
       },
     },
+    // At layer 4, where nobody tries once more what found nobody there.
     planted('a drain shorter than the lag of HAProxy', /failed of/, () =>
-      roll(victim, { layer: 'http', requests: 1 }, { DRAIN_MS: '0' }),
+      roll(victim, { layer: 'tcp', requests: 6000 }, { DRAIN_MS: '0' }),
     ),
   ]
 }

@@ -1,13 +1,11 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { freePort } from '@repo/testing/free-port'
 import { isListening } from '@repo/testing/is-listening'
+import { openFreshClone } from '../fresh-clone.ts'
 import { partsOfApps } from '../parts-of-apps.ts'
 
 /** What an app's own quick start must have printed. */
@@ -19,26 +17,20 @@ interface QuickStart {
  * The README as its first reader meets it: a clone in an empty folder, `npx pnpm dev`, and its quick start, word for
  * word. Prints what it saw; the last line counts. Uses what is committed, not what is being edited.
  */
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
-const folder = await mkdtemp(join(tmpdir(), 'first-run-'))
-const clone = join(folder, 'nonstick')
 const results: boolean[] = []
+await tryIt()
+const passed = results.filter(Boolean).length
+console.log(`${passed} passed, ${results.length - passed} failed`)
+process.exit(passed === results.length ? 0 : 1)
 
-try {
-  await run('git', ['clone', '--quiet', '--depth', '1', `file://${root}`, clone])
-  const port = await freePort()
+async function tryIt(): Promise<void> {
+  using clone = await openFreshClone()
+  const { folder, port, env } = clone
   const startedAt = performance.now()
   const dev = spawn('npx', ['pnpm', 'dev'], {
-    cwd: clone,
-    env: {
-      ...process.env,
-      PORT: `${port}`,
-      DATABASE_URL: undefined,
-      SESSION_STORE_URL: undefined,
-      // What `pnpm exec` tells those that it starts: that all is installed. Here nothing is.
-      pnpm_config_verify_deps_before_run: undefined,
-    },
+    cwd: folder,
+    env,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -52,8 +44,8 @@ try {
   if (!isReady) process.kill(-dev.pid!, 'SIGKILL')
   if (!isReady || dev.exitCode !== null) throw new Error('There is nothing to try')
 
-  const { stdout } = await run('bash', ['-euc', await readQuickStart(port)], {
-    cwd: clone,
+  const { stdout } = await run('bash', ['-euc', await readQuickStart(folder, port)], {
+    cwd: folder,
     maxBuffer: 2 ** 26,
   })
   checkQuickStart(stdout)
@@ -73,13 +65,7 @@ try {
     `none of its ${pids.length} processes is left (${left.join(', ')})`,
   )
   report(!(await isListening(`http://127.0.0.1:${port}`)), 'its port is free again')
-} finally {
-  await rm(folder, { recursive: true, force: true })
 }
-
-const passed = results.filter(Boolean).length
-console.log(`${passed} passed, ${results.length - passed} failed`)
-process.exit(passed === results.length ? 0 : 1)
 
 function checkQuickStart(output: string): void {
   report(
@@ -97,8 +83,8 @@ function checkQuickStart(output: string): void {
 }
 
 /** The README's block, as it stands, but for the port, which may be taken here. */
-async function readQuickStart(port: number): Promise<string> {
-  const readme = await readFile(join(clone, 'README.md'), 'utf8')
+async function readQuickStart(folder: string, port: number): Promise<string> {
+  const readme = await readFile(join(folder, 'README.md'), 'utf8')
   const [, block] = /<!-- quick-start[^>]*-->\s*```sh\n([\s\S]*?)```/.exec(readme) ?? []
   if (block == null) throw new Error('README.md has no quick start')
   return block.replaceAll('localhost:3000', `localhost:${port}`)

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { pollUntil } from '@repo/testing/poll-until'
 import { machine, medianOf } from '../figures.ts'
-import { openClone, type Clone } from '../open-clone.ts'
+import { openFreshClone, type FreshClone } from '../../fresh-clone.ts'
 
 const help = `pnpm bench dev [--rounds 5] [--download] [--json]
 
@@ -31,7 +31,7 @@ if (options.help) {
 
 const rounds = Array.from({ length: Number(options.rounds) }, (_, i) => i + 1)
 const download = options.download ? await measureDownload() : undefined
-using clone = await openClone()
+using clone = await openFreshClone()
 const seconds = { download, cold: await secondsToReady(clone), warm: await measureWarm() }
 const milliseconds = await measureEdits()
 
@@ -47,14 +47,14 @@ console.log(`  of a package that all import,`)
 console.log(`  until all processes of all run it  ${milliseconds.everybody}`)
 if (options.json) console.log(JSON.stringify({ machine, seconds, milliseconds }))
 
-async function secondsToReady(of: Clone, env?: Record<string, string>): Promise<number> {
+async function secondsToReady(of: FreshClone, env?: Record<string, string>): Promise<number> {
   const dev = await of.startDev(env)
   await dev.stop()
   return dev.secondsToReady
 }
 
 async function measureDownload(): Promise<number> {
-  using clone = await openClone()
+  using clone = await openFreshClone()
   return await secondsToReady(clone, { pnpm_config_store_dir: join(clone.folder, '../store') })
 }
 

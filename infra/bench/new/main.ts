@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { parseArgs, promisify } from 'node:util'
 import { pollUntil } from '@repo/testing/poll-until'
 import { machine, medianOf } from '../figures.ts'
-import { openClone } from '../open-clone.ts'
+import { openFreshClone } from '../../fresh-clone.ts'
 
 const help = `pnpm bench new [--rounds 5] [--json]
 
@@ -34,7 +34,7 @@ interface Round {
 
 const NAME = 'orders'
 const run = promisify(execFile)
-using clone = await openClone()
+using clone = await openFreshClone()
 const dev = await clone.startDev()
 const rounds: Round[] = []
 for (let n = 0; n < Number(options.rounds); n++) rounds.push(await measure())

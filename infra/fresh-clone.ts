@@ -8,9 +8,11 @@ import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 
 /** A fresh clone of what is committed, as somebody has it who just typed `git clone`. */
-export interface Clone extends Disposable {
+export interface FreshClone extends Disposable {
   folder: string
-  /** What commands that run in it are given: nothing of whoever runs the bench. */
+  /** Where `pnpm dev` is to answer. */
+  port: number
+  /** What commands that run in it are given: nothing of whoever runs us. */
   env: NodeJS.ProcessEnv
   /** Starts `npx pnpm dev`, and resolves when it says that it is ready. */
   startDev(env?: Record<string, string>): Promise<Dev>
@@ -23,8 +25,8 @@ export interface Dev {
   stop(): Promise<void>
 }
 
-export async function openClone(): Promise<Clone> {
-  const parent = mkdtempSync(join(tmpdir(), 'nonstick-bench-'))
+export async function openFreshClone(): Promise<FreshClone> {
+  const parent = mkdtempSync(join(tmpdir(), 'nonstick-fresh-'))
   const folder = join(parent, 'nonstick')
   const port = await freePort()
   const env = {
@@ -35,9 +37,10 @@ export async function openClone(): Promise<Clone> {
     // pnpm tells the scripts it runs not to install anything.
     pnpm_config_verify_deps_before_run: undefined,
   }
-  execFileSync('git', ['clone', '--quiet', `file://${resolve(import.meta.dirname, '../..')}`, folder])
+  execFileSync('git', ['clone', '--quiet', `file://${resolve(import.meta.dirname, '..')}`, folder])
   return {
     folder,
+    port,
     env,
     async startDev(more = {}) {
       let said = ''

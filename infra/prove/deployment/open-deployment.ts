@@ -139,16 +139,20 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
   const of = (type?: ProcessType): Place[] => places.filter((place) => !type || place.type === type)
   opening.defer(async () => void (await Promise.all(places.map((place) => place.kill()))))
 
-  async function heal(): Promise<void> {
-    await Promise.all(formation.running.flatMap((type) => of(type).slice(each)).map((place) => place.kill()))
+  async function populate(): Promise<number> {
     const vacant = formation.running
       .flatMap((type) => of(type).slice(0, each))
       .filter(({ pid }) => pid === undefined)
     await Promise.all(vacant.map((place) => place.start()))
-    // Nobody is told that somebody is back: edge and balancer look.
-    if (vacant.length > 0) await sleep(NOTICE_MS)
+    return vacant.length
   }
-  await heal()
+
+  async function heal(): Promise<void> {
+    await Promise.all(formation.running.flatMap((type) => of(type).slice(each)).map((place) => place.kill()))
+    // Nobody is told that somebody is back: edge and balancer look.
+    if ((await populate()) > 0) await sleep(NOTICE_MS)
+  }
+  await populate()
   opening.use(await startHaproxy(port!, renderConfig(port!, of(door))))
 
   const resources = opening.move()

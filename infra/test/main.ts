@@ -34,10 +34,11 @@ if (options.help) {
 }
 await settleChange(root)
 const words = [...positionals, ...options.filter]
-const members = listMembers(words).filter(({ folder }) => !options.long || hasLongTests(folder))
+const isAsked = ({ folder }: Member): boolean => !options.long || hasLongTests(folder)
+const members = listMembers(words).filter(isAsked)
 if (members.length === 0) {
   console.error(`No member's name contains ${words.join(' or ')}. There are:`)
-  for (const { folder } of listMembers()) console.error(`  ${folder}`)
+  for (const { folder } of listMembers().filter(isAsked)) console.error(`  ${folder}`)
   process.exit(1)
 }
 process.exitCode = (await testMembers()) ? 0 : 1

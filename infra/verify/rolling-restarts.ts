@@ -90,7 +90,9 @@ async function startBalancer(
   ports: number[],
 ): Promise<{ url: string; knowsAll: () => Promise<void> }> {
   const [port, watchPort] = [await freePort(), await freePort()]
-  const config = `${layer === 'http' ? await shippedConfig(port, ports) : tcpConfig(port, ports)}
+  const shipped = await readFile(SHIPPED, 'utf8')
+  const configOf = layer === 'http' ? shippedConfig : tcpConfig
+  const config = `${configOf(shipped, port, ports)}
 listen watch
   mode http
   bind 127.0.0.1:${watchPort}
@@ -114,7 +116,7 @@ listen watch
 }
 
 /** What is shipped, but for where its servers are and for TLS. */
-async function shippedConfig(port: number, ports: number[]): Promise<string> {
+function shippedConfig(shipped: string, port: number, ports: number[]): string {
   const changes: [RegExp, string][] = [
     [/ *log stdout .*\n/, ''],
     [/^resolvers .*\n( .*\n)+/m, ''],
@@ -122,16 +124,16 @@ async function shippedConfig(port: number, ports: number[]): Promise<string> {
     [/bind :8443 .*/, `bind 127.0.0.1:${port}`],
     [/ *server-template web .*/, serverLines(ports)],
   ]
-  return changes.reduce(
-    (text, [from, to]) => {
-      if (!from.test(text)) throw new Error(`infra/docker/haproxy.cfg has no ${from} any more`)
-      return text.replace(from, to)
-    },
-    await readFile(SHIPPED, 'utf8'),
-  )
+  return changes.reduce((text, [from, to]) => {
+    if (!from.test(text)) throw new Error(`infra/docker/haproxy.cfg has no ${from} any more`)
+    return text.replace(from, to)
+  }, shipped)
 }
 
-function tcpConfig(port: number, ports: number[]): string {
+/** It looks as often as what is shipped, and gives up as soon. */
+function tcpConfig(shipped: string, port: number, ports: number[]): string {
+  const [checks] = /default-server check .*(?= resolvers)/.exec(shipped) ?? []
+  if (!checks) throw new Error('infra/docker/haproxy.cfg has no default-server any more')
   return `defaults
   mode tcp
   timeout connect 1s
@@ -145,7 +147,7 @@ backend edge
   balance roundrobin
   option httpchk GET /readyz
   http-check expect status 200
-  default-server check inter 1s fall 2 rise 1
+  ${checks}
 ${serverLines(ports)}
 `
 }

@@ -167,6 +167,20 @@ describe('a planted mistake is found:', () => {
       container((c) => delete c.resources.limits),
       /memory/,
     ],
+    [
+      'a way out to any address',
+      'NetworkPolicy',
+      'needs-database',
+      (spec) => delete spec.egress[0].to,
+      /needs-database lets pods reach any address/,
+    ],
+    [
+      'a way in for anybody',
+      'NetworkPolicy',
+      'accounts',
+      (spec) => delete spec.ingress[0].from,
+      /accounts lets anybody in/,
+    ],
   ])('%s', async (_, kind, name, change, words) => {
     const documents = structuredClone(readBase(root))
     const planted = documents.find((one) => one.kind === kind && one.metadata.name === name)

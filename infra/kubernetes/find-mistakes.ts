@@ -45,12 +45,22 @@ export async function findMistakes(documents: readonly Document[], about: Surrou
       mistakes.push(`${name} has no network policy`)
     }
   }
+  for (const workload of workloads) mistakes.push(...podMistakes(workload))
   for (const workload of ours) {
-    mistakes.push(...podMistakes(workload), ...shutdownMistakes(workload, about))
     mistakes.push(
+      ...portMistakes(workload),
+      ...shutdownMistakes(workload, about),
       ...environmentMistakes(workload, documents, about),
       ...(await probeMistakes(workload, about)),
     )
+  }
+  for (const { metadata, spec } of of('NetworkPolicy')) {
+    if (spec.egress?.some(({ to }: Document['spec']) => !to?.length)) {
+      mistakes.push(`the policy ${metadata.name} lets pods reach any address`)
+    }
+    if (spec.ingress?.some(({ from }: Document['spec']) => !from?.length)) {
+      mistakes.push(`the policy ${metadata.name} lets anybody in`)
+    }
   }
   for (const { metadata, spec } of of('Deployment')) {
     const scaler = of('HorizontalPodAutoscaler').filter(
@@ -110,15 +120,7 @@ function podMistakes({ metadata, spec }: Document): string[] {
     [pod.seccompProfile?.type === 'RuntimeDefault', 'has no seccomp profile'],
     [automountServiceAccountToken === false, 'holds a key to the cluster that it does not need'],
   ]
-  for (const {
-    securityContext = {},
-    command,
-    lifecycle,
-    resources = {},
-    ports = [],
-    env = [],
-  } of containers) {
-    const port = env.find(({ name }: Document['spec']) => name === 'PORT')?.value
+  for (const { securityContext = {}, command, lifecycle, resources = {} } of containers) {
     found.push(
       [securityContext.allowPrivilegeEscalation === false, 'may get privileges'],
       [securityContext.readOnlyRootFilesystem === true, 'can write to its root'],
@@ -129,13 +131,20 @@ function podMistakes({ metadata, spec }: Document): string[] {
       ],
       [!lifecycle?.preStop, 'sleeps before its signal, though it drains by itself'],
       [resources.requests?.memory && resources.limits?.memory, 'does not say what memory it needs'],
-      [
-        ports.every(({ containerPort }: Document['spec']) => containerPort === PORT && port === `${PORT}`),
-        `opens a port that it does not listen on (PORT is ${port})`,
-      ],
     )
   }
   return found.filter(([isRight]) => !isRight).map(([, words]) => `${metadata.name} ${words}`)
+}
+
+/** Each port that a container opens is the one on which the process in it is told to listen. */
+function portMistakes({ metadata, spec }: Document): string[] {
+  return spec.template.spec.containers.flatMap(({ ports = [], env = [] }: Document['spec']) => {
+    const port = env.find(({ name }: Document['spec']) => name === 'PORT')?.value
+    const isRight = ports.every(
+      ({ containerPort }: Document['spec']) => containerPort === PORT && port === `${PORT}`,
+    )
+    return isRight ? [] : [`${metadata.name} opens a port that it does not listen on (PORT is ${port})`]
+  })
 }
 
 /** Grace is longer than the deadline, that than the drain, and that than the balancers need to notice. */

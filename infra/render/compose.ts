@@ -9,21 +9,25 @@ export function renderCompose(formation: Formation): string {
 #
 #   pnpm infra --secrets && docker compose -f infra/compose.yaml up --build --scale accounts=3
 
-x-process: &process
+x-contained: &contained
   restart: unless-stopped
-  # Longer than SHUTDOWN_DEADLINE_MS, which is longer than DRAIN_MS.
-  stop_grace_period: ${GRACE_S}s
   read_only: true
   tmpfs: [/tmp]
-  user: '${USER}:${USER}'
   cap_drop: [ALL]
   security_opt: ['no-new-privileges:true']
+
+x-process: &process
+  <<: *contained
+  # Longer than SHUTDOWN_DEADLINE_MS, which is longer than DRAIN_MS.
+  stop_grace_period: ${GRACE_S}s
+  user: '${USER}:${USER}'
 
 services:
   # TLS ends here, since browsers keep production's cookies off plain http. It looks every second who is ready.
   balancer:
+    <<: *contained
     image: docker.io/library/haproxy:3.2-alpine
-    restart: unless-stopped
+    mem_limit: 256m
     ports: ['\${HTTPS_PORT:-8443}:8443']
     volumes: ['./docker/haproxy.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro']
     secrets: [certificate.pem]
@@ -32,9 +36,14 @@ services:
       ${door?.name}: { condition: service_healthy }
 
 ${[...release.map((type) => renderRelease(type)), ...running.map((type) => renderRunning(type, formation))].join('\n')}
+  # As the image's own user, so that it needs no capability to become it.
   postgres:
+    <<: *contained
     image: docker.io/library/postgres:18-alpine
-    restart: unless-stopped
+    user: '70:70'
+    tmpfs: [/tmp, '/run/postgresql:mode=1777']
+    shm_size: 128m
+    mem_limit: 512m
     environment:
       POSTGRES_USER: nonstick
       POSTGRES_DB: nonstick
@@ -47,10 +56,13 @@ ${[...release.map((type) => renderRelease(type)), ...running.map((type) => rende
       interval: 2s
       retries: 30
 
-  # A full Redis refuses new sessions; it never throws out those of people who are signed in.
+  # A full Redis refuses new sessions; it never throws out those of people who are signed in. To write its file anew it
+  # may need its memory twice.
   redis:
+    <<: *contained
     image: docker.io/library/redis:8-alpine
-    restart: unless-stopped
+    user: '999:1000'
+    mem_limit: 640m
     command: [redis-server, /run/secrets/redis.conf, --appendonly, 'yes', --maxmemory, 256mb, --maxmemory-policy, noeviction]
     secrets: [redis.conf]
     volumes: ['redis:/data']
@@ -60,9 +72,11 @@ ${[...release.map((type) => renderRelease(type)), ...running.map((type) => rende
       interval: 2s
       retries: 30
 
+# Nothing on \`back\` reaches the internet: a process that calls out says so, and is on \`outside\` too.
 networks:
   front: {}
-  back: {}
+  back: { internal: true }
+  outside: {}
 
 volumes:
   postgres: {}
@@ -81,7 +95,8 @@ function renderRelease(type: ProcessType): string {
   ${type.name}:
     <<: *process
     restart: 'no'
-${indent(renderImage(type), 4)}    networks: [back]
+${indent(renderImage(type), 4)}    mem_limit: ${type.memoryMiB}m
+    networks: [back]
     depends_on:
       postgres: { condition: service_healthy }
 `
@@ -92,6 +107,7 @@ function renderRunning(type: ProcessType, formation: Formation): string {
     ...(type.needs.includes('session') ? ['redis: { condition: service_healthy }'] : []),
     ...formation.release.map(({ name }) => `${name}: { condition: service_completed_successfully }`),
   ]
+  const networks = [...(type.route === '/' ? ['front'] : []), 'back', ...(type.internet ? ['outside'] : [])]
   const environment = Object.entries(environmentOf(type, formation)).map(
     ([name, value]) => `${name}: '${value}'`,
   )
@@ -101,7 +117,7 @@ ${indent(renderImage(type), 4)}    environment:
       PUBLIC_ORIGIN: \${PUBLIC_ORIGIN:-https://localhost:8443}
 ${indent(environment.join('\n'), 6)}
     mem_limit: ${type.memoryMiB}m
-    networks: [${[...(type.route === '/' ? ['front'] : []), 'back'].join(', ')}]
+    networks: [${networks.join(', ')}]
     depends_on:
 ${indent(waitsFor.join('\n'), 6)}
 `

@@ -1,8 +1,13 @@
-import type { Formation, ProcessType } from '../formation.ts'
+import type { Formation, Need, ProcessType } from '../formation.ts'
 import { renderContainer, renderPod } from './kubernetes-pod.ts'
-import { indent, PORT } from './platform.ts'
+import { indent, labelOf, PORT, PRIVATE_NETWORKS } from './platform.ts'
 
 const FOLDER = 'infra/kubernetes/base'
+/** What is asked for each need, and on which ports. */
+const STORES: Record<Need, { what: string; ports: number[] }> = {
+  database: { what: 'Postgres', ports: [5432] },
+  session: { what: 'the session store', ports: [6379, 26379, 11211] },
+}
 const NOTE =
   '# Written by `pnpm infra` from the "processes" in apps/*/package.json. docs/operations.md says how to apply it.\n'
 
@@ -74,6 +79,27 @@ spec:
       ports:
         - { port: 53, protocol: UDP }
         - { port: 53, protocol: TCP }
+${Object.entries(STORES)
+  .map(([need, { what, ports }]) => renderStorePolicy(need as Need, what, ports))
+  .join('')}`
+}
+
+function renderStorePolicy(need: Need, what: string, ports: readonly number[]): string {
+  return `---
+# Who needs ${what} reaches it in the cluster or on a private address.
+# Where it is exactly, an overlay says (docs/operations.md).
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: needs-${need}
+spec:
+  podSelector:
+    matchLabels: { ${labelOf(need)}: 'true' }
+  policyTypes: [Egress]
+  egress:
+    - to:
+        - namespaceSelector: {}
+${PRIVATE_NETWORKS.map((cidr) => `        - ipBlock: { cidr: '${cidr}' }\n`).join('')}      ports: [${ports.map((port) => `{ port: ${port} }`).join(', ')}]
 `
 }
 
@@ -92,7 +118,7 @@ spec:
   ttlSecondsAfterFinished: 604800
   template:
     metadata:
-      labels: { app.kubernetes.io/name: ${type.name}, nonstick/stage: release }
+      labels: { ${podLabels(type, 'release')} }
     spec:
       restartPolicy: Never
 ${indent(renderPod(), 6)}      containers:
@@ -118,7 +144,7 @@ spec:
     rollingUpdate: { maxSurge: 1, maxUnavailable: 0 }
   template:
     metadata:
-      labels: { app.kubernetes.io/name: ${name}, nonstick/stage: run }
+      labels: { ${podLabels(type, 'run')} }
     spec:
       topologySpreadConstraints:
 ${indent(renderSpread(name), 8)}${indent(renderPod(), 6)}      containers:
@@ -136,6 +162,14 @@ spec:
 `,
     renderPolicy(type, formation),
   ].join('---\n')
+}
+
+function podLabels({ name, needs }: ProcessType, stage: 'release' | 'run'): string {
+  return [
+    `app.kubernetes.io/name: ${name}`,
+    `nonstick/stage: ${stage}`,
+    ...needs.map((need) => `${labelOf(need)}: 'true'`),
+  ].join(', ')
 }
 
 function renderSpread(name: string): string {
@@ -199,9 +233,9 @@ spec:
 `
 }
 
-/** Who may come in, and where it may go. */
+/** Who may come in, and where it may go, besides its stores. */
 function renderPolicy(type: ProcessType, formation?: Formation): string {
-  const { name, needs, route, internet } = type
+  const { name, route, internet } = type
   const isDoor = route === '/'
   const services = formation?.running.filter((other) => other.route && other.route !== '/') ?? []
   const egress = [
@@ -215,18 +249,13 @@ function renderPolicy(type: ProcessType, formation?: Formation): string {
 `,
         ]
       : []),
-    ...needs.map((need) =>
-      need === 'database'
-        ? '# Postgres, wherever it is.\n- ports: [{ port: 5432 }]\n'
-        : '# The session store: Redis, Sentinel or Memcached, wherever it is.\n- ports: [{ port: 6379 }, { port: 26379 }, { port: 11211 }]\n',
-    ),
     ...(internet
       ? [
           `# The public internet, and no address of ours.
 - to:
     - ipBlock:
         cidr: 0.0.0.0/0
-        except: [10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16]
+        except: [${[...PRIVATE_NETWORKS.filter((cidr) => !cidr.includes(':')), '169.254.0.0/16'].join(', ')}]
   ports: [{ port: 80 }, { port: 443 }]
 `,
         ]

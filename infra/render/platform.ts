@@ -21,6 +21,14 @@ export const SECRETS: Record<Need, readonly string[]> = {
   session: ['SESSION_STORE_URL', 'SESSION_SECRETS'],
 }
 
+/** The label of a pod that uses a store. By it the network policies let it reach that store. */
+export function labelOf(need: Need): string {
+  return `nonstick/needs-${need}`
+}
+
+/** Addresses that are on no public network. @see RFC 1918, RFC 4193, RFC 6598 */
+export const PRIVATE_NETWORKS = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']
+
 /**
  * What a running process is told, besides its secrets and PUBLIC_ORIGIN. Whoever can reach its port is on the private
  * network, so the balancer there is believed; it says who asked, and replaces what a browser claims about that.

@@ -23,9 +23,15 @@ interface Compose {
       container_name?: string
       healthcheck?: unknown
       restart?: string
+      read_only?: boolean
+      cap_drop?: string[]
+      security_opt?: string[]
+      mem_limit?: string
+      networks?: string[]
     }
   >
   secrets: Record<string, { file: string }>
+  networks: Record<string, { internal?: boolean }>
 }
 const compose = (of: Formation): Compose => parse(renderCompose(of), { merge: true }) as Compose
 
@@ -107,6 +113,28 @@ describe('Compose', () => {
       for (const secret of service.secrets ?? []) expect(secrets[secret]?.file).toBe(`../.secrets/${secret}`)
       expect(Object.keys(service.environment ?? {}), name).not.toContain('DATABASE_URL')
     }
+  })
+
+  test('contains every service, the stores and the balancer too', () => {
+    for (const [name, service] of Object.entries(compose(formation).services)) {
+      expect(service, name).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        mem_limit: expect.stringMatching(/^\d+m$/),
+      })
+    }
+  })
+
+  test('keeps all but the front door and those who call out from the internet, and the stores from the front', () => {
+    const { services, networks } = compose(formation)
+    const open = Object.keys(networks).filter((name) => !networks[name]?.internal)
+    expect(open).toEqual(['front', 'outside'])
+    const onThem = Object.keys(services).filter((name) =>
+      services[name]!.networks!.some((network) => open.includes(network)),
+    )
+    const callers = formation.running.filter(({ internet }) => internet).map(({ name }) => name)
+    expect(onThem.sort()).toEqual(['balancer', 'web', ...callers].sort())
   })
 })
 

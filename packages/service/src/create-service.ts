@@ -7,9 +7,11 @@ import fastify, {
   type FastifyTypeProvider,
 } from 'fastify'
 import type { Static, TSchema } from 'typebox'
+import { requireAccess } from './access.ts'
 import { answerConnectionError, answerErrorPastHooks, answerErrors, refuseTunnel } from './answer-errors.ts'
+import { addressesOf, canonicalAddress, networkOf, trust, watchForOneClient } from './client-address.ts'
 import { compileValidator } from './compile-validator.ts'
-import { RequestMalformed } from './errors.ts'
+import { createHostCheck } from './host-check.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { lingerOnUnreadBody } from './linger.ts'
 import { createMetrics, type Measured } from './metrics.ts'
@@ -21,15 +23,14 @@ import { securityHeaders } from './security-headers.ts'
 import type { ServiceEnv } from './service-env.ts'
 import type { TraceContext } from './trace-context.ts'
 
-/** Who may use a route: anybody, or who is signed in. */
-export type Access = 'public' | 'user'
-
 declare module 'fastify' {
-  interface FastifyContextConfig {
-    access?: Access
-  }
   interface FastifyRequest {
     readonly trace: TraceContext
+    /**
+     * What the client holds: its IPv4 address, or the /64 of its IPv6 address. What limits count by. Fastify's own `ip`
+     * and `ips` are canonical too.
+     */
+    readonly network: string
   }
   interface FastifyInstance {
     readonly lifecycle: Lifecycle
@@ -65,14 +66,16 @@ export interface ServiceOptions {
 }
 
 /**
- * A Fastify instance with what every service has: logs, problem documents, probes, limits, security headers and
- * the origin check. It neither listens nor knows signals: that is `runService`.
+ * A Fastify instance with what every service has: logs, problem documents, probes, limits, security headers, the
+ * origin check and the rule that every route says who may use it. It neither listens nor knows signals: that is `runService`.
  */
 export function createService({ name, env, checks = {}, measured, ...options }: ServiceOptions): Service {
   const lifecycle = createLifecycle()
   const metrics = createMetrics(measured)
+  const isTrusted = trust(env.TRUST_PROXY ?? [])
+  const findHostProblem = createHostCheck(env)
   const headers = {
-    ...securityHeaders(env.PUBLIC_ORIGIN, options.contentSecurityPolicy),
+    ...securityHeaders(env, options.contentSecurityPolicy),
     // Which process answered is for developers to see.
     ...(env.PROCESS_NAME && env.NODE_ENV !== 'production' && { 'x-process': env.PROCESS_NAME }),
   }
@@ -88,7 +91,8 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
     keepAliveTimeout: 72_000,
     // After the drain a request can only come from a balancer that is late. It is answered, not turned away.
     return503OnClosing: false,
-    trustProxy: env.TRUST_PROXY ?? false,
+    // For the host and the protocol. The address is found by `stamp`.
+    trustProxy: env.TRUST_PROXY ? (address) => isTrusted(canonicalAddress(address ?? '') ?? '') : false,
     frameworkErrors: (error, request, reply) => {
       stamp(request, reply)
       answerErrorPastHooks(error, request, reply)
@@ -102,17 +106,25 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
       return traceOf(this.raw)
     },
   })
+  app.decorateRequest('network', {
+    getter() {
+      return networkOf(this.ip)
+    },
+  })
   app.setValidatorCompiler(compileValidator)
   // A form of any page can send text/plain without asking first.
   app.removeContentTypeParser('text/plain')
 
   app.addHook('onRequest', (request, reply, done) => {
     stamp(request, reply)
-    const isNameless = request.raw.headers.host === undefined && request.raw.httpVersion === '1.1'
-    done(isNameless ? new RequestMalformed() : undefined)
+    done(findHostProblem(request.raw))
   })
 
   function stamp(request: FastifyRequest, reply: FastifyReply): void {
+    const addresses = addressesOf(request.raw, isTrusted)
+    // In place of Fastify's own, which are what a proxy has written, port and all.
+    Object.defineProperty(request, 'ip', { value: addresses.at(-1) })
+    if (env.TRUST_PROXY) Object.defineProperty(request, 'ips', { value: addresses })
     reply.headers(headers).header('x-request-id', request.id)
     lifecycle.open(reply)
     lingerOnUnreadBody(request, reply)
@@ -127,6 +139,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   app.server.on('checkExpectation', app.routing)
   app.server.on('connect', refuseTunnel)
 
+  requireAccess(app)
   answerErrors(app)
   answerProbes(app, {
     name,
@@ -134,6 +147,13 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
     isDraining: () => lifecycle.isDraining,
     runChecks: readiness(checks, app.log),
   })
+  if (env.NODE_ENV === 'production') {
+    const noteClient = watchForOneClient(app.log)
+    app.addHook('onRequest', ({ ip, ips = [], headers }, _reply, done) => {
+      noteClient(ip, { isForwarded: headers['x-forwarded-for'] !== undefined, isBelieved: ips.length > 1 })
+      done()
+    })
+  }
   checkOrigin(app, env.PUBLIC_ORIGIN)
 
   return app

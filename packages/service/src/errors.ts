@@ -10,6 +10,11 @@ export const HandlerTimeout = createError(
   503,
 )
 export const HeadersTooLarge = createError('HEADERS_TOO_LARGE', 'The headers are larger than 16 KiB.', 431)
+export const HostRejected = createError(
+  'HOST_REJECTED',
+  'This process, which is in development, does not answer for that host.',
+  421,
+)
 export const InternalError = createError('INTERNAL_ERROR', 'Something went wrong on our side.', 500)
 export const MediaTypeUnsupported = createError(
   'MEDIA_TYPE_UNSUPPORTED',

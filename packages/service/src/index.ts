@@ -1,4 +1,6 @@
-export { createService, type Access, type Service, type ServiceOptions } from './create-service.ts'
+export type { Access, AccessCheck } from './access.ts'
+export { networkOf } from './client-address.ts'
+export { createService, type Service, type ServiceOptions } from './create-service.ts'
 export { problemResponses } from './problem-responses.ts'
 export type { Check, Checks } from './readiness.ts'
 export { runService } from './run-service.ts'

@@ -5,6 +5,7 @@ import { NotReady, RouteNotFound } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 import { PROBLEM_TYPE, toProblem } from './problem.ts'
 import type { CheckResults } from './readiness.ts'
+import { pathOf } from './request-log.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -30,6 +31,10 @@ export function answerProbes(
   app.addHook('onRequest', (request, reply, done) => {
     const { answerAtOnce } = request.routeOptions.config
     if (!answerAtOnce) return done()
+    // The router decodes paths, and what stands in front hides these from the public by their letters.
+    if (pathOf(request.url) !== request.routeOptions.url) {
+      return answerErrorPastHooks(new RouteNotFound(), request, reply)
+    }
     answerAtOnce(request, reply).catch((error) => answerErrorPastHooks(error, request, reply))
   })
 

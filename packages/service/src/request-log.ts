@@ -54,6 +54,7 @@ export function logRequest(request: FastifyRequest, reply: FastifyReply): void {
       status: reply.raw.statusCode,
       problem: reply.problemCode ?? undefined,
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
+      client: request.network,
     },
     reply.raw.writableFinished ? 'request' : 'request aborted by the client',
   )
@@ -64,7 +65,7 @@ function readRequestId(header: unknown): string | undefined {
   return typeof header === 'string' && /^[\w.:-]{8,128}$/.test(header) ? header : undefined
 }
 
-function pathOf(url = ''): string {
+export function pathOf(url = ''): string {
   return url.split('?', 1)[0]!
 }
 

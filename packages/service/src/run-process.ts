@@ -59,7 +59,7 @@ export async function runProcess(
   })
 
   try {
-    await app.listen({ port: env.PORT, host: env.HOST, listenTextResolver })
+    await app.listen({ port: env.PORT, host: hostOf(env), listenTextResolver })
   } catch (err) {
     if (step !== 'serving') return
     app.log.fatal(...explain(err, env))
@@ -72,14 +72,20 @@ function listenTextResolver(address: string): string {
   return { msg: 'listening', port: Number(new URL(address).port), address } as unknown as string
 }
 
-function explain(err: unknown, { PORT, HOST }: ServiceEnv): [object, string] {
+/** A process in development is for the machine that it runs on, unless HOST says otherwise. */
+function hostOf({ HOST, NODE_ENV }: ServiceEnv): string {
+  return HOST ?? (NODE_ENV === 'development' ? '127.0.0.1' : '0.0.0.0')
+}
+
+function explain(err: unknown, env: ServiceEnv): [object, string] {
+  const { PORT } = env
   switch ((err as NodeJS.ErrnoException).code) {
     case 'EADDRINUSE':
       return [{}, `port ${PORT} is taken: end the process that listens there, or set PORT to a free one`]
     case 'EACCES':
       return [{}, `this process may not listen on port ${PORT}: set PORT to one above 1023`]
     case 'EADDRNOTAVAIL':
-      return [{}, `this machine does not have the address ${HOST}: set HOST to one that it has`]
+      return [{}, `this machine does not have the address ${hostOf(env)}: set HOST to one that it has`]
     default:
       return [{ err }, 'could not start']
   }

@@ -1,4 +1,5 @@
 import { Type, type Static, type TObject } from 'typebox'
+import { isProxy } from './client-address.ts'
 
 /** What every process reads from its environment. Spread it into the app's own schema. */
 export const serviceEnv = {
@@ -11,7 +12,11 @@ export const serviceEnv = {
     maximum: 65_535,
     description: 'Where the process listens; 0 takes a free one',
   }),
-  HOST: Type.String({ default: '0.0.0.0', description: 'The address it listens on' }),
+  HOST: Type.Optional(
+    Type.String({
+      description: 'The address it listens on; unless it is set 0.0.0.0, in development 127.0.0.1',
+    }),
+  ),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
     description: 'The least urgent lines that are still written',
@@ -26,15 +31,16 @@ export const serviceEnv = {
     description: 'Where browsers find the whole application',
   }),
   TRUST_PROXY: Type.Optional(
-    Type.Array(
-      Type.String({
-        pattern: '^(loopback|linklocal|uniquelocal|[\\da-fA-F:.]*[:.][\\da-fA-F:.]*(/\\d{1,3})?)$',
-      }),
-      {
-        expected: 'a list of loopback, linklocal, uniquelocal, addresses or networks, separated by commas',
-        description: 'The proxies whose X-Forwarded headers are believed; none by default',
-      },
-    ),
+    Type.Array(Type.Refine(Type.String(), isProxy), {
+      expected: 'a list of loopback, linklocal, uniquelocal, addresses or networks, separated by commas',
+      description: 'The proxies whose X-Forwarded headers are believed; none by default',
+    }),
+  ),
+  HSTS_INCLUDE_SUBDOMAINS: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether browsers are held to https on every subdomain of PUBLIC_ORIGIN too, for two years',
+    }),
   ),
   DRAIN_MS: Type.Integer({
     minimum: 0,

@@ -140,6 +140,8 @@ describe('what goes out', () => {
     const plain = await headersOf(build({ env: { ...testEnv, PUBLIC_ORIGIN: 'http://localhost:3000' } }))
 
     expect(secure['strict-transport-security']).toMatch(/^max-age=\d+$/)
+    const whole = await headersOf(build({ env: { ...testEnv, HSTS_INCLUDE_SUBDOMAINS: true } }))
+    expect(whole['strict-transport-security']).toMatch(/^max-age=\d+; includeSubDomains$/)
     expect(plain['strict-transport-security']).toBeUndefined()
   })
 

@@ -100,6 +100,18 @@ test('probes carry the security headers and the request id, and answer HEAD', as
   })
 })
 
+test('a probe answers to its own letters alone, which are what hides it from the public', async () => {
+  const app = build()
+  for (const path of ['livez', 'readyz', 'metrics', 'openapi.json']) {
+    const first = `%${path.charCodeAt(0).toString(16)}`
+    const disguises = [`/${first}${path.slice(1)}`, `//${path}`, `/${path}/`, `/${path};x`]
+    for (const url of [...disguises, `/${path.toUpperCase()}`, `/${path}%3f`]) {
+      expect([url, (await app.inject({ url })).statusCode]).toEqual([url, 404])
+    }
+    expect([path, (await app.inject(`/${path}?x=1`)).statusCode]).toEqual([path, 200])
+  }
+})
+
 test('metrics count requests by route, never by path, beside those of the process', async () => {
   const app = build()
   app.get('/people/:id', { config }, async () => 'somebody')

@@ -16,6 +16,7 @@ const app = createService({
   checks: { database: { check: () => Promise.reject(new Error('connect ECONNREFUSED 10.1.2.3:5432')) } },
 })
 const config = { access: 'public' } as const
+const inDevelopment = createService({ name: 'problems', env: { ...testEnv, NODE_ENV: 'development' } })
 
 app.post('/body', { config, schema: { body: Type.Object({ size: Type.Integer() }) } }, async () => 'read')
 app.get('/items/:id', { config }, async () => 'found')
@@ -34,15 +35,18 @@ app.get('/stream', { config }, (_request, reply) => {
 })
 
 let port: number
+let developmentPort: number
 
 beforeAll(async () => {
   // How long Node waits for headers is not what is tested here.
   Object.assign(app.server, { headersTimeout: 100, requestTimeout: 100, connectionsCheckingInterval: 20 })
   await app.listen({ port: 0, host: '127.0.0.1' })
   port = (app.server.address() as AddressInfo).port
+  await inDevelopment.listen({ port: 0, host: '127.0.0.1' })
+  developmentPort = (inDevelopment.server.address() as AddressInfo).port
 })
 
-afterAll(() => app.close())
+afterAll(() => Promise.all([app.close(), inDevelopment.close()]))
 
 const send = (line: string, headers = '', body = ''): Promise<RawAnswer> =>
   sendRaw(port, `${line} HTTP/1.1\r\nhost: example.com\r\nconnection: close\r\n${headers}\r\n${body}`)
@@ -60,6 +64,8 @@ const recipes: Record<string, () => Promise<RawAnswer>> = {
   BODY_TOO_LARGE: () => post(JSON.stringify({ padding: 'x'.repeat(1000) })),
   HANDLER_TIMEOUT: () => send('GET /slow'),
   HEADERS_TOO_LARGE: () => send('GET /items/1', `x-long: ${'x'.repeat(20_000)}\r\n`),
+  HOST_REJECTED: () =>
+    sendRaw(developmentPort, 'GET / HTTP/1.1\r\nhost: elsewhere.example\r\nconnection: close\r\n\r\n'),
   INTERNAL_ERROR: () => send('GET /accident'),
   MEDIA_TYPE_UNSUPPORTED: () => post('size=1', 'text/plain'),
   METHOD_NOT_ALLOWED: () => send('PUT /items/1'),

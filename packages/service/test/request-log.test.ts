@@ -35,6 +35,7 @@ test('a request is one line with its id, its trace and how it went, and no secre
       route: '/work',
       status: 200,
       durationMs: expect.any(Number),
+      client: '127.0.0.1',
       msg: 'request',
     },
   ])

@@ -36,10 +36,25 @@ test.each([
   expect(Value.Check(inProduction, origin)).toBe(isGoodInProduction)
 })
 
-test.each(['loopback', '10.0.0.0/8', '127.0.0.1', 'fd00::/8'])('%s may be a trusted proxy', (proxy) => {
-  expect(Value.Check(serviceEnv.TRUST_PROXY, [proxy])).toBe(true)
-})
+test.each(['loopback', '10.0.0.0/8', '127.0.0.1', 'fd00::/8', '2001:db8::1'])(
+  '%s may be a trusted proxy',
+  (proxy) => {
+    expect(Value.Check(serviceEnv.TRUST_PROXY, [proxy])).toBe(true)
+  },
+)
 
-test.each(['true', '1', '*', 'proxy.internal'])('%s may not', (proxy) => {
+// A number of hops neither: it would believe whoever comes by a shorter way.
+test.each([
+  'true',
+  '1',
+  '*',
+  'proxy.internal',
+  '10.0.0.0/33',
+  '10.0.0',
+  '10.0.0.0/',
+  '::g',
+  'fd00::/129',
+  'toString',
+])('%s may not', (proxy) => {
   expect(Value.Check(serviceEnv.TRUST_PROXY, [proxy])).toBe(false)
 })

@@ -39,13 +39,6 @@ export const SecretsWeak = createError(
   500,
 )
 
-/** At boot: a route does not say who may use it. */
-export const AccessMissing = createError(
-  'ROUTE_ACCESS_MISSING',
-  "%s %s does not say who may use it: give it config: { access: 'public' } or { access: 'user' }.",
-  500,
-)
-
 /** The client is told when to come back, and nothing about what stands behind the service. */
 export function storeUnavailable(cause: unknown): Error {
   return Object.assign(new StoreUnavailable({ cause }), { headers: { 'retry-after': '1' } })

@@ -8,10 +8,10 @@ import type {
   onSendHookHandler,
 } from 'fastify'
 import fp from 'fastify-plugin'
-import { checkAccess, requireAccess } from './access.ts'
 import { readHead } from './record.ts'
 import { createCookieSigner, deadlineOf, keyOf, newSessionId } from './session-cookie.ts'
 import { ABSOLUTE_MS, IDLE_MS } from './session-env.ts'
+import { SignedOut } from './session-error.ts'
 import {
   commitState,
   giveUp,
@@ -43,6 +43,11 @@ declare module 'fastify' {
   interface FastifyInstance {
     sessions: SessionPolicy
   }
+}
+
+/** What a service may have (@repo/service): it asks whoever registers a check, and boots with no route that needs another. */
+interface AccessChecks {
+  addAccessCheck?(access: 'user', check: (request: FastifyRequest) => void): void
 }
 
 async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Promise<void> {
@@ -91,7 +96,18 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     const state = openState(policy, request, request.session)
     request[STATE] = state
     request.session = viewSession(state)
-    checkAccess(request, state.head?.user != null)
+    done()
+  }
+
+  /** @throws SIGNED_OUT */
+  function requireUser(request: FastifyRequest): void {
+    if (request[STATE]?.head?.user == null) throw new SignedOut()
+  }
+
+  /** On a Fastify that is no service nobody else looks at what a route asks for. */
+  function checkAccess(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
+    const { access } = request.routeOptions.config as { access?: unknown }
+    if (access === 'user') requireUser(request)
     done()
   }
 
@@ -149,7 +165,6 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
 
   app.decorate('sessions', policy)
   app.decorateRequest(STATE, null)
-  app.addHook('onRoute', requireAccess)
   if (!app.hasPlugin('@fastify/cookie')) await app.register(cookie)
   app.addHook('onSend', saveSession as onSendHookHandler)
   await app.register(fastifySession, {
@@ -162,6 +177,9 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     saveUninitialized: false,
   })
   app.addHook('onRequest', openSession)
+  const service: AccessChecks = app
+  if (service.addAccessCheck) service.addAccessCheck('user', requireUser)
+  else app.addHook('onRequest', checkAccess)
   store.decorate?.(app)
   app.addHook('onReady', async () => {
     await store.check().catch((error: Error) => {
@@ -186,5 +204,5 @@ function rememberAnswer(reply: FastifyReply): () => void {
   }
 }
 
-/** Sessions for a service, and the rule that every route says who may use it. */
+/** Sessions for a service, and the check of its routes that are for users. */
 export const session = fp(sessionPlugin, { name: 'session', fastify: '5.x' })

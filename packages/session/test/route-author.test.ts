@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest, type InjectOptions } from 'fastify'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import {
   currentUser,
@@ -71,18 +71,15 @@ function browse(app: FastifyInstance, jar = { cookie: '' }) {
   }
 }
 
-test('a route that does not say who may use it stops the boot, by name', async () => {
+test('a service is given the check of user routes, and runs it in place of the plugin', async () => {
+  const checks: [string, (request: FastifyRequest) => void][] = []
   const app = Fastify()
   apps.push(app)
+  app.decorate('addAccessCheck', (access, check) => void checks.push([access, check]))
   await app.register(session, { store, secrets, origin: 'http://localhost' })
-  expect(() => app.get('/forgotten', async () => 'hello')).toThrow(
-    /GET \/forgotten does not say who may use it/,
-  )
-  expect(() => app.post('/typo', { config: { access: 'users' as 'user' } }, async () => 'hello')).toThrow(
-    /POST \/typo/,
-  )
-  app.register(async (child) => child.get('/in-a-plugin', async () => 'hello'))
-  await expect(app.ready()).rejects.toMatchObject({ code: 'ROUTE_ACCESS_MISSING' })
+  app.get('/', { config: { access: 'user' } }, async (request) => checks[0]![1](request))
+  expect(checks).toEqual([['user', expect.any(Function)]])
+  expect((await app.inject('/')).json()).toMatchObject({ code: 'SIGNED_OUT' })
 })
 
 test('a user route is 401 for who is not signed in, its HEAD as well, and an unknown path is 404', async () => {

@@ -116,7 +116,7 @@ listen watch
 }
 
 /** What is shipped, but for where its servers are and for TLS. */
-function shippedConfig(shipped: string, port: number, ports: number[]): string {
+export function shippedConfig(shipped: string, port: number, ports: number[]): string {
   const changes: [RegExp, string][] = [
     [/ *log stdout .*\n/, ''],
     [/^resolvers .*\n( .*\n)+/m, ''],

@@ -152,6 +152,29 @@ test('a proxy named in TRUST_PROXY is believed, and what it heard from others is
   })
 })
 
+test('what the platform asks the edge answers to its own path alone, and in development to this machine alone', async () => {
+  for (const path of [
+    '/%72eadyz',
+    '/%6Detrics',
+    '//metrics',
+    '/READYZ',
+    '/livez/',
+    '/openapi.json;x',
+    '/livez#x',
+  ]) {
+    expect([path, (await send(path)).status]).toEqual([path, 404])
+  }
+  const local = await house.edge([outer.upstream()], { NODE_ENV: 'development' })
+  for (const path of ['/', '/readyz', '/api/outer/headers']) {
+    const rebound = await send(path, { to: local, headers: { host: 'rebound.example' } })
+    expect([path, rebound.status]).toEqual([path, 421])
+    expect([path, (await send(path, { to: local, headers: { host: 'app.localhost' } })).status]).toEqual([
+      path,
+      200,
+    ])
+  }
+})
+
 test('a request keeps its name and its trace', async () => {
   const traceId = '0af7651916cd43dd8448eb211c80319c'
   const sent = { 'x-request-id': 'request-from-outside', traceparent: `00-${traceId}-b7ad6b7169203331-01` }

@@ -1,5 +1,5 @@
 import { pollUntil } from '@repo/testing/poll-until'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { canonicalAddress, networkOf } from '../src/client-address.ts'
 import { createService, type ServiceEnv } from '../src/index.ts'
 import { startFixture } from './start-fixture.ts'
@@ -138,49 +138,55 @@ test('a real connection has the address of its client, in the log as well', asyn
   expect(service.log().find(({ path }) => path === '/work')).toMatchObject({ client: '2001:db8::/64' })
 })
 
-describe('a service in production that sees one client only', () => {
-  /** What it warns of while this many requests come, each with this peer, path and X-Forwarded-For. */
-  async function warningsOf(
-    count: number,
-    sent: (i: number) => { peer: string; url?: string; forwardedFor?: string },
-    env: Partial<ServiceEnv> = {},
-  ): Promise<unknown[]> {
-    const app = createService({ name: 'addresses', env: { ...testEnv, NODE_ENV: 'production', ...env } })
-    app.get('/', { config: { access: 'public' } }, async () => 'hello')
-    const warnings: unknown[] = []
-    app.log.warn = (what: unknown) => void warnings.push(what)
-    for (let i = 0; i < count; i++) {
-      const { peer, url = '/', forwardedFor } = sent(i)
-      const headers = forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor }
-      await app.inject({ url, remoteAddress: peer, headers })
-    }
-    return warnings
+interface Sent {
+  peer: string
+  url?: string
+  forwardedFor?: string
+}
+
+/** What a service in production warns of while this many requests come. */
+async function warningsOf(
+  count: number,
+  sent: Sent | ((i: number) => Sent),
+  env: Partial<ServiceEnv> = {},
+): Promise<unknown[]> {
+  const app = createService({ name: 'addresses', env: { ...testEnv, NODE_ENV: 'production', ...env } })
+  app.get('/', { config: { access: 'public' } }, async () => 'hello')
+  const warnings: unknown[] = []
+  app.log.warn = (what: unknown) => void warnings.push(what)
+  for (let i = 0; i < count; i++) {
+    const { peer, url = '/', forwardedFor } = typeof sent === 'function' ? sent(i) : sent
+    const headers = forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor }
+    await app.inject({ url, remoteAddress: peer, headers })
   }
+  return warnings
+}
 
-  test('says so once, after two hundred requests, and does not count probes', async () => {
-    const one = () => ({ peer: '10.0.0.1' })
-    expect(await warningsOf(199, one)).toEqual([])
-    expect(await warningsOf(500, one)).toEqual([
-      { client: '10.0.0.1', isForwarded: false, isBelieved: false },
-    ])
-    expect(await warningsOf(500, () => ({ peer: '10.0.0.1', url: '/readyz' }))).toEqual([])
-    expect(await warningsOf(500, one, { NODE_ENV: 'development' })).toEqual([])
-  })
+const TRUST_PROXY = ['uniquelocal']
 
-  test('says so of proxies that are not believed, though there are two', async () => {
-    const two = (i: number) => ({ peer: `10.0.0.${i % 2}`, forwardedFor: `203.0.113.${i % 100}` })
-    expect(await warningsOf(300, two)).toEqual([{ client: '10.0.0.1', isForwarded: true, isBelieved: false }])
-    expect(await warningsOf(300, two, { TRUST_PROXY: ['uniquelocal'] })).toEqual([])
-  })
+test('a service that sees one client says so once, after two hundred requests, and does not count probes', async () => {
+  const one = { peer: '10.0.0.1' }
+  expect(await warningsOf(199, one)).toEqual([])
+  expect(await warningsOf(500, one)).toEqual([{ client: '10.0.0.1', isForwarded: false, isBelieved: false }])
+  expect(await warningsOf(500, { ...one, url: '/readyz' })).toEqual([])
+  expect(await warningsOf(500, one, { NODE_ENV: 'development' })).toEqual([])
+})
 
-  test('says so of a network that hides its clients from the proxy', async () => {
-    const hidden = () => ({ peer: '10.0.0.1', forwardedFor: '10.9.9.9' })
-    expect(await warningsOf(300, hidden, { TRUST_PROXY: ['uniquelocal'] })).toEqual([
-      { client: '10.9.9.9', isForwarded: true, isBelieved: true },
-    ])
-  })
+function throughTwo(i: number): Sent {
+  return { peer: `10.0.0.${i % 2}`, forwardedFor: `203.0.113.${i % 100}` }
+}
 
-  test('and no other does', async () => {
-    expect(await warningsOf(500, (i) => ({ peer: `203.0.113.${i % 150 === 0 ? 1 : 2}` }))).toEqual([])
-  })
+test('it says so of proxies that are not believed, though there are two', async () => {
+  expect(await warningsOf(300, throughTwo)).toEqual([
+    { client: '10.0.0.1', isForwarded: true, isBelieved: false },
+  ])
+  expect(await warningsOf(300, throughTwo, { TRUST_PROXY })).toEqual([])
+})
+
+test('it says so of a network that hides its clients from the proxy, and of nobody else', async () => {
+  const hidden = { peer: '10.0.0.1', forwardedFor: '10.9.9.9' }
+  expect(await warningsOf(300, hidden, { TRUST_PROXY })).toEqual([
+    { client: '10.9.9.9', isForwarded: true, isBelieved: true },
+  ])
+  expect(await warningsOf(500, (i) => ({ peer: `203.0.113.${i % 150 === 0 ? 1 : 2}` }))).toEqual([])
 })

@@ -99,18 +99,6 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     done()
   }
 
-  /** @throws SIGNED_OUT */
-  function requireUser(request: FastifyRequest): void {
-    if (request[STATE]?.head?.user == null) throw new SignedOut()
-  }
-
-  /** On a Fastify that is no service nobody else looks at what a route asks for. */
-  function checkAccess(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
-    const { access } = request.routeOptions.config as { access?: unknown }
-    if (access === 'user') requireUser(request)
-    done()
-  }
-
   /** Stores what the request changed before the first byte of the answer leaves. */
   function saveSession(
     request: FastifyRequest,
@@ -186,6 +174,18 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
       app.log.warn({ err: error.cause ?? error }, 'The session store is not available yet')
     })
   })
+}
+
+/** @throws SIGNED_OUT */
+function requireUser(request: FastifyRequest): void {
+  if (request[STATE]?.head?.user == null) throw new SignedOut()
+}
+
+/** On a Fastify that is no service nobody else looks at what a route asks for. */
+function checkAccess(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
+  const { access } = request.routeOptions.config as { access?: unknown }
+  if (access === 'user') requireUser(request)
+  done()
 }
 
 /** An error that is on its way is not replaced by the failure it may well be about. */

@@ -20,7 +20,7 @@ const ItemBody = Type.Object({
 
 const ItemId = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
-/** Items, which anybody may read and add: say `user` where only who is signed in may. */
+/** Items, which anybody may read and add. Where only users may, the service needs sessions: `user` does not boot without. */
 export async function itemRoutes(app: Service, { database }: { database: Database }): Promise<void> {
   app.get(
     '/',

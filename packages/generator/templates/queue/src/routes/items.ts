@@ -27,7 +27,7 @@ const ItemId = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 const enqueueFinish: EnqueueFinish = (transaction, itemId) => enqueue(transaction, finishJob, { itemId })
 
-/** Items, which anybody may read and add: say `user` where only who is signed in may. */
+/** Items, which anybody may read and add. Where only users may, the service needs sessions: `user` does not boot without. */
 export async function itemRoutes(app: Service, { database }: { database: Database }): Promise<void> {
   app.get(
     '/',

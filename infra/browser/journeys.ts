@@ -64,6 +64,10 @@ export const journeys: Journeys = {
     await submit(page, 'Change password')
     await page.locator('.message.error').filter({ hasText: /./ }).waitFor()
     await page.getByLabel('Your password now').fill(PASSWORD)
+    await page.getByLabel('Your next password').fill('Password1')
+    await submit(page, 'Change password')
+    await page.getByText('tried first').waitFor()
+    await page.getByLabel('Your next password').fill('a better password')
     await submit(page, 'Change password')
     await page.getByText('Changed. Every other device is signed out.').waitFor()
 

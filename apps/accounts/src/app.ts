@@ -16,7 +16,8 @@ export async function buildApp(env: Env, { database, sessions, passwords }: Reso
     idleMs: env.SESSION_IDLE_MS,
     absoluteMs: env.SESSION_ABSOLUTE_MS,
   })
-  await app.register(accountRoutes, { prefix: '/api/accounts', accounts: { database, passwords } })
+  const { host } = new URL(env.PUBLIC_ORIGIN)
+  await app.register(accountRoutes, { prefix: '/api/accounts', accounts: { database, passwords, host } })
   await app.register(sessionRoutes, { prefix: '/api/accounts' })
 
   return app

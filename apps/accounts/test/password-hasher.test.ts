@@ -34,6 +34,11 @@ test('every byte of a long password counts', async () => {
   expect(await passwords.verify(`${long}b`, hash)).toBe(false)
 })
 
+test('what UTF-8 cannot hold has no hash: all of it would have the same', async () => {
+  await expect(passwords.hash('\ud800'.repeat(8))).rejects.toThrow('surrogate')
+  await expect(passwords.verify('\udfff'.repeat(8), null)).rejects.toThrow('surrogate')
+})
+
 test('nobody has no password', async () => {
   expect(await passwords.verify('', null)).toBe(false)
 })

@@ -19,6 +19,9 @@ const signUp = (payload: unknown) =>
     headers: { 'content-type': 'application/json' },
   })
 
+const cookiesOf = ({ cookies }: Awaited<ReturnType<typeof signUp>>) =>
+  Object.fromEntries(cookies.map(({ name, value }) => [name, value]))
+
 test('an email is kept trimmed and in lower case, a password only as its hash', async () => {
   const answer = await signUp({
     email: '  Grace.Hopper+cobol@Example.COM ',
@@ -73,7 +76,7 @@ test.each(['', '{', '[]', 'null', '"a"'])('the body %j is refused', async (body)
 
 test('a password may be anything of 8 to 256 characters, and a character is a code point', async () => {
   const key = '\u{1f511}'
-  const passwords = [key.repeat(8), key.repeat(256), '        ', '\0\0\0\0\0\0\0\0', `${'\ud800'.repeat(8)}`]
+  const passwords = [key.repeat(8), key.repeat(256), '       .', 'correct horse battery']
   for (const [n, password] of passwords.entries()) {
     const credentials = { email: `any${n}@example.com`, password }
     expect((await signUp(credentials)).statusCode).toBe(201)
@@ -83,9 +86,65 @@ test('a password may be anything of 8 to 256 characters, and a character is a co
   expect((await signUp({ email: 'short@example.com', password: key.repeat(7) })).statusCode).toBe(400)
 })
 
+test.each([
+  ['among the most common', 'password', 'PASSWORD_COMMON'],
+  ['among the most common', '12345678', 'PASSWORD_COMMON'],
+  ['among the most common, however it is typed', 'ILoveYou1', 'PASSWORD_COMMON'],
+  ['common in other letters', '\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44', 'PASSWORD_COMMON'],
+  ['blank', '        ', 'PASSWORD_COMMON'],
+  ['blank', '\u200b\u00a0\t\n\u3000\0\u2060\ufeff', 'PASSWORD_COMMON'],
+  ['the email', 'ada.lovelace@countess.example', 'PASSWORD_PERSONAL'],
+  ['the email, and a little more', 'Ada.Lovelace@Countess.example1', 'PASSWORD_PERSONAL'],
+  ['a part of the email', 'lovelace', 'PASSWORD_PERSONAL'],
+  ['a part of the email, and a year', 'Lovelace2026', 'PASSWORD_PERSONAL'],
+  ['a part of the email, again and again', 'adaadaada', 'PASSWORD_PERSONAL'],
+  ['a part of the email, backwards', 'ecalevol!', 'PASSWORD_PERSONAL'],
+  ['where the site is', 'localhost', 'PASSWORD_PERSONAL'],
+])('a new password that is %s is refused, at sign-up and when it is changed: %j', async (_, next, code) => {
+  const email = 'ada.lovelace@countess.example'
+  const refused = await signUp({ email, password: next })
+  expect([refused.statusCode, refused.json().code]).toEqual([400, code])
+
+  const current = 'a fine old password'
+  await opened.resources.database.user.deleteMany({ where: { email } })
+  const cookies = cookiesOf(await signUp({ email, password: current }))
+  const change = {
+    method: 'PUT',
+    url: '/api/accounts/password',
+    cookies,
+    payload: { current, next },
+  } as const
+  expect((await app.inject(change)).json()).toMatchObject({ status: 400, code })
+})
+
+test('a password that is refused today still lets in who has it', async () => {
+  const { database, passwords } = opened.resources
+  const old = { email: 'old@example.com', password: 'password' }
+  await database.user.create({ data: { email: old.email, passwordHash: await passwords.hash(old.password) } })
+  const signIn = { method: 'POST', url: '/api/accounts/sign-in', payload: old } as const
+  expect((await app.inject(signIn)).statusCode).toBe(200)
+})
+
+test.each(['sign-up', 'sign-in'])(
+  '%s takes no password that UTF-8 cannot hold: all would be one',
+  async (route) => {
+    const url = `/api/accounts/${route}`
+    const headers = { 'content-type': 'application/json' }
+    const half = JSON.stringify({ email: 'half@example.com', password: '\ud800'.repeat(8) })
+    const bytes = Buffer.from(
+      '{"email":"half@example.com","password":"\xff\xff\xff\xff\xff\xff\xff\xff"}',
+      'latin1',
+    )
+    for (const payload of [half, bytes]) {
+      const answer = await app.inject({ method: 'POST', url, headers, payload })
+      expect(answer.json()).toMatchObject({ status: 400, code: 'BODY_MALFORMED' })
+    }
+  },
+)
+
 test('who is signed in and has no account any more is told so', async () => {
   const answer = await signUp({ email: 'gone@example.com', password: 'correct horse' })
-  const cookies = Object.fromEntries(answer.cookies.map(({ name, value }) => [name, value]))
+  const cookies = cookiesOf(answer)
   await opened.resources.database.user.delete({ where: { email: 'gone@example.com' } })
   const me = await app.inject({ url: '/api/accounts/me', cookies })
   expect(me.statusCode).toBe(401)

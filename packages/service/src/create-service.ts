@@ -16,6 +16,7 @@ import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { lingerOnUnreadBody } from './linger.ts'
 import { createMetrics, type Measured } from './metrics.ts'
 import { checkOrigin } from './origin-check.ts'
+import { parseJson } from './parse-json.ts'
 import { answerProbes } from './probes.ts'
 import { readiness, type Checks } from './readiness.ts'
 import { logOptions, logRequest, traceOf } from './request-log.ts'
@@ -114,6 +115,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   app.setValidatorCompiler(compileValidator)
   // A form of any page can send text/plain without asking first.
   app.removeContentTypeParser('text/plain')
+  parseJson(app)
 
   app.addHook('onRequest', (request, reply, done) => {
     stamp(request, reply)

@@ -27,6 +27,27 @@ describe('what comes in', () => {
     expect((await post({ count: null, isOpen: true })).statusCode).toBe(400)
   })
 
+  test('a body that UTF-8 cannot hold is refused: two texts would be one where they are stored', async () => {
+    const app = build()
+    app.post('/', { config, schema: { body: Type.Unknown() } }, async (request) =>
+      JSON.stringify(request.body),
+    )
+    const post = (payload: string | Buffer) =>
+      app.inject({ method: 'POST', url: '/', payload, headers: { 'content-type': 'application/json' } })
+
+    for (const payload of [
+      '"\\ud800"',
+      '{"a":[{"\\uDFFF":1}]}',
+      '["\\ude00\\ud83d"]',
+      Buffer.from('"\xff"', 'latin1'),
+    ]) {
+      expect((await post(payload)).json()).toMatchObject({ status: 400, code: 'BODY_MALFORMED' })
+    }
+    for (const payload of ['"\\ud83d\\ude00"', '["\\\\ud800"]', '"\ufffd"', '"é"']) {
+      expect((await post(payload)).json()).toEqual(JSON.parse(payload))
+    }
+  })
+
   test('what a schema does not name never reaches the handler', async () => {
     const app = build()
     const body = Type.Object({ user: Type.Object({ name: Type.String() }) })

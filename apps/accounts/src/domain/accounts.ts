@@ -3,6 +3,7 @@ import type { Database } from '@repo/database'
 import { parseEmail } from './email.ts'
 import { limitGuesses } from './limit-guesses.ts'
 import type { PasswordHasher } from './password-hasher.ts'
+import { assertSuitable } from './password.ts'
 
 export interface User {
   id: string
@@ -13,6 +14,8 @@ export interface User {
 export interface Accounts {
   database: Database
   passwords: PasswordHasher
+  /** Where browsers find the site, which makes no password. */
+  host?: string
 }
 
 /** What somebody says who they are, and where they say it from. */
@@ -35,13 +38,14 @@ export const AccountGone = createError('ACCOUNT_GONE', 'This account does not ex
  * Makes an account. That an email is taken is worth knowing to whoever guesses, so each time it is said counts as a
  * failed sign-in; new accounts are not limited here.
  *
- * @throws ACCOUNT_EMAIL_TAKEN, ACCOUNT_EMAIL_INVALID, SIGN_IN_LIMITED, PASSWORDS_BUSY
+ * @throws ACCOUNT_EMAIL_TAKEN, ACCOUNT_EMAIL_INVALID, PASSWORD_COMMON, PASSWORD_PERSONAL, SIGN_IN_LIMITED, PASSWORDS_BUSY
  */
 export async function createAccount(
-  { database, passwords }: Accounts,
+  { database, passwords, host = '' }: Accounts,
   { password, address, ...credentials }: Credentials,
 ): Promise<User> {
   const email = parseEmail(credentials.email)
+  assertSuitable(password, [email, host])
   const user = await limitGuesses(database, { address }, async () => {
     const passwordHash = await passwords.hash(password)
     // Of two at the same moment, on whichever processes, the database takes one.
@@ -91,16 +95,17 @@ export async function letIn(
 /**
  * Puts another password in place of the current one and ends every other session.
  *
- * @throws PASSWORD_WRONG, SIGN_IN_LIMITED, PASSWORDS_BUSY, ACCOUNT_GONE
+ * @throws PASSWORD_WRONG, PASSWORD_COMMON, PASSWORD_PERSONAL, SIGN_IN_LIMITED, PASSWORDS_BUSY, ACCOUNT_GONE
  */
 export async function changePassword(
   accounts: Accounts,
   change: { userId: string; current: string; next: string; address: string },
   session: { endOthers(): Promise<void> },
 ): Promise<void> {
-  const { database, passwords } = accounts
+  const { database, passwords, host = '' } = accounts
   const user = await database.user.findUnique({ where: { id: change.userId } })
   if (!user) throw new AccountGone()
+  assertSuitable(change.next, [user.email, host])
   const isRight = await limitGuesses(
     database,
     { address: change.address, email: user.email },

@@ -1,6 +1,7 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import createError from '@fastify/error'
 import { limitConcurrency } from './limit-concurrency.ts'
+import { normalizePassword } from './password.ts'
 
 /** What one hash costs whoever makes it, and so whoever guesses. */
 export interface PasswordCost {
@@ -83,8 +84,7 @@ export function createPasswordHasher(cost: PasswordCost = PASSWORD_COST): Passwo
 
 function derive(password: string, salt: Buffer, cost: PasswordCost, length: number): Promise<Buffer> {
   const parameters = {
-    // One keyboard sends é as one character, another as e and an accent. @see NIST SP 800-63B, password verifiers
-    message: Buffer.from(password.normalize('NFKC')),
+    message: toBytes(password),
     nonce: salt,
     memory: cost.memoryKiB,
     passes: cost.passes,
@@ -96,6 +96,12 @@ function derive(password: string, salt: Buffer, cost: PasswordCost, length: numb
   })
 }
 
+/** @throws for what UTF-8 cannot hold: all of it would be the same bytes. JSON bodies with such a text are refused before. */
+function toBytes(password: string): Buffer {
+  if (!password.isWellFormed()) throw new Error('A password with half a surrogate pair has no bytes to hash')
+  return Buffer.from(normalizePassword(password))
+}
+
 interface StoredHash {
   cost: PasswordCost
   salt: Buffer
@@ -105,7 +111,7 @@ interface StoredHash {
 const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
 
 function encode({ cost, salt, hash }: StoredHash): string {
-  const [saltText, hashText] = [salt, hash].map((bytes) => bytes.toString('base64').replace(/=+$/, ''))
+  const [saltText, hashText] = [salt, hash].map((bytes) => bytes.toString('base64').replace(/={1,2}$/, ''))
   return `$argon2id$v=19$m=${cost.memoryKiB},t=${cost.passes},p=${cost.parallelism}$${saltText}$${hashText}`
 }
 

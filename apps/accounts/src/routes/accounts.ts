@@ -15,6 +15,7 @@ import {
 import { EmailInvalid, MAX_EMAIL_LENGTH } from '../domain/email.ts'
 import { SignInLimited } from '../domain/limit-guesses.ts'
 import { PasswordsBusy } from '../domain/password-hasher.ts'
+import { PASSWORD_LENGTH, PasswordCommon, PasswordPersonal } from '../domain/password.ts'
 
 const Email = Type.String({
   // With room for what is trimmed.
@@ -23,16 +24,15 @@ const Email = Type.String({
 })
 
 /**
- * Characters are Unicode code points. What the current rule for new passwords is must not keep anybody from signing in
- * with an old one. Nobody types 256 characters, and more would only be work for us.
+ * What the current rule for new passwords is must not keep anybody from signing in with an old one.
  *
  * @see NIST SP 800-63B, password verifiers: at least 8 (revision 4 asks 15 of a password that stands alone), 64 allowed
  */
-const Password = Type.String({ minLength: 1, maxLength: 256 })
+const Password = Type.String({ minLength: 1, maxLength: PASSWORD_LENGTH.max })
 const NewPassword = Type.String({
-  minLength: 8,
-  maxLength: 256,
-  description: 'Any characters, spaces included',
+  minLength: PASSWORD_LENGTH.min,
+  maxLength: PASSWORD_LENGTH.max,
+  description: 'Any characters, spaces included; neither one that is common nor the email',
 })
 
 const UserAnswer = Type.Object({
@@ -50,7 +50,14 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
         body: Type.Object({ email: Email, password: NewPassword }),
         response: {
           201: UserAnswer,
-          ...problemResponses(EmailInvalid, EmailTaken, SignInLimited, PasswordsBusy),
+          ...problemResponses(
+            EmailInvalid,
+            EmailTaken,
+            PasswordCommon,
+            PasswordPersonal,
+            SignInLimited,
+            PasswordsBusy,
+          ),
         },
       },
     },
@@ -123,7 +130,15 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
         body: Type.Object({ current: Password, next: NewPassword }),
         response: {
           204: Type.Null(),
-          ...problemResponses(SignedOut, AccountGone, PasswordWrong, SignInLimited, PasswordsBusy),
+          ...problemResponses(
+            SignedOut,
+            AccountGone,
+            PasswordCommon,
+            PasswordPersonal,
+            PasswordWrong,
+            SignInLimited,
+            PasswordsBusy,
+          ),
         },
       },
     },

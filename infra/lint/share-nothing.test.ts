@@ -12,7 +12,7 @@ let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nonstick-lint-'))
   const config = {
-    jsPlugins: [join(import.meta.dirname, 'share-nothing.ts')],
+    jsPlugins: [join(import.meta.dirname, 'nonstick.ts')],
     categories: { correctness: 'off' },
     rules: { 'nonstick/share-nothing': 'error' },
   }

@@ -1,5 +1,5 @@
 /**
- * An oxlint plugin with one rule: no module of an app or a package keeps anything that changes. Whatever it keeps, another
+ * An oxlint rule: no module of an app or a package keeps anything that changes. Whatever it keeps, another
  * process of the same type does not have, and it is gone when this one dies.
  *
  * It sees `let` and `var`, collections that begin empty or are changed later, and `globalThis`, at the top of a module.
@@ -41,7 +41,8 @@ const INSTEAD =
   'Pass it in, hold it in what openResources opens, or keep it in a store. If it may well differ from process to process, ' +
   'say why in a comment before it: // share-nothing: <reason>'
 
-const rule = {
+/** The rule `nonstick/share-nothing`. */
+export const shareNothing = {
   create(context: Context) {
     const held = new Map<string, Node>()
     const changed = new Set<string>()
@@ -101,7 +102,3 @@ function isEmptyCollection(init: Node | null | undefined): boolean {
 function hasReason({ sourceCode }: Context, statement: Node): boolean {
   return sourceCode.getCommentsBefore(statement).some(({ value }) => /^\s*share-nothing: \S.{9}/.test(value))
 }
-
-// oxlint asks for a default export.
-// oxlint-disable-next-line import/no-default-export
-export default { meta: { name: 'nonstick' }, rules: { 'share-nothing': rule } }

@@ -19,7 +19,7 @@ export const workerEnv = Type.Object({
   ...serviceEnv,
   ...databaseEnv,
   ...importEnv,
-  IMPORT_ALLOWED_ADDRESSES: Type.Array(Type.String({ pattern: '^[\\da-fA-F:.]+(/\\d{1,3})?$' }), {
+  IMPORT_ALLOWED_ADDRESSES: Type.Array(Type.String({ pattern: /^[\da-fA-F:.]+(\/\d{1,3})?$/.source }), {
     default: [],
     expected: 'a list of IP addresses or networks, separated by commas',
     description: 'Besides the public internet, files are fetched from here; for tests and development',

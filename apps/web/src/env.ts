@@ -1,13 +1,13 @@
 import { serviceEnv } from '@repo/service'
 import { Type, type Static } from 'typebox'
 
-const PREFIX = '(?:/[A-Za-z0-9_-]+)+'
-const URLS = 'https?://[^\\s/|,]+(?:\\|https?://[^\\s/|,]+)*'
+const ROUTE = /^(?:\/[A-Za-z0-9_-]+)+=https?:\/\/[^\s/|,]+(?:\|https?:\/\/[^\s/|,]+)*$/
 
 export const envSchema = Type.Object({
   ...serviceEnv,
-  UPSTREAMS: Type.Array(Type.String({ pattern: `^${PREFIX}=${URLS}$` }), {
+  UPSTREAMS: Type.Array(Type.String({ pattern: ROUTE.source }), {
     minItems: 1,
+    expected: 'a list of prefix=url|url, separated by commas',
     description:
       'Which service owns which path, as `/api/accounts=http://accounts:3000,/api/orders=http://10.0.0.1:3000|http://10.0.0.2:3000`. ' +
       'Names are resolved again every second, and each of their addresses is one process.',

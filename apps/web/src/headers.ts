@@ -22,10 +22,16 @@ type Headers = Record<string, string | string[]>
 
 /** What is left of a message's headers when it goes on to the next connection. */
 export function endToEnd(headers: IncomingHttpHeaders): Headers {
-  const named = headers.connection?.toLowerCase().split(/\s*,\s*/)
+  // A set, and no regular expression: 16 KiB of headers can name thousands, and as many spaces between them.
+  const named = new Set(
+    headers.connection
+      ?.toLowerCase()
+      .split(',')
+      .map((name) => name.trim()),
+  )
   const kept: Headers = {}
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && !HOP_BY_HOP.has(name) && !named?.includes(name)) kept[name] = value
+    if (value !== undefined && !HOP_BY_HOP.has(name) && !named.has(name)) kept[name] = value
   }
   return kept
 }

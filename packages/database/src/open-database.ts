@@ -8,7 +8,7 @@ import { isConnectionLost, openPool, type PoolOptions } from './open-pool.ts'
 export const databaseEnv = {
   DATABASE_URL: Type.String({
     description: 'Postgres: postgres://user:password@host:5432/name',
-    pattern: '^postgres(ql)?://',
+    pattern: /^postgres(ql)?:\/\//.source,
     expected: 'a URL that starts with postgres://',
   }),
   DATABASE_POOL_MAX: Type.Integer({

@@ -81,7 +81,7 @@ export function openSingle(url: string): Pool {
 
 /** What the engine says, without the places in its own source. */
 export function withoutTrace(error: unknown): string {
-  const [words] = (error as Error).message.split(/\n\s+0: /)
+  const [words] = (error as Error).message.split(/\n[^\S\n]+0: /)
   return words!.replace(/^external connector error\n(Error querying the database: )?/, '').trim()
 }
 

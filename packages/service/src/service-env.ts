@@ -22,10 +22,10 @@ export const serviceEnv = {
     description: 'The least urgent lines that are still written',
   }),
   PUBLIC_ORIGIN: Type.String({
-    pattern: '^https?://[^/?#\\s]+$',
+    pattern: /^https?:\/\/[^/?#\s]+$/.source,
     expected: 'an origin without a path, such as https://example.com',
     inProduction: Type.String({
-      pattern: '^https://',
+      pattern: /^https:\/\//.source,
       expected: 'an origin that starts with https:// (browsers keep session cookies off plain http)',
     }),
     description: 'Where browsers find the whole application',

@@ -14,7 +14,7 @@ export const ABSOLUTE_MS = 12 * 60 * MINUTE_MS
 export const sessionEnv = {
   SESSION_STORE_URL: Type.String({
     // Not `format: 'uri'`: a list of hosts with ports, as a Cluster and Sentinel have it, is no URI by the standard.
-    pattern: '^[a-z+]+://[^\\s/]',
+    pattern: /^[a-z+]+:\/\/[^\s/]/.source,
     expected: 'a URL such as redis://host:6379 or redis+sentinel://a:26379,b:26379/name-of-the-master',
     description:
       'Where sessions live: redis://, rediss://, redis+cluster://, redis+sentinel://, memcached:// or postgres://',

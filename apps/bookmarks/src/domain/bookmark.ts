@@ -32,12 +32,9 @@ export function webUrl(text: string): string | null {
 
 /** A text of one line: titles and folder names. */
 export function tidyLine(text: string, maxLength: number = limits.title): string {
-  return cut(
-    storable(text)
-      .replace(/\s*[\n\t]\s*/g, ' ')
-      .trim(),
-    maxLength,
-  )
+  // Each run of spaces is looked at once: /\s*\n\s*/ would begin again at every space of it.
+  const line = storable(text).replace(/\s+/g, (space) => (/[\n\t]/.test(space) ? ' ' : space))
+  return cut(line.trim(), maxLength)
 }
 
 /** Notes keep their line breaks and what stands at the beginning of a line. */

@@ -164,7 +164,7 @@ function toBookmark({ attributes, folder, title, notes }: Link, importedAt: Date
 
 /** Most write commas; those who separate by spaces use no comma at all. */
 function splitTags(text: string): string[] {
-  return text.split(text.includes(',') ? ',' : /\s+/)
+  return text.includes(',') ? text.split(',') : text.split(/\s+/)
 }
 
 /** Browsers write seconds, others milliseconds, Google microseconds, a few a date in words. */

@@ -18,14 +18,14 @@ import { CursorInvalid } from '../domain/cursor.ts'
 import { formatFolderPath } from '../domain/folder-path.ts'
 
 // Postgres stores no NUL; without this, whoever sends one would get a 500.
-const Text = (maxLength: number) => Type.String({ maxLength, pattern: '^[^\\u0000]*$' })
+const Text = (maxLength: number) => Type.String({ maxLength, pattern: /^[^\0]*$/.source })
 
 const Url = Text(limits.url)
 const Title = Text(limits.title)
 const Notes = Text(limits.notes)
 const Tag = Type.String({
   maxLength: limits.tag,
-  pattern: '^[^\\u0000,]*$',
+  pattern: /^[^\0,]*$/.source,
   description: 'Without a comma, which separates tags in bookmark files',
 })
 const Tags = Type.Array(Tag, { maxItems: limits.tags })

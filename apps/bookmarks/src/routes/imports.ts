@@ -19,7 +19,7 @@ import { sparingMemory } from '../sparing-memory.ts'
 import { createFileReceiver, ImportFileMissing, ImportFormMalformed } from './receive-file.ts'
 
 const ImportUrl = Type.Object(
-  { url: Type.String({ maxLength: limits.url, pattern: '^[^\\u0000]*$' }) },
+  { url: Type.String({ maxLength: limits.url, pattern: /^[^\0]*$/.source }) },
   { additionalProperties: false },
 )
 
@@ -103,7 +103,7 @@ export async function importRoutes(app: Service, { database, maxBytes }: Options
       config: { access: 'user' },
       schema: {
         summary: 'How far an import is',
-        params: Type.Object({ id: Type.String({ maxLength: 100, pattern: '^[^\\u0000]*$' }) }),
+        params: Type.Object({ id: Type.String({ maxLength: 100, pattern: /^[^\0]*$/.source }) }),
         response: { 200: ImportBody, ...problemResponses(SignedOut, ImportNotFound) },
       },
     },

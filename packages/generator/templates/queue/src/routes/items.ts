@@ -9,7 +9,7 @@ const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
 
 const NewItem = Type.Object(
   // Postgres stores no NUL; without the pattern, whoever sends one would get a 500.
-  { title: Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000]*$' }) },
+  { title: Type.String({ minLength: 1, maxLength: 200, pattern: /^[^\0]*$/.source }) },
   { additionalProperties: false },
 )
 

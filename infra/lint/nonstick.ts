@@ -1,0 +1,9 @@
+import { shareNothing } from './share-nothing.ts'
+import { visiblePatterns } from './visible-patterns.ts'
+
+// oxlint asks for a default export.
+// oxlint-disable-next-line import/no-default-export
+export default {
+  meta: { name: 'nonstick' },
+  rules: { 'share-nothing': shareNothing, 'visible-patterns': visiblePatterns },
+}

@@ -1,5 +1,6 @@
 import { createService, type Service } from '@repo/service'
 import { session } from '@repo/session'
+import { createDeviceCookie } from './domain/device-cookie.ts'
 import type { Env } from './env.ts'
 import type { Resources } from './resources.ts'
 import { accountRoutes } from './routes/accounts.ts'
@@ -7,6 +8,7 @@ import { sessionRoutes } from './routes/sessions.ts'
 
 /** The accounts service, in the order it is put together. Read this file first. */
 export async function buildApp(env: Env, { database, sessions, passwords }: Resources): Promise<Service> {
+  const devices = createDeviceCookie({ secrets: env.SESSION_SECRETS, origin: env.PUBLIC_ORIGIN })
   const app = createService({ name: 'accounts', env, checks: { database, sessions } })
 
   await app.register(session, {
@@ -17,7 +19,8 @@ export async function buildApp(env: Env, { database, sessions, passwords }: Reso
     absoluteMs: env.SESSION_ABSOLUTE_MS,
   })
   const { host } = new URL(env.PUBLIC_ORIGIN)
-  await app.register(accountRoutes, { prefix: '/api/accounts', accounts: { database, passwords, host } })
+  const accounts = { database, passwords, devices, host }
+  await app.register(accountRoutes, { prefix: '/api/accounts', accounts })
   await app.register(sessionRoutes, { prefix: '/api/accounts' })
 
   return app

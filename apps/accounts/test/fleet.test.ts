@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 let accounts: Fleet
 beforeAll(async () => {
-  accounts = await fleet(new URL('..', import.meta.url))
+  accounts = await fleet(new URL('..', import.meta.url), { env: { TRUST_PROXY: 'loopback' } })
 })
 afterAll(() => accounts[Symbol.asyncDispose]())
 
@@ -13,12 +13,14 @@ const password = 'correct horse'
 let people = 0
 const newEmail = () => `person${(people += 1)}@example.com`
 
-async function send(browser: Browser, method: string, path: string, json?: unknown) {
-  const request = json === undefined ? { method } : { method, json }
+async function send(browser: Browser, method: string, path: string, json?: unknown, from = '192.0.2.1') {
+  const headers = { 'x-forwarded-for': from }
+  const request = json === undefined ? { method, headers } : { method, headers, json }
   const answer = await browser.request(`/api/accounts/${path}`, request)
   const text = await answer.text()
   return {
     status: answer.status,
+    headers: answer.headers,
     process: answer.headers.get('x-process'),
     body: text === '' ? undefined : JSON.parse(text),
   }
@@ -44,7 +46,8 @@ test('who signs up on one process is known to the other, until they sign out', a
   expect(new Set(seen.map(({ process }) => process))).toEqual(new Set(['accounts.1', 'accounts.2']))
 
   expect(await send(browser, 'POST', 'sign-out')).toMatchObject({ status: 204, body: undefined })
-  expect(browser.cookies.size).toBe(0)
+  // By the other one this browser stays known: a stranger who guesses does not keep its owner out.
+  expect([...browser.cookies.keys()]).toEqual(['device'])
   for (let n = 0; n < 2; n += 1) {
     expect(await send(browser, 'GET', 'me')).toMatchObject({ status: 401, body: { code: 'SIGNED_OUT' } })
   }
@@ -71,18 +74,52 @@ test('of many sign-ups with one email at the same moment, one makes the account'
   expect(new Set(answers.map(({ process }) => process)).size).toBe(2)
 })
 
-test('guesses sent to both processes at once are counted together', async () => {
-  const { email } = await newPerson()
-  const guesses = Array.from({ length: 40 }, (_, n) =>
-    send(accounts.browser(), 'POST', 'sign-in', { email, password: `wrong ${n}` }),
+/** Wrong passwords, all at once and to both processes. */
+async function guess(email: string, networks: string[]): Promise<{ status: number; retryAfter: number }[]> {
+  const guesses = networks.map((network, n) =>
+    send(accounts.browser(), 'POST', 'sign-in', { email, password: `wrong ${n}` }, network),
   )
-  const statuses = (await Promise.all(guesses)).map(({ status }) => status)
-  expect(statuses.filter((status) => status === 401)).toHaveLength(10)
-  expect(statuses.filter((status) => status === 429)).toHaveLength(30)
+  const answers = await Promise.all(guesses)
+  return answers.map(({ status, headers }) => ({ status, retryAfter: Number(headers.get('retry-after')) }))
+}
+const isTold = ({ status }: { status: number }) => status === 401
+
+test('of a volley from one network ten learn that they are wrong, and nobody but that network is kept out', async () => {
+  const { browser, email } = await newPerson()
+  const stranger = '198.51.100.7'
+  const answers = await guess(email, Array<string>(160).fill(stranger))
+  expect(answers.filter(isTold)).toHaveLength(10)
+  const refused = answers.filter(({ status }) => status === 429)
+  for (const { retryAfter } of refused) expect(retryAfter).toBeGreaterThan(0)
+  for (const { retryAfter } of refused) expect(retryAfter).toBeLessThanOrEqual(3600)
+
   for (let n = 0; n < 2; n += 1) {
-    const right = await send(accounts.browser(), 'POST', 'sign-in', { email, password })
+    const right = await send(accounts.browser(), 'POST', 'sign-in', { email, password }, stranger)
     expect(right).toMatchObject({ status: 429, body: { code: 'SIGN_IN_LIMITED' } })
+    // Neither the owner in another place, nor the owner who is signed in, nor their browser in the very same network.
+    expect((await send(accounts.browser(), 'POST', 'sign-in', { email, password })).status).toBe(200)
+    const change = { current: password, next: password }
+    expect((await send(browser, 'PUT', 'password', change, stranger)).status).toBe(204)
+    expect((await send(browser, 'POST', 'sign-in', { email, password }, stranger)).status).toBe(200)
   }
+})
+
+test('guesses from everywhere end at a hundred, while the browser of the owner signs in throughout', async () => {
+  const { browser, email } = await newPerson()
+  const networks = Array.from({ length: 15 }, (_, n) => Array<string>(9).fill(`203.0.113.${n}`)).flat()
+  const guessing = guess(email, networks)
+  for (let n = 0; n < 10; n += 1) {
+    expect((await send(browser, 'POST', 'sign-in', { email, password })).status).toBe(200)
+  }
+  const answers = await guessing
+  expect(answers.filter(isTold)).toHaveLength(100)
+  expect(answers.filter(({ status }) => status === 429)).toHaveLength(35)
+
+  const elsewhere = await send(accounts.browser(), 'POST', 'sign-in', { email, password }, '192.0.2.99')
+  expect(elsewhere.status).toBe(429)
+  expect(Number(elsewhere.headers.get('retry-after'))).toBeLessThanOrEqual(3600)
+  await send(browser, 'POST', 'sign-out')
+  expect((await send(browser, 'POST', 'sign-in', { email, password })).status).toBe(200)
 })
 
 test('another password ends every other session and keeps this one, under a new id', async () => {
@@ -103,7 +140,7 @@ test('another password ends every other session and keeps this one, under a new 
   await anotherDevice(email, 'another horse')
 })
 
-test('a wrong current password changes nothing, and counts as a guess', async () => {
+test('a wrong current password changes nothing, and is counted against this session alone', async () => {
   const { browser, email } = await newPerson()
   const phone = await anotherDevice(email)
   const change = { current: 'wrong horse', next: 'another horse' }
@@ -113,10 +150,14 @@ test('a wrong current password changes nothing, and counts as a guess', async ()
       body: { code: 'PASSWORD_WRONG' },
     })
   }
-  expect((await send(browser, 'PUT', 'password', { ...change, current: password })).status).toBe(429)
-  expect((await send(accounts.browser(), 'POST', 'sign-in', { email, password })).status).toBe(429)
+  // A thief of the session guesses no further, whichever process they ask.
+  for (let n = 0; n < 2; n += 1) {
+    expect((await send(browser, 'PUT', 'password', { ...change, current: password })).status).toBe(429)
+  }
   expect((await send(browser, 'GET', 'me')).status).toBe(200)
-  expect((await send(phone, 'GET', 'me')).status).toBe(200)
+  expect((await send(accounts.browser(), 'POST', 'sign-in', { email, password })).status).toBe(200)
+  expect((await send(phone, 'PUT', 'password', { ...change, current: password })).status).toBe(204)
+  expect((await send(browser, 'GET', 'me')).status).toBe(401)
 })
 
 test('of two changes of one password at the same moment, one is made', async () => {

@@ -1,33 +1,46 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import createError from '@fastify/error'
 import { Prisma, type Database } from '@repo/database'
-import { networkOf } from './network.ts'
 
-/**
- * Ten wrong passwords for one account; a hundred wrong answers for one network, behind which a whole office may sit.
- * Then nothing is checked until the window, which the first of them opened, has passed.
- *
- * @see NIST SP 800-63B, rate limiting (throttling)
- */
-export const GUESS_LIMIT = { perAccount: 10, perNetwork: 100, windowMs: 15 * 60_000 }
+const HOUR_MS = 60 * 60_000
 
-export const SignInLimited = createError(
-  'SIGN_IN_LIMITED',
-  'There were too many failed attempts. Please try again later.',
-  429,
-)
-
-/** Who guesses, and whose password. */
-export interface Guess {
-  /** Where the request comes from. */
-  address: string
-  /** Whether anybody has it makes no difference. Left out when the guess is at what exists, not at a password. */
-  email?: string
+/** So many wrong answers at once, and then one more each `everyMs` (the generic cell rate algorithm). */
+export interface GuessLimit {
+  attempts: number
+  everyMs: number
 }
 
 /**
- * Runs a check that must not be repeated at will. When it says no (null), that counts against the guess's account and
- * network, in the database, so that all processes together allow what one may.
+ * A day of guessing at one account brings 124 wrong passwords from all strangers together, and 24 each day after.
+ *
+ * `guesser`: at one account from one network, with one browser that has signed in to it, or in one session.
+ * `account`: at one account from everywhere, by browsers that have never signed in to it.
+ * `network`: from one network, at whatever account. A whole office may sit behind it.
+ *
+ * The guesser's pace is no faster than the account's: a single network never uses up what all strangers share.
+ *
+ * @see NIST SP 800-63B-4, rate limiting (throttling): at most 100 wrong ones in a row, and a wait of up to an hour
+ */
+export const GUESS_LIMITS = {
+  guesser: { attempts: 10, everyMs: HOUR_MS },
+  account: { attempts: 100, everyMs: HOUR_MS },
+  network: { attempts: 100, everyMs: 9_000 },
+} as const satisfies Record<string, GuessLimit>
+
+export const SignInLimited = createError(
+  'SIGN_IN_LIMITED',
+  'There were too many failed attempts. Please try again later, or in a browser that you have signed in with before.',
+  429,
+)
+
+/** Who guesses. A browser that is known, and a session, are counted apart from all strangers. */
+export type Guesser =
+  /** Whether anybody has the email makes no difference. Without one the guess is at what exists, not at a password. */
+  { network: string; email?: string } | { device: string } | { session: string }
+
+/**
+ * Runs a check that must not be repeated at will. When it says no (null), that counts against the guesser, in the
+ * database, so that all processes together allow what one may.
  *
  * At the limit the check is not run, and so even the right password is refused: whoever guesses would otherwise go on
  * and know the right one by its different answer.
@@ -36,64 +49,79 @@ export interface Guess {
  */
 export async function limitGuesses<T>(
   database: Database,
-  { address, email }: Guess,
+  guesser: Guesser,
   check: () => Promise<T | null>,
 ): Promise<T | null> {
-  const network = keyOf('network', networkOf(address))
-  const account = email === undefined ? [] : [keyOf('account', email)]
-  const all = [...account, network]
+  const counters = countersOf(guesser)
 
-  refuseAtLimit(await listFailures(database, all))
+  await refuseAtLimit(database, counters)
   const result = await check()
 
   if (result === null) {
     // Of a hundred sent at once each found the others not yet counted: only the first ten learn that they were wrong.
-    refuseAtLimit(await countFailure(database, all))
+    // One by one, the narrowest first, so that those who learn nothing use up nothing that others share.
+    for (const counter of counters) await countFailure(database, counter)
     await forgetExpired(database)
-  } else if (account.length > 0) {
-    refuseAtLimit(await listFailures(database, account))
-    // The network's stay: with an account of their own, anybody could wipe off their guesses at all others.
-    await database.signInFailures.deleteMany({ where: { key: { in: account } } })
+  } else if (counters.some(isOfGuesser)) {
+    await refuseAtLimit(database, counters)
+    // What others share stays: with an account, or a browser, of their own anybody could wipe off all their guesses.
+    const key = { in: counters.filter(isOfGuesser).map(({ key }) => key) }
+    await database.signInFailures.deleteMany({ where: { key } })
   }
   return result
 }
 
-interface Failures {
+interface Counter {
+  kind: keyof typeof GUESS_LIMITS
   key: string
-  count: number
-  waitMs: number
 }
 
-function refuseAtLimit(failures: Failures[]): void {
-  const isAtLimit = ({ key, count }: Failures): boolean =>
-    count >= (key.startsWith('account:') ? GUESS_LIMIT.perAccount : GUESS_LIMIT.perNetwork)
-  const waitMs = failures.filter(isAtLimit).map((failure) => failure.waitMs)
-  if (waitMs.length === 0) return
-  const retryAfter = `${Math.ceil(Math.max(...waitMs) / 1000)}`
-  throw Object.assign(new SignInLimited(), { headers: { 'retry-after': retryAfter } })
+function countersOf(guesser: Guesser): Counter[] {
+  if (!('network' in guesser)) return [counter('guesser', guesser)]
+  const { network, email } = guesser
+  if (email === undefined) return [counter('network', { network })]
+  return [
+    counter('guesser', { network, email }),
+    counter('network', { network }),
+    counter('account', { email }),
+  ]
 }
 
-// Time is the database's: the clocks of processes differ.
-const waitMs = Prisma.sql`ceil(extract(epoch FROM expires_at - now()) * 1000)::int AS "waitMs"`
-
-function listFailures(database: Database, keys: string[]): Promise<Failures[]> {
-  return database.$queryRaw`
-    SELECT key, count, ${waitMs} FROM sign_in_failures WHERE key = ANY(${keys}) AND expires_at > now()`
+/** A digest: what people type as their email is at times their password. */
+function counter(kind: Counter['kind'], of: object): Counter {
+  return { kind, key: `${kind}:${hash('sha256', JSON.stringify(of), 'base64url')}` }
 }
 
-/** Returns what had been counted before. In one statement, keys in order, so that no two wait for each other. */
-function countFailure(database: Database, keys: string[]): Promise<Failures[]> {
-  return database.$queryRaw`
-    INSERT INTO sign_in_failures AS failures (key, count, expires_at)
-    SELECT key, 1, now() + ${GUESS_LIMIT.windowMs}::float8 * interval '1 millisecond'
-    FROM unnest(${keys}::text[]) AS key ORDER BY key
+function isOfGuesser({ kind }: Counter): boolean {
+  return kind === 'guesser'
+}
+
+// `expires_at` is when all that was counted will be forgotten: each failure puts it off by the limit's `everyMs`, and
+// whoever is so far ahead of the clock that no failure fits in any more waits. The clock is the database's: those of
+// processes differ.
+
+async function refuseAtLimit(database: Database, counters: Counter[]): Promise<void> {
+  const keys = counters.map(({ key }) => key)
+  const aheadMs = counters.map(({ kind }) => mostAheadMs(GUESS_LIMITS[kind]))
+  const [found] = await database.$queryRaw<{ waitMs: number | null }[]>`
+    SELECT max(extract(epoch FROM expires_at - now())::float8 * 1000 - ahead_ms) AS "waitMs"
+    FROM sign_in_failures JOIN unnest(${keys}::text[], ${aheadMs}::float8[]) AS limits (key, ahead_ms) USING (key)`
+  if (found?.waitMs && found.waitMs > 0) throw limited(found.waitMs)
+}
+
+/** @throws SIGN_IN_LIMITED when others have used up the limit since it was looked at; nothing is counted then. */
+async function countFailure(database: Database, { kind, key }: Counter): Promise<void> {
+  const limit = GUESS_LIMITS[kind]
+  const counted = await database.$executeRaw`
+    INSERT INTO sign_in_failures AS failures (key, count, expires_at) VALUES (${key}, 1, now() + ${interval(limit.everyMs)})
     ON CONFLICT (key) DO UPDATE SET
       count = CASE WHEN failures.expires_at > now() THEN failures.count + 1 ELSE 1 END,
-      expires_at = CASE WHEN failures.expires_at > now() THEN failures.expires_at ELSE excluded.expires_at END
-    RETURNING key, count - 1 AS count, ${waitMs}`
+      expires_at = greatest(failures.expires_at, now()) + ${interval(limit.everyMs)}
+    WHERE failures.expires_at <= now() + ${interval(mostAheadMs(limit))}`
+  if (counted === 0) throw limited(limit.everyMs)
 }
 
-/** A failure adds two rows at most and takes up to ten away, so the table stays as small as what it is about. */
+/** A failure adds three rows at most and takes up to ten away, so the table stays as small as what it is about. */
 async function forgetExpired(database: Database): Promise<void> {
   await database.$executeRaw`
     DELETE FROM sign_in_failures WHERE key IN (
@@ -101,7 +129,14 @@ async function forgetExpired(database: Database): Promise<void> {
       ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED)`
 }
 
-/** A digest: what people type as their email is at times their password. */
-function keyOf(kind: 'account' | 'network', name: string): string {
-  return `${kind}:${createHash('sha256').update(name).digest('base64url')}`
+function mostAheadMs({ attempts, everyMs }: GuessLimit): number {
+  return (attempts - 1) * everyMs
+}
+
+function interval(ms: number): Prisma.Sql {
+  return Prisma.sql`${ms}::float8 * interval '1 millisecond'`
+}
+
+function limited(waitMs: number): Error {
+  return Object.assign(new SignInLimited(), { headers: { 'retry-after': `${Math.ceil(waitMs / 1000)}` } })
 }

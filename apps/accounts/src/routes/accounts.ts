@@ -1,5 +1,6 @@
 import { problemResponses, type Service } from '@repo/service'
 import { currentUser, endAllSessions, SignedOut, signIn, signOut } from '@repo/session'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import {
   AccountGone,
@@ -11,9 +12,12 @@ import {
   readUser,
   SignInRefused,
   type Accounts,
+  type RequestSession,
+  type SignedIn,
 } from '../domain/accounts.ts'
 import { EmailInvalid, MAX_EMAIL_LENGTH } from '../domain/email.ts'
 import { SignInLimited } from '../domain/limit-guesses.ts'
+import { networkOf } from '../domain/network.ts'
 import { PasswordsBusy } from '../domain/password-hasher.ts'
 import { PASSWORD_LENGTH, PasswordCommon, PasswordPersonal } from '../domain/password.ts'
 
@@ -41,6 +45,13 @@ const UserAnswer = Type.Object({
 
 /** Sign up, in and out; who am I; another password. */
 export async function accountRoutes(app: Service, { accounts }: { accounts: Accounts }): Promise<void> {
+  const { devices } = accounts
+
+  function answer(reply: FastifyReply, { user, device }: SignedIn): { user: SignedIn['user'] } {
+    reply.setCookie(devices.name, device, devices.attributes)
+    return { user }
+  }
+
   app.post(
     '/sign-up',
     {
@@ -62,9 +73,9 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
       },
     },
     async (request, reply) => {
-      const user = await createAccount(accounts, { ...request.body, address: request.ip })
-      await signIn(request, { id: user.id })
-      return reply.code(201).send({ user })
+      const credentials = { ...request.body, network: networkOf(request.ip) }
+      const signedIn = await createAccount(accounts, credentials, sessionOf(request))
+      return reply.code(201).send(answer(reply, signedIn))
     },
   )
 
@@ -81,16 +92,10 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
         },
       },
     },
-    async (request) => {
-      const credentials = { ...request.body, address: request.ip }
-      const user = await letIn(accounts, credentials, {
-        async begin({ id }) {
-          await signIn(request, { id })
-          await request.session.save()
-        },
-        end: () => signOut(request),
-      })
-      return { user }
+    async (request, reply) => {
+      const device = request.cookies[devices.name]
+      const credentials = { ...request.body, network: networkOf(request.ip), device }
+      return answer(reply, await letIn(accounts, credentials, sessionOf(request)))
     },
   )
 
@@ -143,14 +148,21 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
       },
     },
     async (request, reply) => {
-      const { id } = currentUser(request)
-      const change = { ...request.body, userId: id, address: request.ip }
-      await changePassword(accounts, change, {
-        endOthers: async () => void (await endAllSessions(request, id, { except: 'current' })),
-      })
-      // The same person with a new session id: a stolen copy of the old one is worth nothing now.
-      await signIn(request, { id })
+      const { sessionId } = request.session
+      const change = { ...request.body, userId: currentUser(request).id, sessionId }
+      answer(reply, await changePassword(accounts, change, sessionOf(request)))
       return reply.code(204).send(null)
     },
   )
+}
+
+function sessionOf(request: FastifyRequest): RequestSession {
+  return {
+    async begin({ id }) {
+      await signIn(request, { id })
+      await request.session.save()
+    },
+    end: () => signOut(request),
+    endOthers: async ({ id }) => void (await endAllSessions(request, id, { except: 'current' })),
+  }
 }

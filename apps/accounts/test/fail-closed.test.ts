@@ -1,0 +1,145 @@
+import { connect, createServer, type Socket } from 'node:net'
+import { createDatabase, fleet, type Browser, type Fleet, type TestDatabase } from '@repo/testing'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { openApp } from './open-app.ts'
+
+// Between two steps of one request Postgres goes away: a proxy before it breaks the connection at a given statement.
+
+const password = 'correct horse'
+let breaksAt: RegExp | undefined
+let database: TestDatabase
+let proxy: Proxy
+let accounts: Fleet
+
+beforeAll(async () => {
+  database = await createDatabase()
+  proxy = await openProxy(new URL(database.url), (bytes) => breaksAt?.test(bytes.toString('latin1')) ?? false)
+  accounts = await fleet(new URL('..', import.meta.url), { env: { DATABASE_URL: proxy.url } })
+})
+afterAll(async () => {
+  await accounts?.[Symbol.asyncDispose]()
+  await proxy?.[Symbol.asyncDispose]()
+  await database?.[Symbol.asyncDispose]()
+})
+afterEach(() => (breaksAt = undefined))
+
+async function send(browser: Browser, method: string, path: string, json?: unknown) {
+  const answer = await browser.request(`/api/accounts/${path}`, {
+    method,
+    ...(json !== undefined && { json }),
+  })
+  const text = await answer.text()
+  return { status: answer.status, setCookie: answer.headers.getSetCookie(), body: text && JSON.parse(text) }
+}
+const signUp = (browser: Browser, email: string) => send(browser, 'POST', 'sign-up', { email, password })
+const signIn = (browser: Browser, email: string) => send(browser, 'POST', 'sign-in', { email, password })
+
+test('a sign-in that cannot be finished signs nobody in', async () => {
+  const [owner, browser, email] = [accounts.browser(), accounts.browser(), 'sign-in@example.com']
+  expect((await signUp(owner, email)).status).toBe(201)
+
+  // What is read once the session has begun.
+  breaksAt = /"users"\."id" = |FOR SHARE/
+  const failed = await signIn(browser, email)
+  expect(failed).toMatchObject({ status: 503, body: { code: 'DATABASE_UNAVAILABLE' } })
+  expect([...browser.cookies]).toEqual([])
+  expect(failed.setCookie.filter((line) => /^\w+=[^;]/.test(line))).toEqual([])
+
+  breaksAt = undefined
+  expect((await send(owner, 'GET', 'sessions')).body.sessions).toMatchObject([{ current: true }])
+  expect((await signIn(browser, email)).status).toBe(200)
+})
+
+test('a sign-up that cannot be finished makes no account and signs nobody in', async () => {
+  const [browser, email] = [accounts.browser(), 'sign-up@example.com']
+  breaksAt = /COMMIT/
+  const failed = await signUp(browser, email)
+  expect(failed).toMatchObject({ status: 503, body: { code: 'DATABASE_UNAVAILABLE' } })
+  expect([...browser.cookies]).toEqual([])
+
+  breaksAt = undefined
+  expect((await signUp(browser, email)).status).toBe(201)
+  expect((await send(browser, 'GET', 'sessions')).body.sessions).toHaveLength(1)
+})
+
+test('a change of the password that cannot be finished changes nothing, and leaves nobody signed in', async () => {
+  const [browser, email] = [accounts.browser(), 'change@example.com']
+  expect((await signUp(browser, email)).status).toBe(201)
+  const thief = new Map(browser.cookies)
+  breaksAt = /COMMIT/
+  const change = { current: password, next: 'another horse' }
+  expect(await send(browser, 'PUT', 'password', change)).toMatchObject({
+    status: 503,
+    body: { code: 'DATABASE_UNAVAILABLE' },
+  })
+
+  breaksAt = undefined
+  for (const cookies of [browser.cookies, thief]) {
+    const copy = accounts.browser()
+    for (const [name, value] of cookies) copy.cookies.set(name, value)
+    expect((await send(copy, 'GET', 'me')).status).toBe(401)
+  }
+  expect((await signIn(browser, email)).status).toBe(200)
+  expect((await send(browser, 'GET', 'sessions')).body.sessions).toHaveLength(1)
+})
+
+test.each([
+  ['sessions cannot be stored', 'create'],
+  ['other sessions cannot be ended', 'list'],
+] as const)('while %s neither an account is made nor a password changed', async (_, broken) => {
+  await using opened = await openApp()
+  const { sessions } = opened.resources
+  const limping = await opened.again({
+    sessions: { ...sessions, [broken]: () => Promise.reject(new Error('The store is away')) },
+  })
+  const post = (path: string, email: string, service = opened.app) =>
+    service.inject({ method: 'POST', url: `/api/accounts/${path}`, payload: { email, password } })
+
+  const { cookies } = await post('sign-up', 'ada@example.com')
+  const change = await limping.inject({
+    method: 'PUT',
+    url: '/api/accounts/password',
+    payload: { current: password, next: 'another horse' },
+    cookies: Object.fromEntries(cookies.map(({ name, value }) => [name, value])),
+  })
+  expect(change.statusCode).toBeGreaterThanOrEqual(500)
+  expect((await post('sign-in', 'ada@example.com')).statusCode).toBe(200)
+
+  if (broken !== 'create') return
+  expect((await post('sign-up', 'eve@example.com', limping)).statusCode).toBeGreaterThanOrEqual(500)
+  expect((await post('sign-up', 'eve@example.com')).statusCode).toBe(201)
+})
+
+interface Proxy extends AsyncDisposable {
+  url: string
+}
+
+/** Passes on what the two say to each other, and breaks off before words that must not reach the server. */
+async function openProxy(target: URL, isForbidden: (words: Buffer) => boolean): Promise<Proxy> {
+  const open = new Set<Socket>()
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname)
+    const both = [client, upstream]
+    for (const socket of both) {
+      open.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        open.delete(socket)
+        for (const one of both) one.destroy()
+      })
+    }
+    client.on('data', (words) => (isForbidden(words) ? client.destroy() : upstream.write(words)))
+    upstream.on('data', (words) => client.write(words))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = new URL(target)
+  url.hostname = '127.0.0.1'
+  url.port = `${(server.address() as { port: number }).port}`
+  return {
+    url: `${url}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}

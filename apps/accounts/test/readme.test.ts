@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { GUESS_LIMITS } from '../src/domain/limit-guesses.ts'
 import { PASSWORD_COST } from '../src/domain/password-hasher.ts'
 import { openApp, type OpenApp } from './open-app.ts'
 
@@ -70,4 +71,17 @@ test('every error code of this service is in the table, with its status, and no 
 
 test('the memory that hashing takes is what the text says', () => {
   expect(readme).toContain(`at most ${Math.round((2 * PASSWORD_COST.memoryKiB) / 1024)} MiB`)
+})
+
+test('the limits on guessing are those in the table', () => {
+  const said = rows(/^(guesser|account|network)$/).map(([counted, , attempts, every]) => [
+    counted,
+    attempts,
+    every,
+  ])
+  const actual = Object.entries(GUESS_LIMITS).map(([counted, { attempts, everyMs }]) => {
+    const every = everyMs < 60_000 ? `${everyMs / 1000} s` : `${everyMs / 3_600_000} h`
+    return [counted, `${attempts}`, every]
+  })
+  expect(said).toEqual(actual)
 })

@@ -142,6 +142,8 @@ export async function changePassword(
   if (!isRight) throw new PasswordWrong()
 
   const passwordHash = await passwords.hash(change.next)
+  // Most of them before the transaction, which would otherwise take as long as there are many.
+  await session.endOthers(user)
   const isStored = await failClosed(session, (begin) =>
     database.$transaction(async (tx) => {
       // Whoever signs in by the old password at this moment waits for the end of this transaction: `readPasswordHash`.

@@ -17,7 +17,6 @@ import {
 } from '../domain/accounts.ts'
 import { EmailInvalid, MAX_EMAIL_LENGTH } from '../domain/email.ts'
 import { SignInLimited } from '../domain/limit-guesses.ts'
-import { networkOf } from '../domain/network.ts'
 import { PasswordsBusy } from '../domain/password-hasher.ts'
 import { PASSWORD_LENGTH, PasswordCommon, PasswordPersonal } from '../domain/password.ts'
 
@@ -73,7 +72,7 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
       },
     },
     async (request, reply) => {
-      const credentials = { ...request.body, network: networkOf(request.ip) }
+      const credentials = { ...request.body, network: request.network }
       const signedIn = await createAccount(accounts, credentials, sessionOf(request))
       return reply.code(201).send(answer(reply, signedIn))
     },
@@ -94,7 +93,7 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
     },
     async (request, reply) => {
       const device = request.cookies[devices.name]
-      const credentials = { ...request.body, network: networkOf(request.ip), device }
+      const credentials = { ...request.body, network: request.network, device }
       return answer(reply, await letIn(accounts, credentials, sessionOf(request)))
     },
   )

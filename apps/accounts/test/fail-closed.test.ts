@@ -150,7 +150,8 @@ async function changeOf({ resources, env }: OpenApp) {
     endOthers: async () => {},
   }
   const words = { userId: user.id, sessionId: 'this one', current: password, next: 'another horse' }
-  return { user, session, change: () => changePassword({ database, passwords, devices }, words, session) }
+  const accounts = { database, passwords, devices, host: 'example.com' }
+  return { user, session, change: () => changePassword(accounts, words, session) }
 }
 
 interface Proxy extends AsyncDisposable {

@@ -1,7 +1,6 @@
 import { expectLinear, listTextFunctions } from '@repo/testing/expect-linear'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { MAX_EMAIL_LENGTH, parseEmail } from '../src/domain/email.ts'
-import { networkOf } from '../src/domain/network.ts'
 import { assertSuitable, normalizePassword, PASSWORD_LENGTH } from '../src/domain/password.ts'
 import { openApp, type OpenApp } from './open-app.ts'
 
@@ -9,7 +8,6 @@ const byName: Record<string, (text: string) => unknown> = {
   // NFKC itself takes the square of a run of combining marks: the routes let no longer password pass.
   assertSuitable: (text) =>
     assertSuitable(text.slice(0, PASSWORD_LENGTH.max), [text.slice(0, MAX_EMAIL_LENGTH)]),
-  networkOf,
   normalizePassword: (text) => normalizePassword(text.slice(0, PASSWORD_LENGTH.max)),
   parseEmail,
 }

@@ -17,7 +17,7 @@ const Text = Type.Object({
 app.post(
   '/:text',
   { config: { access: 'public' }, schema: { querystring: Text, params: Text, body: Text } },
-  async ({ ip, ips, host, protocol, trace }) => ({ ip, ips, host, protocol, trace }),
+  async ({ ip, ips, network, host, protocol, trace }) => ({ ip, ips, network, host, protocol, trace }),
 )
 
 const post = (path: string, headers: Record<string, string>, payload: object) =>

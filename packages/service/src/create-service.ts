@@ -20,6 +20,7 @@ import { parseJson } from './parse-json.ts'
 import { answerProbes } from './probes.ts'
 import { readiness, type Checks } from './readiness.ts'
 import { logOptions, logRequest, traceOf } from './request-log.ts'
+import { requireLimiter } from './require-limiter.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { ServiceEnv } from './service-env.ts'
 import type { TraceContext } from './trace-context.ts'
@@ -142,6 +143,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   app.server.on('connect', refuseTunnel)
 
   requireAccess(app)
+  requireLimiter(app)
   answerErrors(app)
   answerProbes(app, {
     name,

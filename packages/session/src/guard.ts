@@ -72,6 +72,7 @@ export function guardStore(
     patch: (key, change, ttlMs) => run(() => store.patch(key, change, ttlMs)),
     remove: (key, ownerKey) => run(() => store.remove(key, ownerKey)),
     list: (ownerKey) => run(() => store.list(ownerKey)),
+    connection: store.connection,
     ...(store.decorate && { decorate: store.decorate }),
     check: () => withDeadline(() => store.check()),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),

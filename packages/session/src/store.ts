@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify'
+import type { Cluster, Redis } from 'ioredis'
 import type { Line } from './record.ts'
+import type { MemcachedConnection } from './stores/memcached-connection.ts'
 
 /** Whose list a session stands on, and until when at the latest (epoch milliseconds). */
 export interface Owner {
@@ -43,9 +45,17 @@ export interface SessionStore extends AsyncDisposable {
   list(ownerKey: string): Promise<ListedRecord[]>
   /** Rejects while the store cannot be used. */
   check(): Promise<void>
-  /** Lends the service the store's own connection, where a plugin of Fastify has a place for it. */
+  /** The store's own connection, lent to what else is to live there, as limits do. It ends with the store. */
+  readonly connection: StoreConnection
+  /** Lends the service that connection, where a plugin of Fastify has a place for it. */
   decorate?(app: FastifyInstance): void
 }
+
+/** By the kind of server. None of them keeps a queue, and only the session store's own commands have its deadline. */
+export type StoreConnection =
+  | { redis: Redis | Cluster }
+  | { memcached: Pick<MemcachedConnection, 'send'> }
+  | { postgres: { query<Row>(text: string, values: readonly unknown[]): Promise<Row[]> } }
 
 export interface Patch {
   lines: readonly Line[]

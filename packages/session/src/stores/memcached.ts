@@ -87,6 +87,8 @@ export async function openStore(url: string): Promise<SessionStore> {
       if (status === 'ERROR') throw new StoreUnsuitable('a memcached before 1.6, which has no meta commands')
     },
 
+    connection: { memcached: connection },
+
     async [Symbol.asyncDispose]() {
       connection.close()
     },

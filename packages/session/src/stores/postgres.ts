@@ -135,6 +135,10 @@ export async function openStore(url: string): Promise<SessionStore> {
       await query('check', 'SELECT 1', [])
     },
 
+    connection: {
+      postgres: { query: async (text, values) => (await pool.query(text, [...values])).rows },
+    },
+
     async [Symbol.asyncDispose]() {
       // A frozen server never says goodbye, and its connections would keep the process alive.
       setTimeout(() => clients.forEach(cut), 500).unref()

@@ -110,6 +110,8 @@ export async function openStore(url: string): Promise<SessionStore> {
       isSuitable = true
     },
 
+    connection: { redis: client },
+
     decorate: (app) => decorate(app, client),
 
     async [Symbol.asyncDispose]() {

@@ -1,3 +1,4 @@
+import { limits } from '@repo/limits'
 import { createService, type Service } from '@repo/service'
 import { session } from '@repo/session'
 import { createDeviceCookie } from './domain/device-cookie.ts'
@@ -18,6 +19,7 @@ export async function buildApp(env: Env, { database, sessions, passwords }: Reso
     idleMs: env.SESSION_IDLE_MS,
     absoluteMs: env.SESSION_ABSOLUTE_MS,
   })
+  await app.register(limits, { store: sessions.connection })
   const { host } = new URL(env.PUBLIC_ORIGIN)
   const accounts = { database, passwords, devices, host }
   await app.register(accountRoutes, { prefix: '/api/accounts', accounts })

@@ -138,10 +138,12 @@ function fail(): Promise<never> {
   return Promise.reject(new Error('The store is away'))
 }
 
+const network = '198.51.100.1'
+
 async function changeOf({ resources, env }: OpenApp) {
   const { database, passwords } = resources
   const devices = createDeviceCookie({ secrets: env.SESSION_SECRETS, origin: env.PUBLIC_ORIGIN })
-  const data = { email: 'ada@example.com', passwordHash: await passwords.hash(password) }
+  const data = { email: 'ada@example.com', passwordHash: await passwords.hash(password, network) }
   const user = await database.user.create({ data })
   const session = {
     isEnded: false,
@@ -149,7 +151,13 @@ async function changeOf({ resources, env }: OpenApp) {
     end: async () => void (session.isEnded = true),
     endOthers: async () => {},
   }
-  const words = { userId: user.id, sessionId: 'this one', current: password, next: 'another horse' }
+  const words = {
+    userId: user.id,
+    sessionId: 'this one',
+    current: password,
+    next: 'another horse',
+    network,
+  }
   const accounts = { database, passwords, devices, host: 'example.com' }
   return { user, session, change: () => changePassword(accounts, words, session) }
 }

@@ -19,7 +19,7 @@ let passwordHash: string
 beforeAll(async () => {
   opened = await openApp()
   app = opened.app
-  passwordHash = await opened.resources.passwords.hash(password)
+  passwordHash = await opened.resources.passwords.hash(password, '198.51.100.1')
 })
 afterAll(() => opened[Symbol.asyncDispose]())
 beforeEach(async () => {

@@ -20,7 +20,7 @@ beforeEach(async () => {
   await database.signInFailures.deleteMany()
   await database.user.deleteMany()
   await database.user.create({
-    data: { email, passwordHash: await opened.resources.passwords.hash(password) },
+    data: { email, passwordHash: await opened.resources.passwords.hash(password, '198.51.100.1') },
   })
 })
 
@@ -76,7 +76,10 @@ test('whether the account exists makes no difference to the answer, to the hashi
 
 test('a password hashed at an older cost is hashed anew when its owner signs in, and at no other time', async () => {
   const { database } = opened.resources
-  const old = await createPasswordHasher({ memoryKiB: 8, passes: 1, parallelism: 1 }).hash(password)
+  const old = await createPasswordHasher({ memoryKiB: 8, passes: 1, parallelism: 1 }).hash(
+    password,
+    '198.51.100.1',
+  )
   const stored = async () => (await database.user.findUniqueOrThrow({ where: { email } })).passwordHash
   await database.user.update({ where: { email }, data: { passwordHash: old } })
 

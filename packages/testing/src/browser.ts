@@ -1,6 +1,10 @@
+import { randomInt } from 'node:crypto'
 import type { FleetRequest, FleetResponse } from './fleet.ts'
 
-/** One person's browser: it keeps cookies as browsers do, and says where its requests come from. */
+/**
+ * One person's browser: it keeps cookies as browsers do, and says where its requests come from. Each has an address of its
+ * own, as behind a load balancer: what is counted per network is not counted for all tests together.
+ */
 export interface Browser {
   request(path: string, init?: FleetRequest): Promise<FleetResponse>
   /** The cookies it holds, by name. */
@@ -9,11 +13,13 @@ export interface Browser {
 
 export function openBrowser(send: Browser['request'], origin: string): Browser {
   const cookies = new Map<string, string>()
+  const address = randomAddress()
 
   async function request(path: string, init: FleetRequest = {}): Promise<FleetResponse> {
     const headers = new Headers(init.headers)
     const cookie = Array.from(cookies, ([name, value]) => `${name}=${value}`).join('; ')
     if (cookie && !headers.has('cookie')) headers.set('cookie', cookie)
+    if (!headers.has('x-forwarded-for')) headers.set('x-forwarded-for', address)
     if (!headers.has('sec-fetch-site')) headers.set('sec-fetch-site', 'same-origin')
     const isWrite = !['GET', 'HEAD'].includes(init.method ?? 'GET')
     if (isWrite && !headers.has('origin')) headers.set('origin', origin)
@@ -41,6 +47,11 @@ export function openBrowser(send: Browser['request'], origin: string): Browser {
   }
 
   return { request, cookies }
+}
+
+/** One of those that are set aside for tests of networks. @see RFC 2544, appendix C.2.2 */
+export function randomAddress(): string {
+  return `198.${randomInt(18, 20)}.${randomInt(256)}.${randomInt(256)}`
 }
 
 function isExpired(attributes: Map<string, string>): boolean {

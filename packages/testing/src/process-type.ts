@@ -36,6 +36,8 @@ export async function environmentFor(
   const env: Environment = {
     NODE_ENV: 'test',
     PUBLIC_ORIGIN: 'http://localhost',
+    // We are its load balancer: each browser of a test has an address of its own.
+    TRUST_PROXY: 'loopback',
     DRAIN_MS: '50',
     SHUTDOWN_DEADLINE_MS: '10000',
   }

@@ -53,7 +53,8 @@ export const AccountGone = createError('ACCOUNT_GONE', 'This account does not ex
 
 /**
  * Makes an account whose owner is signed in; without a session there is no account either. That an email is taken is
- * worth knowing to whoever guesses, so each time it is said counts as a failed sign-in; new accounts are not limited here.
+ * worth knowing to whoever guesses, so each time it is said counts as a failed sign-in; how many accounts a network may make
+ * is the route's to say.
  *
  * @throws ACCOUNT_EMAIL_TAKEN, ACCOUNT_EMAIL_INVALID, PASSWORD_COMMON, PASSWORD_PERSONAL, SIGN_IN_LIMITED, PASSWORDS_BUSY
  */
@@ -65,7 +66,7 @@ export async function createAccount(
   const email = parseEmail(credentials.email)
   assertSuitable(password, [email, host])
   const user = await limitGuesses(database, { network }, async () => {
-    const passwordHash = await passwords.hash(password)
+    const passwordHash = await passwords.hash(password, network)
     return failClosed(session, (begin) =>
       database.$transaction(async (tx) => {
         // Of two at the same moment, on whichever processes, the database takes one.
@@ -99,19 +100,20 @@ export async function letIn(
   const found = await database.user.findUnique({ where: { email } })
   const known = devices.read(device, found)
   const user = await limitGuesses(database, known ? { device: known } : { network, email }, async () => {
-    const isRight = await passwords.verify(password, found?.passwordHash ?? null)
+    const isRight = await passwords.verify(password, found?.passwordHash ?? null, network)
     return isRight ? found : null
   })
   if (!user) throw new SignInRefused()
 
   if (passwords.needsRehash(user.passwordHash)) {
-    await storePassword(database, user, await passwords.hash(password))
+    await storePassword(database, user, await passwords.hash(password, network))
   }
   return failClosed(session, async (begin) => {
     await begin(user)
     // A change of the password ends all sessions; this one may have begun a moment after that, with the old password.
     const passwordHash = await readPasswordHash(database, user.id)
-    const isStill = passwordHash === user.passwordHash || (await passwords.verify(password, passwordHash))
+    const isStill =
+      passwordHash === user.passwordHash || (await passwords.verify(password, passwordHash, network))
     if (passwordHash === null || !isStill) throw new SignInRefused()
     return { user: { id: user.id, email }, device: devices.issue({ id: user.id, passwordHash }) }
   })
@@ -127,7 +129,7 @@ export async function letIn(
  */
 export async function changePassword(
   accounts: Accounts,
-  change: { userId: string; sessionId: string; current: string; next: string },
+  change: { userId: string; sessionId: string; current: string; next: string; network: string },
   session: RequestSession,
 ): Promise<SignedIn> {
   const { database, passwords, devices, host } = accounts
@@ -137,11 +139,11 @@ export async function changePassword(
   const isRight = await limitGuesses(
     database,
     { session: change.sessionId },
-    async () => (await passwords.verify(change.current, user.passwordHash)) || null,
+    async () => (await passwords.verify(change.current, user.passwordHash, change.network)) || null,
   )
   if (!isRight) throw new PasswordWrong()
 
-  const passwordHash = await passwords.hash(change.next)
+  const passwordHash = await passwords.hash(change.next, change.network)
   // Most of them before the transaction, which would otherwise take as long as there are many.
   await session.endOthers(user)
   const isStored = await failClosed(session, (begin) =>

@@ -1,6 +1,6 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import createError from '@fastify/error'
-import { limitConcurrency } from './limit-concurrency.ts'
+import { createFairQueue } from './fair-queue.ts'
 import { normalizePassword } from './password.ts'
 
 /** What one hash costs whoever makes it, and so whoever guesses. */
@@ -34,41 +34,57 @@ export const PasswordsBusy = createError(
   503,
 )
 
+/**
+ * Each network has two flows: to sign in is a quarter of the weight of making an account. So a sign-in goes before
+ * sign-ups that wait, and no network, whatever it sends, keeps another one waiting for more than a few hashes.
+ */
+const WEIGHTS = { verify: 1, hash: 4 }
+
 export interface PasswordHasher {
   /**
    * The password's hash as a PHC string, which names its own cost.
    *
+   * @param network whose client waits for it
    * @throws PASSWORDS_BUSY
    * @see https://github.com/P-H-C/phc-string-format
    */
-  hash(password: string): Promise<string>
+  hash(password: string, network: string): Promise<string>
   /**
    * Whether the password is the one that was hashed. Null, for somebody who does not exist, takes the same work to say no.
    *
+   * @param network whose client waits for it
    * @throws PASSWORDS_BUSY
    */
-  verify(password: string, hash: string | null): Promise<boolean>
+  verify(password: string, hash: string | null, network: string): Promise<boolean>
   /** True of a hash that was made at another cost than today's. */
   needsRehash(hash: string): boolean
 }
 
 /** Hashes passwords off the event loop, never more of them at a time than memory and threads are there for. */
 export function createPasswordHasher(cost: PasswordCost = PASSWORD_COST): PasswordHasher {
-  const run = limitConcurrency({
+  const queue = createFairQueue({
     ...LIMIT,
     refuse: () => Object.assign(new PasswordsBusy(), { headers: { 'retry-after': '2' } }),
   })
+  const run = (kind: keyof typeof WEIGHTS, network: string, task: () => Promise<Buffer>): Promise<Buffer> =>
+    queue({ flow: `${kind} ${network}`, weight: WEIGHTS[kind] }, task)
   // No password is known to have an all-zero hash, so nobody gets in with it.
   const nobody: StoredHash = { cost, salt: Buffer.alloc(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) }
 
   return {
-    async hash(password) {
+    async hash(password, network) {
       const salt = randomBytes(SALT_BYTES)
-      return encode({ cost, salt, hash: await run(() => derive(password, salt, cost, HASH_BYTES)) })
+      return encode({
+        cost,
+        salt,
+        hash: await run('hash', network, () => derive(password, salt, cost, HASH_BYTES)),
+      })
     },
-    async verify(password, text) {
+    async verify(password, text, network) {
       const stored = text === null ? nobody : decode(text)
-      const hash = await run(() => derive(password, stored.salt, stored.cost, stored.hash.length))
+      const hash = await run('verify', network, () =>
+        derive(password, stored.salt, stored.cost, stored.hash.length),
+      )
       return timingSafeEqual(hash, stored.hash)
     },
     needsRehash(text) {

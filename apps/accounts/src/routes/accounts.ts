@@ -1,3 +1,4 @@
+import { LimitReached, type Limit } from '@repo/limits'
 import { problemResponses, type Service } from '@repo/service'
 import { currentUser, endAllSessions, SignedOut, signIn, signOut } from '@repo/session'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -38,6 +39,9 @@ const NewPassword = Type.String({
   description: 'Any characters, spaces included; neither one that is common nor the email',
 })
 
+/** One a minute for an hour: enough for an office that begins to use us on one morning, too few for a robot. */
+export const SIGN_UP_LIMIT: Limit = { max: 60, per: 'network', windowMs: 60 * 60_000 }
+
 const UserAnswer = Type.Object({
   user: Type.Object({ id: Type.String({ format: 'uuid' }), email: Type.String() }),
 })
@@ -54,7 +58,7 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
   app.post(
     '/sign-up',
     {
-      config: { access: 'public' },
+      config: { access: 'public', limit: SIGN_UP_LIMIT },
       schema: {
         summary: 'Make an account and be signed in',
         body: Type.Object({ email: Email, password: NewPassword }),
@@ -63,6 +67,7 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
           ...problemResponses(
             EmailInvalid,
             EmailTaken,
+            LimitReached,
             PasswordCommon,
             PasswordPersonal,
             SignInLimited,
@@ -148,7 +153,12 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
     },
     async (request, reply) => {
       const { sessionId } = request.session
-      const change = { ...request.body, userId: currentUser(request).id, sessionId }
+      const change = {
+        ...request.body,
+        userId: currentUser(request).id,
+        sessionId,
+        network: request.network,
+      }
       answer(reply, await changePassword(accounts, change, sessionOf(request)))
       return reply.code(204).send(null)
     },

@@ -1,0 +1,118 @@
+import { parseEnv } from '@repo/config'
+import { limits, type Limit } from '@repo/limits'
+import { createService, serviceEnv, type Service } from '@repo/service'
+import { openSessionStore } from '@repo/session'
+import {
+  startMemcached,
+  startPostgres,
+  startRedis,
+  startRedisCluster,
+  startRedisSentinel,
+} from '@repo/testing'
+import { Type } from 'typebox'
+import { expect, test } from 'vitest'
+
+// Service, sessions and limits meet in apps, so here a limit is tried on every store that sessions may live in.
+
+const alone = { Redis: startRedis, Memcached: startMemcached, Postgres: startPostgres }
+const stores = { ...alone, 'Redis Cluster': startRedisCluster, 'Redis Sentinel': startRedisSentinel }
+
+const env = parseEnv(Type.Object(serviceEnv), {
+  NODE_ENV: 'test',
+  PORT: '0',
+  LOG_LEVEL: 'silent',
+  PUBLIC_ORIGIN: 'http://localhost',
+})
+
+const limit: Limit = { max: 20, per: 'network', windowMs: 3000 }
+
+/** A service with limits on a connection of its own to the store, as each process has it. */
+async function openProcess(url: string, opened: AsyncDisposableStack): Promise<Service> {
+  const sessions = opened.use(await openSessionStore(url))
+  const app = createService({ name: 'limited', env })
+  opened.defer(() => app.close())
+  app.decorateRequest('network', {
+    getter() {
+      return this.ip
+    },
+  })
+  await app.register(limits, { store: sessions.connection })
+  app.get('/items', { config: { access: 'public', limit } }, async () => 'read')
+  app.get('/dear', { config: { access: 'public', limit: { ...limit, whenAway: 'refuse' } } }, async () => '')
+  return app
+}
+
+test.for(Object.entries(stores))(
+  'on %s two processes together allow what one may, whoever asks at once, and allow it again after the window',
+  async ([, start], { skip }) => {
+    await using opened = new AsyncDisposableStack()
+    const server = await start()
+    if (!server) return skip('not on this machine')
+    opened.use(server)
+    const apps = [await openProcess(server.url, opened), await openProcess(server.url, opened)]
+    const ask = (n: number) => apps[n % 2]!.inject('/items')
+    const askAll = (path: string) =>
+      Promise.all(Array.from({ length: 60 }, (_, n) => apps[n % 2]!.inject(path)))
+    // With connections that stand: on a busy machine to make them takes longer than a request may wait to be counted.
+    const uncounted = async () =>
+      (await askAll('/dear')).filter(({ statusCode }) => statusCode === 503).length
+    await expect.poll(uncounted, { timeout: 20_000 }).toBe(0)
+
+    const answers = await askAll('/items')
+    const allowed = answers.filter(({ statusCode }) => statusCode === 200)
+    const refused = answers.filter(({ statusCode }) => statusCode === 429)
+    expect(allowed).toHaveLength(20)
+    expect(refused).toHaveLength(40)
+    expect(
+      allowed.map(({ headers }) => Number(headers['ratelimit-remaining'])).sort((a, b) => a - b),
+    ).toEqual(Array.from({ length: 20 }, (_, n) => n))
+    expect(refused[0]!.json()).toMatchObject({ code: 'LIMIT_REACHED', status: 429 })
+    expect(Number(refused[0]!.headers['retry-after'])).toBeGreaterThan(0)
+    expect(Number(refused[0]!.headers['retry-after'])).toBeLessThanOrEqual(3)
+
+    await expect
+      .poll(async () => (await ask(0)).headers['ratelimit-remaining'], { timeout: 10_000 })
+      .toBe('19')
+  },
+)
+
+test.for(Object.entries(alone))(
+  'a %s that says nothing delays nobody for longer than the deadline',
+  async ([, start], { skip }) => {
+    await using opened = new AsyncDisposableStack()
+    const server = await start()
+    if (!server) return skip('not on this machine')
+    opened.use(server)
+    const app = await openProcess(server.url, opened)
+    await app.inject('/items')
+
+    await server.freeze()
+    const begunAt = performance.now()
+    const answers = await Promise.all(['/items', '/dear'].map((path) => app.inject(path)))
+    const tookMs = performance.now() - begunAt
+    await server.thaw()
+
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 503])
+    expect(answers[1]!.json()).toMatchObject({ code: 'LIMIT_STORE_UNAVAILABLE' })
+    expect(answers[1]!.headers['retry-after']).toBe('1')
+    expect(tookMs).toBeLessThan(1500)
+    await expect.poll(async () => (await app.inject('/dear')).statusCode, { timeout: 10_000 }).toBe(200)
+  },
+)
+
+test('limits of one scope count nothing in the scope beside it: its routes stop the boot', async () => {
+  await using opened = new AsyncDisposableStack()
+  const sessions = opened.use(await openSessionStore(opened.use(await startPostgres()).url))
+  const app = createService({ name: 'limited', env })
+  await app.register(async (scope) => {
+    scope.decorateRequest('network', { getter: () => '' })
+    await scope.register(limits, { store: sessions.connection })
+    scope.get('/counted', { config: { access: 'public', limit } }, async () => 'read')
+  })
+  await expect(
+    app.register(async (scope) => {
+      scope.get('/beside', { config: { access: 'public', limit } }, async () => 'read')
+    }),
+  ).rejects.toMatchObject({ code: 'ROUTE_LIMIT_UNCOUNTED' })
+  await app.close()
+})

@@ -3,6 +3,7 @@ import type { Attack } from './attack.ts'
 import { browser } from './attacks/browser.ts'
 import { cluster } from './attacks/cluster.ts'
 import { disk } from './attacks/disk.ts'
+import { flood } from './attacks/flood.ts'
 import { freeze } from './attacks/freeze.ts'
 import { kill } from './attacks/kill.ts'
 import { malformed } from './attacks/malformed.ts'
@@ -27,5 +28,6 @@ export const attacks: readonly Attack[] = [
   disk,
   slow,
   malformed,
+  flood,
   ...(await partsOfApps<Record<string, Attack>>(import.meta.dirname, 'attacks/*.ts')).flatMap(Object.values),
 ]

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { request, type Dispatcher } from 'undici'
@@ -36,8 +37,9 @@ export interface Caller {
   dispatcher: Dispatcher
 }
 
-/** The one sentence of the product that prove knows by heart: how a person comes to be, and who they are then. */
+/** What prove knows by heart of the product: how a person comes to be, comes back, and who they are then. */
 const SIGN_UP = '/api/accounts/sign-up'
+const SIGN_IN = '/api/accounts/sign-in'
 export const WHO_AM_I = '/api/accounts/me'
 
 /** A browser gives up sooner; a process that has promised a deadline has answered long before. */
@@ -47,13 +49,29 @@ export function passwordOf(email: string): string {
   return `the password of ${email}`
 }
 
+/**
+ * An address of its own for somebody, which the deployment believes since we are on loopback: what it counts per network
+ * is not counted for everybody together. @see RFC 2544, appendix C.2.2
+ */
+export function newNetwork(): string {
+  return `198.${randomInt(18, 20)}.${randomInt(256)}.${randomInt(256)}`
+}
+
+export function sendSignUp(caller: Caller, email: string, network: string): Promise<Answer> {
+  return send(caller, { method: 'POST', path: SIGN_UP, json: credentialsOf(email) }, network)
+}
+
+export function sendSignIn(caller: Caller, email: string, network: string): Promise<Answer> {
+  return send(caller, { method: 'POST', path: SIGN_IN, json: credentialsOf(email) }, network)
+}
+
+function credentialsOf(email: string): { email: string; password: string } {
+  return { email, password: passwordOf(email) }
+}
+
 export async function signUp(caller: Caller, email: string): Promise<Person> {
-  const password = passwordOf(email)
-  const { status, headers, text } = await send(caller, {
-    method: 'POST',
-    path: SIGN_UP,
-    json: { email, password },
-  })
+  const network = newNetwork()
+  const { status, headers, text } = await sendSignUp(caller, email, network)
   if (status !== 201) throw new Error(`${email} could not sign up: ${status} ${text}`)
   const { user } = JSON.parse(text) as { user: { id: string } }
   const cookie = setCookies(headers)
@@ -69,7 +87,7 @@ export async function signUp(caller: Caller, email: string): Promise<Person> {
       return cookieChanges
     },
     async ask(question) {
-      const answer = await send(caller, question, cookie)
+      const answer = await send(caller, question, network, cookie)
       cookieChanges += setCookies(answer.headers).length
       return answer
     },
@@ -79,6 +97,7 @@ export async function signUp(caller: Caller, email: string): Promise<Person> {
 async function send(
   { url, dispatcher }: Caller,
   { method, path, json, pauseMs, patienceMs = PATIENCE_MS }: Question,
+  network: string,
   cookie?: string,
 ): Promise<Answer> {
   const text = json === undefined ? undefined : JSON.stringify(json)
@@ -87,6 +106,7 @@ async function send(
     method,
     headers: {
       ...(cookie && { cookie }),
+      'x-forwarded-for': network,
       ...(text !== undefined && {
         'content-type': 'application/json',
         'content-length': `${Buffer.byteLength(text)}`,

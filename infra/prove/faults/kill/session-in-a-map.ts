@@ -4,17 +4,17 @@ import { plant } from '../plant.ts'
 plant(
   'packages/session/src/open-session-store.ts',
   'guardStore(await openStore(url), options)',
-  `guardStore(openMap(), options)
-  function openMap() {
+  `guardStore(openMap(await openStore(url)), options)
+  function openMap(store) {
     const records = new Map()
     return {
+      ...store,
       load: async (key) => records.get(key) ?? null,
       create: async (key, record) => !!records.set(key, record),
       patch: async () => 'done',
       remove: async (key) => records.delete(key) && null,
       list: async () => [],
       check: async () => {},
-      [Symbol.asyncDispose]: async () => {},
     }
   }`,
 )

@@ -23,7 +23,7 @@ export async function forgetTables(root: string, leavings: string): Promise<bool
     url = own.url
   }
   // Whoever still works on the tables is about to be stopped, but nobody waits for that for ever.
-  const client = new Client({ connectionString: url, lock_timeout: 10_000 })
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000, lock_timeout: 10_000 })
   await client.connect()
   resources.defer(() => client.end())
   const { rows } = await client.query<{ isThere: boolean }>(

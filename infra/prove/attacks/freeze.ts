@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Agent } from 'undici'
 import { atLeast, atMost, none, told, type Attack } from '../attack.ts'
 import { measureMemory } from '../deployment/measure-memory.ts'
+import { newNetwork, sendSignUp, type Answer } from '../load/person.ts'
 import { countOf, failuresOf, standing, tellFailures, within } from '../load/standing.ts'
 import type { Result } from '../load/start-load.ts'
 
@@ -10,6 +12,7 @@ const DEADLINE_MS = 500
 const BUSY_MS = 500
 const BACK_WITHIN_MS = 1000
 const FROZEN_MS = 6000
+const NEWCOMERS = 4
 const MOST_GROWTH_BYTES = 64 * 1024 * 1024
 
 /** The session store says nothing, and then it is gone, and then it is back with its data. */
@@ -29,7 +32,8 @@ export const freeze: Attack = {
     note('freeze the session store')
     const frozenAt = performance.now()
     await redis.freeze()
-    await sleep(FROZEN_MS)
+    const newcomers = await askNewcomers(deployment.url)
+    await sleep(frozenAt + FROZEN_MS - performance.now())
     const grown = (await measureMemory(deployment.inhabited())).map((bytes, i) => bytes - before[i]!)
     note('thaw the session store')
     const thawedAt = performance.now()
@@ -63,6 +67,11 @@ export const freeze: Attack = {
         DEADLINE_MS + Math.max(BUSY_MS, slowest(usual)),
       ),
       none('refusals other than 503 with Retry-After', failuresOf(results).filter(isNoRefusal).length),
+      // The routes that are reached without a session: what they ask of the store fails while they run.
+      none(
+        `of ${NEWCOMERS} newcomers answered otherwise, or with a cookie`,
+        newcomers.filter(isLetIn).length,
+      ),
       none('failed later than 1 s after the thaw', countOf(afterThaw, 'failed')),
       none('failed later than 1 s after the restart', countOf(afterRestart, 'failed')),
       told('answered while it was frozen (no session needed)', countOf(whileFrozen, 'ok')),
@@ -73,6 +82,21 @@ export const freeze: Attack = {
       ),
     ]
   },
+}
+
+async function askNewcomers(url: string): Promise<Answer[]> {
+  const dispatcher = new Agent()
+  const answers: Answer[] = []
+  for (let n = 1; n <= NEWCOMERS; n++) {
+    const email = `newcomer-${n}-${Date.now()}@prove.example`
+    answers.push(await sendSignUp({ url, dispatcher }, email, newNetwork()))
+  }
+  await dispatcher.destroy()
+  return answers
+}
+
+function isLetIn({ status, headers }: Answer): boolean {
+  return status !== 503 || headers['retry-after'] === undefined || headers['set-cookie'] !== undefined
 }
 
 /** Without the pause that the sender made itself. */

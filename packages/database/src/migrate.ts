@@ -1,4 +1,4 @@
-import { escapeIdentifier, type Pool } from 'pg'
+import { Client, escapeIdentifier, type Pool } from 'pg'
 import {
   filters,
   MigrationError,
@@ -89,8 +89,8 @@ async function makeDatabase(url: string, log: (line: string) => void): Promise<v
         cause: error,
       })
     }
-    const { pathname } = new URL(url)
-    const name = decodeURIComponent(pathname.slice(1))
+    // As pg takes the URL apart, which is who connects to it later.
+    const name = new Client({ connectionString: url }).database!
     const server = openSingle(Object.assign(new URL(url), { pathname: '/postgres' }).href)
     try {
       await server.query(`CREATE DATABASE ${escapeIdentifier(name)}`)

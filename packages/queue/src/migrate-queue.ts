@@ -1,15 +1,16 @@
-import { Client } from 'pg'
+import { Pool } from 'pg'
 
 /** Makes or updates the queue's own tables, beside those of the apps. Part of the release; may run twice at once. */
 export async function migrateQueue(url: string): Promise<void> {
   const { Logger, runMigrations } = await import('graphile-worker')
-  await runMigrations({ connectionString: url, logger: new Logger(() => () => {}) })
-  const client = new Client({ connectionString: url })
-  await client.connect()
+  const pool = new Pool({ connectionString: url, connectionTimeoutMillis: 10_000 })
+  // Whoever asks next is told; without a listener the process would end.
+  pool.on('error', () => {})
   try {
-    await client.query(tables)
+    await runMigrations({ pgPool: pool, logger: new Logger(() => () => {}) })
+    await pool.query(tables)
   } finally {
-    await client.end()
+    await pool.end()
   }
 }
 

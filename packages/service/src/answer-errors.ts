@@ -10,19 +10,34 @@ declare module 'fastify' {
   interface FastifyReply {
     /** The code of the problem that this answer is, for logs. */
     problemCode: string | null
+    /** What hooks had set when the handler began. */
+    headersOfHooks: Headers | null
   }
 }
 
-/** Makes every error of a service, whoever threw it, a problem document. */
+type Headers = ReturnType<FastifyReply['getHeaders']>
+
+/**
+ * Makes every error of a service, whoever threw it, a problem document. What its handler had said of the answer that it meant
+ * to give (cookies, `location`, `etag`, `cache-control: public`) is not said of the error. What hooks have said of the request
+ * stays, as its id, the security headers and what is left of a rate limit; and so do the `headers` of the error.
+ */
 export function answerErrors(app: FastifyInstance): void {
   const allowedMethods = listAllowedMethods(app)
 
   app.decorateReply('problemCode', null)
+  app.decorateReply('headersOfHooks', null)
 
   // Two handlers, since Fastify passes an error that an onSend hook throws while an error is being answered (a
   // session that cannot be saved, say) to the next one, and the last is its own, which shows the error's words.
   app.addHook('onRoute', (route) => {
     route.errorHandler ??= answerError
+    // Not a hook of its own: the last one of a route cannot be told, since plugins may add more.
+    const { handler } = route
+    route.handler = function handle(request, reply) {
+      reply.headersOfHooks = reply.getHeaders()
+      return handler.call(this, request, reply)
+    }
   })
   app.setErrorHandler(answerErrorPastHooks)
 
@@ -64,9 +79,20 @@ function prepare(error: unknown, request: FastifyRequest, reply: FastifyReply): 
   } else {
     request.log.debug({ err: error }, 'request refused')
   }
+  forgetHandler(reply)
   const { headers } = Object(error) as Answerable
   if (headers) reply.headers(headers)
   return problem
+}
+
+function forgetHandler(reply: FastifyReply): void {
+  const { headersOfHooks, raw } = reply
+  if (!headersOfHooks || raw.headersSent) return
+  for (const name of Object.keys(reply.getHeaders())) {
+    reply.removeHeader(name)
+    if (!(name in headersOfHooks)) raw.removeHeader(name)
+  }
+  reply.headers(headersOfHooks)
 }
 
 /** What Node could not even read as a request. There is no reply object here, only the socket. */

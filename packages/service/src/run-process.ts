@@ -53,9 +53,15 @@ export async function runProcess(
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
   // Nobody knows what state the process is in now. A new one is started by whoever started this one.
-  process.on('uncaughtException', (err, origin) => {
-    app.log.fatal({ err }, origin === 'unhandledRejection' ? 'unhandled rejection' : 'uncaught exception')
+  process.on('uncaughtException', (err) => {
+    app.log.fatal({ err }, 'uncaught exception')
     process.exit(1)
+  })
+  // A rejection interrupts nothing: its own function has been left in good order, and all that is missing is somebody who
+  // awaits it. To end the process for one forgotten `await` would end every other request with it, as often as a store
+  // is away or a stranger asks.
+  process.on('unhandledRejection', (err) => {
+    app.log.error({ err }, 'unhandled rejection: a promise that nobody awaited')
   })
 
   try {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, type AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
+import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as errors from '../src/errors.ts'
@@ -165,6 +166,69 @@ test('what is thrown with a status, a code and headers is answered with them', a
 
   expect(answer.json()).toMatchObject({ status: 503, code: 'STORE_UNAVAILABLE', detail: 'Come back later.' })
   expect(answer.headers['retry-after']).toBe('1')
+})
+
+function set(reply: FastifyReply): void {
+  reply.code(201).headers({
+    'set-cookie': 'of=route',
+    'cache-control': 'public, max-age=3600',
+    'content-security-policy': 'default-src *',
+    etag: '"1"',
+    location: '/things/1',
+    'content-disposition': 'attachment; filename="export.html"',
+    'content-encoding': 'gzip',
+  })
+  reply.raw.setHeader('x-past-fastify', 'yes')
+}
+
+describe('an error says nothing of the answer that its handler meant to give', () => {
+  const service = createService({ name: 'half way', env: testEnv })
+  service.addHook('onRequest', async (_request, reply) => {
+    reply.headers({ 'x-ratelimit-remaining': '7', 'cache-control': 'no-cache', 'set-cookie': 'of=hook' })
+  })
+  const thrown = Object.assign(new Error('Come back later.'), {
+    statusCode: 503,
+    code: 'LATER',
+    headers: { 'retry-after': '1' },
+  })
+  service.get('/throws', { config }, async (_request, reply) => {
+    set(reply)
+    throw thrown
+  })
+  service.get('/sends', { config }, (_request, reply) => {
+    set(reply)
+    void reply.send(Object.assign(new Error('No.'), { statusCode: 409, code: 'NO' }))
+  })
+  const response = { 201: Type.Object({ id: Type.String() }) }
+  service.get('/breaks-its-schema', { config, schema: { response } }, async (_request, reply) => {
+    set(reply)
+    return {} as never
+  })
+  const onSend = async (_request: unknown, reply: FastifyReply): Promise<void> => {
+    if (reply.statusCode === 201) throw thrown
+  }
+  service.get('/fails-in-a-hook', { config, onSend }, async (_request, reply) => {
+    set(reply)
+    return 'fine'
+  })
+
+  test.each([
+    ['/throws', 503],
+    ['/sends', 409],
+    ['/breaks-its-schema', 500],
+    ['/fails-in-a-hook', 503],
+  ])('%s', async (url, status) => {
+    const { headers, statusCode } = await service.inject(url)
+
+    expect(statusCode).toBe(status)
+    const plain = createService({ name: 'plain', env: testEnv })
+    const expected = Object.keys((await plain.inject('/nowhere')).headers)
+    const ofHooks = ['x-ratelimit-remaining', 'cache-control', 'set-cookie']
+    const ofError = status === 503 ? ['retry-after'] : []
+    expect(Object.keys(headers).sort()).toEqual([...expected, ...ofHooks, ...ofError].sort())
+    expect(headers).toMatchObject({ 'cache-control': 'no-cache', 'set-cookie': 'of=hook' })
+    expect(headers['content-security-policy']).toContain("default-src 'none'")
+  })
 })
 
 test.each([

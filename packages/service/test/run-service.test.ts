@@ -207,15 +207,23 @@ test('a deadline that leaves no time for the drain is refused at the start', asy
   expect(service.output()).toContain('SHUTDOWN_DEADLINE_MS is not longer than DRAIN_MS')
 })
 
-test.each([
-  ['/throw', 'uncaught exception', 'thrown where nobody catches'],
-  ['/reject', 'unhandled rejection', 'rejected where nobody catches'],
-])('after %s the process has said why, and ended with 1', async (path, msg, message) => {
+test('after an exception that nobody catches the process has said why, and ended with 1', async () => {
   const service = await startFixture('server.ts')
-  await ask(service, path).catch(() => {})
+  await ask(service, '/throw').catch(() => {})
 
   expect(await service.exited).toEqual({ code: 1, signal: null })
-  expect(service.log().at(-1)).toMatchObject({ level: 'fatal', msg, err: { message } })
+  const err = { message: 'thrown where nobody catches' }
+  expect(service.log().at(-1)).toMatchObject({ level: 'fatal', msg: 'uncaught exception', err })
+})
+
+test('a promise that nobody awaits is logged when it is rejected, and the process serves on', async () => {
+  const service = await startFixture('server.ts')
+  const answers = [await ask(service, '/reject'), await ask(service, '/work')]
+
+  expect(answers.map(({ status }) => status)).toEqual([200, 200])
+  const [line] = service.log().filter(({ level }) => level === 'error')
+  const msg = 'unhandled rejection: a promise that nobody awaited'
+  expect(line).toMatchObject({ msg, err: { message: 'rejected where nobody catches' } })
 })
 
 test('the line "listening" tells the port', async () => {

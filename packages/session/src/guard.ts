@@ -26,9 +26,9 @@ export function guardStore(
   let nextProbeAt = 0
 
   function run<T>(operation: () => Promise<T>): Promise<T> {
-    if (inFlight >= capacity) return Promise.reject(storeUnavailable('too many requests in flight'))
-    if (misses >= missesToOpen) {
-      const now = Date.now()
+    if (misses >= missesToOpen && inFlight < capacity) {
+      // Not the time of day, which jumps: set back by an hour, it would keep the breaker open for so long.
+      const now = performance.now()
       if (now < nextProbeAt) return Promise.reject(storeUnavailable('it has been silent'))
       nextProbeAt = now + probeMs
     }
@@ -36,6 +36,7 @@ export function guardStore(
   }
 
   function withDeadline<T>(operation: () => Promise<T>): Promise<T> {
+    if (inFlight >= capacity) return Promise.reject(storeUnavailable('too many requests in flight'))
     inFlight += 1
     return new Promise((resolve, reject) => {
       let isSettled = false
@@ -74,6 +75,7 @@ export function guardStore(
     list: (ownerKey) => run(() => store.list(ownerKey)),
     connection: store.connection,
     ...(store.decorate && { decorate: store.decorate }),
+    // Past the breaker: `/readyz` asks how the store is, and not how it has been.
     check: () => withDeadline(() => store.check()),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   }

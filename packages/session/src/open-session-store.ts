@@ -32,6 +32,7 @@ const drivers: Record<string, () => Promise<Driver>> = {
  * requests that carry a session are answered 503, and it recovers by itself.
  *
  * @throws SESSION_STORE_UNKNOWN when no driver knows the URL
+ * @throws SESSION_STORE_URL_INVALID when a part of it is not what belongs there
  * @throws SESSION_STORE_UNSUITABLE when the store is there and is too old
  */
 export async function openSessionStore(

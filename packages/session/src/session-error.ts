@@ -29,6 +29,13 @@ export const StoreUnknown = createError(
   500,
 )
 
+/** At boot: what the URL says where it should name something; it is not repeated, for there are passwords in it. */
+export const StoreUrlInvalid = createError(
+  'SESSION_STORE_URL_INVALID',
+  'SESSION_STORE_URL does not say what is expected in its place: %s.',
+  500,
+)
+
 /** At boot, or when the store comes up later: it is there, but too old. */
 export const StoreUnsuitable = createError('SESSION_STORE_UNSUITABLE', 'The session store is %s.', 500)
 

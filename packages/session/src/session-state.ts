@@ -1,6 +1,7 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { applyLines, buildRecord, findJson, nameOf, readHead, readValues } from './record.ts'
 import type { Line, RecordHead, SessionUser } from './record.ts'
+import { logUnseen, type OwnedWork } from './owned-work.ts'
 import { deadlineOf, keyOf } from './session-cookie.ts'
 import {
   changedLines,
@@ -29,6 +30,7 @@ export type Shell = FastifyRequest['session']
 export interface SessionState {
   readonly policy: SessionPolicy
   readonly request: FastifyRequest
+  readonly reply: FastifyReply
   shell: Shell
   head: RecordHead | null
   data: SessionData
@@ -37,10 +39,21 @@ export interface SessionState {
   /** The session has ended, or the store failed us: nothing of this request is stored any more. */
   failure: Error | undefined
   isSignedOut: boolean
+  /** An error was thrown, and is what the answer tells. */
+  hasThrown: boolean
+  /** Something was read of the session, so the answer is one person's. */
+  isRead: boolean
   /** The answer waits for what is being stored. */
   isAnswering: boolean
-  /** What a request stores it stores in turn, and before its answer, whether or not its route awaits it. */
+  isAnswered: boolean
+  /** What the route asked for. The answer waits for it. */
+  owned: OwnedWork[]
+  /** What a request stores it stores in turn. */
   turn: Promise<void> | undefined
+  /** Whose session came with the request: null is an anonymous one, undefined none. */
+  readonly cameAs: string | null | undefined
+  /** The record of a session that this request has begun, or tried to: only its answer makes it somebody's. */
+  begun: { key: string; ownerKey: string | undefined } | undefined
 }
 
 interface Move {
@@ -60,25 +73,34 @@ declare module 'fastify' {
   }
 }
 
-export function openState(policy: SessionPolicy, request: FastifyRequest, shell: Shell): SessionState {
+export function openState(policy: SessionPolicy, request: FastifyRequest, reply: FastifyReply): SessionState {
+  const shell = request.session
   const { record, head = null } = shell as { record?: string; head?: RecordHead }
   return {
     policy,
     request,
+    reply,
     shell,
     head,
     data: openData(record),
     move: undefined,
     failure: undefined,
     isSignedOut: false,
+    hasThrown: false,
+    isRead: false,
     isAnswering: false,
+    isAnswered: false,
+    owned: [],
     turn: undefined,
+    cameAs: head ? (head.user?.id ?? null) : undefined,
+    begun: undefined,
   }
 }
 
 export function stateOf(request: FastifyRequest): SessionState {
   const state = request[STATE]
   if (!state) throw new Error('There is no session here: register the session plugin before the route.')
+  state.isRead = true
   return state
 }
 
@@ -86,9 +108,15 @@ export function userOf({ move, head }: SessionState): Readonly<SessionUser> | nu
   return move ? move.user : (head?.user ?? null)
 }
 
-/** How long a record may live from now on: never longer than what is left of its absolute limit. */
-export function timeLeft({ idleMs }: SessionPolicy, id: string): number {
+/** How long a record may live from now on: never longer than what is left of its absolute limit, and then not at all. */
+function timeLeft({ idleMs }: SessionPolicy, id: string): number {
   return Math.min(idleMs, deadlineOf(id) - Date.now())
+}
+
+/** The record of a session that is alive. */
+export async function loadRecord(policy: SessionPolicy, id: string): Promise<string | null> {
+  const leftMs = timeLeft(policy, id)
+  return leftMs > 0 ? policy.store.load(keyOf(id), leftMs) : null
 }
 
 /**
@@ -125,10 +153,40 @@ export function hasChanges({ move, data, failure }: SessionState): boolean {
   return !failure && (move !== undefined || changedLines(data).length > 0)
 }
 
-/** What a request that fails has changed is not stored. */
-export function giveUp(state: SessionState): void {
+/** Forgets what the request has changed and not stored yet. */
+function giveUp(state: SessionState): void {
   discardChanges(state.data)
   state.move = undefined
+}
+
+/**
+ * Ends what a request began that failed. What it changed is not stored, and a session that it has begun for somebody ends in
+ * the store as well: the client never learns its id. A new id for who had come with a session stays, for the old one is dead.
+ */
+export async function abandonState(state: SessionState): Promise<void> {
+  giveUp(state)
+  const { begun, policy, request } = state
+  if (!begun) return
+  Object.assign(state, { begun: undefined, head: null, data: openData() })
+  const ended = policy.store.remove(begun.key, begun.ownerKey).catch((error: Error) => {
+    request.log.warn({ err: error.cause ?? error }, 'the session of a request that failed could not be ended')
+  })
+  // A store that has just failed this request is told, and not waited for again.
+  if (!state.failure) await ended
+}
+
+/** Waits for what the route has asked for. What failed and nobody awaited fails an answer that says all is well. */
+export async function finishOwned(state: SessionState): Promise<void> {
+  while (state.owned.length > 0) {
+    const batch = state.owned
+    state.owned = []
+    await Promise.all(batch.map(({ ended }) => ended))
+    for (const { unseenFailure } of batch) {
+      const error = unseenFailure()
+      if (error && state.reply.statusCode >= 400) logUnseen(state.request, error)
+      else if (error) state.failure ??= error
+    }
+  }
 }
 
 /** Ends the session in the store, now; the request goes on as an anonymous one. @throws SESSION_STORE_UNAVAILABLE */
@@ -136,7 +194,8 @@ export function endSession(state: SessionState): Promise<void> {
   return inTurn(state, async () => {
     if (state.data.record !== undefined) await takeRecord(state)
     const shell = state.policy.issueShell(state.request)
-    Object.assign(state, { shell, head: null, data: openData(), move: undefined, isSignedOut: true })
+    const data = openData()
+    Object.assign(state, { shell, head: null, data, move: undefined, begun: undefined, isSignedOut: true })
   })
 }
 
@@ -165,7 +224,7 @@ export function reloadState(state: SessionState): Promise<void> {
     giveUp(state)
     const { policy, shell, data } = state
     if (data.record === undefined) return
-    const record = await policy.store.load(keyOf(shell.sessionId), timeLeft(policy, shell.sessionId))
+    const record = await loadRecord(policy, shell.sessionId)
     state.head = record === null ? null : readHead(record)
     if (record === null || state.head === null) throw new SessionGone()
     data.record = record
@@ -255,8 +314,10 @@ async function createRecord(state: SessionState, user: SessionUser | null, lines
   const shell = policy.issueShell(request)
   const id = shell.sessionId
   const owner = user ? { key: keyOf(user.id), until: deadlineOf(id) } : undefined
+  state.begun = { key: keyOf(id), ownerKey: owner?.key }
   const isCreated = await policy.store.create(keyOf(id), record, timeLeft(policy, id), owner)
   if (!isCreated) throw storeUnavailable('the id is taken')
+  if (state.cameAs === (user?.id ?? null)) state.begun = undefined
   Object.assign(state, { shell, head, move: undefined })
   rebase(state.data, record)
 }

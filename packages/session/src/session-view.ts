@@ -1,4 +1,5 @@
 import type { SessionUser } from './record.ts'
+import { ownWork } from './owned-work.ts'
 import { SessionKeyReserved } from './session-error.ts'
 import { keysOf, readValue } from './session-data.ts'
 import { changeId, changeUser, commitState, endSession, hasChanges, reloadState } from './session-state.ts'
@@ -28,7 +29,8 @@ type Callback = (error?: unknown) => void
 const methods = {
   get: readKey,
   set: writeKey,
-  update: updateValue,
+  update: (state: SessionState, key: string, fn: (value: unknown) => unknown): Promise<unknown> =>
+    ownWork(state.request, updateValue(state, key, fn)),
   isModified: hasChanges,
   save: withCallback(commitState),
   reload: withCallback(reloadState),
@@ -44,6 +46,7 @@ export function viewSession(state: SessionState): Shell {
 const handler: ProxyHandler<SessionState> = {
   get(state, key) {
     if (typeof key === 'symbol') return undefined
+    state.isRead = true
     if (key === 'sessionId' || key === 'encryptedSessionId') return state.shell[key]
     if (!isMethod(key)) return readKey(state, key)
     return (methods[key] as (state: SessionState, ...args: unknown[]) => unknown).bind(undefined, state)
@@ -55,7 +58,10 @@ const handler: ProxyHandler<SessionState> = {
   },
   deleteProperty: (state, key) => handler.set!(state, key, undefined, undefined),
   has: (state, key) => typeof key === 'string' && (isReserved(key) || readKey(state, key) !== undefined),
-  ownKeys: (state) => [...keysOf(state.data), ...(userOf(state) ? ['user'] : [])],
+  ownKeys(state) {
+    state.isRead = true
+    return [...keysOf(state.data), ...(userOf(state) ? ['user'] : [])]
+  },
   getOwnPropertyDescriptor(state, key) {
     const value = readKey(state, String(key))
     return value === undefined ? undefined : { value, writable: true, enumerable: true, configurable: true }
@@ -63,6 +69,7 @@ const handler: ProxyHandler<SessionState> = {
 }
 
 function readKey(state: SessionState, key: string): unknown {
+  state.isRead = true
   return key === 'user' ? (userOf(state) ?? undefined) : readValue(state.data, key)
 }
 
@@ -83,7 +90,7 @@ function isReserved(key: string): boolean {
 function withCallback<T extends unknown[]>(work: (state: SessionState, ...args: T) => Promise<void>) {
   return (state: SessionState, ...args: [...T, Callback?]): Promise<void> | undefined => {
     const callback = typeof args.at(-1) === 'function' ? (args.pop() as Callback) : undefined
-    const done = work(state, ...(args as unknown as T))
+    const done = ownWork(state.request, work(state, ...(args as unknown as T)))
     if (!callback) return done
     // On the next tick, so that what the callback throws is not taken for a failure of the work.
     done.then(

@@ -6,25 +6,36 @@ import type {
   FastifyRequest,
   HookHandlerDoneFunction as Done,
   onSendHookHandler,
+  RouteOptions,
 } from 'fastify'
 import fp from 'fastify-plugin'
 import { readHead } from './record.ts'
-import { createCookieSigner, deadlineOf, keyOf, newSessionId } from './session-cookie.ts'
+import { createCookieSigner, deadlineOf, newSessionId } from './session-cookie.ts'
 import { ABSOLUTE_MS, IDLE_MS } from './session-env.ts'
 import { SignedOut } from './session-error.ts'
 import {
+  abandonState,
   commitState,
-  giveUp,
+  finishOwned,
   hasChanges,
+  loadRecord,
   openState,
   STATE,
-  timeLeft,
   type SessionPolicy,
   type SessionState,
   type Shell,
 } from './session-state.ts'
 import { viewSession } from './session-view.ts'
 import type { SessionStore } from './store.ts'
+
+/**
+ * What the browser forgets of the whole origin at a sign-out. Not "cookies", which means those of other subdomains too, and of
+ * whatever tells a browser that has signed in before; ours is cleared by name. Not "cache": private answers are in none, and
+ * Chrome takes seconds to clear it.
+ *
+ * @see https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Clear-Site-Data
+ */
+const CLEARED_AT_SIGN_OUT = '"storage"'
 
 export interface SessionOptions {
   /** From `openSessionStore`; whoever opened it closes it. */
@@ -79,10 +90,8 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   // never asked to store, because its `set` cannot tell a new session from one that another process has just ended.
   const adapter = {
     get(id: string, done: (error: unknown, session?: Shell | null) => void): void {
-      const leftMs = timeLeft(policy, id)
-      if (leftMs <= 0) return done(null, null)
       const { accepted } = signer
-      store.load(keyOf(id), leftMs).then((record) => {
+      loadRecord(policy, id).then((record) => {
         const head = record === null ? null : readHead(record)
         signer.accepted = accepted
         done(null, head && ({ record, head, toJSON: () => '' } as unknown as Shell))
@@ -92,8 +101,8 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     destroy: (_id: string, done: () => void): void => done(),
   }
 
-  function openSession(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
-    const state = openState(policy, request, request.session)
+  function openSession(request: FastifyRequest, reply: FastifyReply, done: Done): void {
+    const state = openState(policy, request, reply)
     request[STATE] = state
     request.session = viewSession(state)
     done()
@@ -112,15 +121,17 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
       request.log.warn('This request has been answered already: did you forget to return the reply?')
       return
     }
-    if (state && reply.statusCode >= 500) giveUp(state)
-    if (!state || !isToSave(state, reply)) {
+    const isFailed = isFailure(reply, state)
+    // The cookie of the session is all that an error may carry.
+    if (isFailed) reply.removeHeader('set-cookie')
+    if (!state || !isToSettle(state, isFailed)) {
       sendCookie(request, reply)
       done()
       return
     }
     const restoreAnswer = rememberAnswer(reply)
     state.isAnswering = true
-    return commitState(state)
+    return settle(state, reply)
       .finally(() => {
         state.isAnswering = false
         restoreAnswer()
@@ -135,6 +146,10 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   function sendCookie(request: FastifyRequest, reply: FastifyReply): void {
     const state = request[STATE]
     request.session = null as unknown as Shell
+    const { access } = request.routeOptions.config as { access?: unknown }
+    const isPrivate = state?.isRead || access === 'user'
+    if (isPrivate && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+    if (state) state.isAnswered = true
     if (!state || state.failure) return
     const { shell } = state
     const isNew = state.data.record !== undefined && request.cookies[cookieName] !== shell.encryptedSessionId
@@ -148,11 +163,13 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     } else {
       // Not the clearing of @fastify/session: a __Host- cookie that is cleared without `Secure` stays.
       reply.clearCookie(cookieName, attributes)
+      reply.header('clear-site-data', CLEARED_AT_SIGN_OUT)
     }
   }
 
   app.decorate('sessions', policy)
   app.decorateRequest(STATE, null)
+  app.addHook('onRoute', noteErrors)
   if (!app.hasPlugin('@fastify/cookie')) await app.register(cookie)
   app.addHook('onSend', saveSession as onSendHookHandler)
   await app.register(fastifySession, {
@@ -188,18 +205,41 @@ function checkAccess(request: FastifyRequest, _reply: FastifyReply, done: Done):
   done()
 }
 
-/** An error that is on its way is not replaced by the failure it may well be about. */
-function isToSave(state: SessionState, reply: FastifyReply): boolean {
-  return state.failure ? reply.statusCode < 400 : state.turn !== undefined || hasChanges(state)
+/** Looks at every error of a route before it is answered, whoever answers it. */
+function noteErrors(route: RouteOptions): void {
+  const { errorHandler } = route
+  route.errorHandler = function handleError(error, request, reply) {
+    const state = request[STATE]
+    if (state) state.hasThrown = true
+    // A rejection goes on to the handler of the scope.
+    return errorHandler ? errorHandler.call(this, error, request, reply) : Promise.reject(error)
+  }
+}
+
+/** Whether the answer says that the request has failed. An error that is answered with a redirect, say, has not. */
+function isFailure({ statusCode }: FastifyReply, state: SessionState | null): boolean {
+  return statusCode >= 500 || (statusCode >= 400 && state?.hasThrown === true)
+}
+
+function isToSettle(state: SessionState, isFailed: boolean): boolean {
+  if (state.owned.length > 0 || state.failure) return true
+  return isFailed ? state.begun !== undefined : hasChanges(state)
+}
+
+async function settle(state: SessionState, reply: FastifyReply): Promise<void> {
+  await finishOwned(state)
+  if (isFailure(reply, state)) return abandonState(state)
+  // An error that is on its way is not replaced by the failure it may well be about.
+  if (!state.failure || reply.statusCode < 400) await commitState(state)
 }
 
 /** A second answer writes its status and headers over those of the first: this puts them back. */
 function rememberAnswer(reply: FastifyReply): () => void {
   const { statusCode } = reply
-  const { 'set-cookie': _, ...headers } = reply.getHeaders()
+  const headers = reply.getHeaders()
   return () => {
     if (reply.statusCode === statusCode) return
-    for (const name of Object.keys(reply.getHeaders())) if (!(name in headers)) reply.removeHeader(name)
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
     reply.code(statusCode).headers(headers)
   }
 }

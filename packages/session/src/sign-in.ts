@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { ownWork } from './owned-work.ts'
 import type { SessionUser } from './record.ts'
 import { SignedOut } from './session-error.ts'
 import { changeUser, endSession, stateOf, userOf } from './session-state.ts'
@@ -12,11 +13,12 @@ export function currentUser(request: FastifyRequest): Readonly<SessionUser> {
 
 /**
  * Signs a person in: the session gets a new id (the old one is dead), keeps what an anonymous visitor had put into it,
- * and appears on the person's list with time and user agent. It is stored when the request is answered; an answer of 500
- * or more signs nobody in.
+ * and appears on the person's list with time and user agent. It is stored when the request is answered. An answer of 500
+ * or more, and the answer to an error that was thrown, signs nobody in, also when the session was saved already.
  */
-export async function signIn(request: FastifyRequest, user: SessionUser): Promise<void> {
+export function signIn(request: FastifyRequest, user: SessionUser): Promise<void> {
   changeUser(stateOf(request), user)
+  return Promise.resolve()
 }
 
 /**
@@ -25,6 +27,6 @@ export async function signIn(request: FastifyRequest, user: SessionUser): Promis
  *
  * @throws SESSION_STORE_UNAVAILABLE
  */
-export async function signOut(request: FastifyRequest): Promise<void> {
-  await endSession(stateOf(request))
+export function signOut(request: FastifyRequest): Promise<void> {
+  return ownWork(request, endSession(stateOf(request)))
 }

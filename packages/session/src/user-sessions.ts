@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { ownWork } from './owned-work.ts'
 import { readHead } from './record.ts'
 import { keyOf } from './session-cookie.ts'
 
@@ -19,7 +20,11 @@ type Scope = FastifyRequest | FastifyInstance
 const LEFTOVER_AFTER_MS = 60_000
 
 /** Where a person is signed in, newest first. */
-export async function listSessions(scope: Scope, userId: string): Promise<UserSession[]> {
+export function listSessions(scope: Scope, userId: string): Promise<UserSession[]> {
+  return ownWork(scope, list(scope, userId))
+}
+
+async function list(scope: Scope, userId: string): Promise<UserSession[]> {
   const { store, idleMs, absoluteMs } = policyOf(scope)
   const ownerKey = keyOf(userId)
   const current = currentKey(scope)
@@ -43,7 +48,11 @@ export async function listSessions(scope: Scope, userId: string): Promise<UserSe
 }
 
 /** Ends one session of a person; false when there is none with this id, or it is somebody else's. */
-export async function endSession(scope: Scope, userId: string, id: string): Promise<boolean> {
+export function endSession(scope: Scope, userId: string, id: string): Promise<boolean> {
+  return ownWork(scope, end(scope, userId, id))
+}
+
+async function end(scope: Scope, userId: string, id: string): Promise<boolean> {
   const { store } = policyOf(scope)
   const ownerKey = keyOf(userId)
   const isTheirs = (await store.list(ownerKey)).some(({ key }) => key === id)
@@ -51,11 +60,15 @@ export async function endSession(scope: Scope, userId: string, id: string): Prom
 }
 
 /** Ends all sessions of a person and returns how many; `except` spares one: its id, or 'current' for this request's. */
-export async function endAllSessions(
+export function endAllSessions(
   scope: Scope,
   userId: string,
-  { except }: { except?: string } = {},
+  options: { except?: string } = {},
 ): Promise<number> {
+  return ownWork(scope, endAll(scope, userId, options))
+}
+
+async function endAll(scope: Scope, userId: string, { except }: { except?: string }): Promise<number> {
   const { store } = policyOf(scope)
   const ownerKey = keyOf(userId)
   const spared = except === 'current' ? currentKey(scope) : except

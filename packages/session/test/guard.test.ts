@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { guardStore } from '../src/guard.ts'
 import type { SessionStore } from '../src/store.ts'
 
@@ -70,7 +70,27 @@ test('so many requests may wait for the store at once, and the next one is answe
   const guarded = guardStore(storeThat(silence), { deadlineMs: 30, capacity: 5, missesToOpen: 100 })
   const waiting = Array.from({ length: 5 }, () => guarded.load('key', 1))
   await expect(guarded.load('key', 1)).rejects.toMatchObject({ cause: 'too many requests in flight' })
+  await expect(guarded.check()).rejects.toMatchObject({ cause: 'too many requests in flight' })
   await Promise.allSettled(waiting)
+})
+
+test('checks of a store that is silent are counted too, so they do not pile up', async () => {
+  let checks = 0
+  const store = { check: () => ((checks += 1), silence()) } as unknown as SessionStore
+  const guarded = guardStore(store, { deadlineMs: 10, capacity: 5 })
+  for (let i = 0; i < 20; i += 1) await guarded.check().catch(() => {})
+  expect(checks).toBe(5)
+})
+
+test('a clock that is set back does not keep the breaker open', async () => {
+  let isSilent = true
+  const store = storeThat(() => (isSilent ? silence() : Promise.resolve('record')))
+  const guarded = guardStore(store, { deadlineMs: 5, missesToOpen: 2, probeMs: 20 })
+  for (let i = 0; i < 3; i += 1) await guarded.load('key', 1).catch(() => {})
+  isSilent = false
+  const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() - 3_600_000)
+  await expect.poll(() => guarded.load('key', 1).catch(() => 'refused'), { interval: 5 }).toBe('record')
+  now.mockRestore()
 })
 
 const ECHO = `require('node:worker_threads').parentPort.on('message', function (m) { this.postMessage(m) })`

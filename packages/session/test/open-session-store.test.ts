@@ -2,6 +2,9 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { promisify } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { findProgram } from '@repo/testing/find-program'
+import { startMemcached } from '@repo/testing/start-memcached'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import Fastify from 'fastify'
@@ -112,6 +115,63 @@ test('a Postgres that freezes is silent also to who has no connection yet, so th
   await expect(store.load('key', 1000)).rejects.toMatchObject({ cause: 'it has been silent' })
 })
 
+test('a memcached that never says anything is left, however much it is asked, and another connection is made', async () => {
+  const connections = new Set<Socket>()
+  await using mute = await listen((socket) => void connections.add(socket.on('error', () => {})))
+  await using store = await openSessionStore(`memcached://127.0.0.1:${mute.port}`, { missesToOpen: Infinity })
+  await using _ = every(50, () => store.load('key', 1000).catch(() => {}))
+  await expect.poll(() => connections.size, { timeout: 5000 }).toBeGreaterThan(1)
+})
+
+test('a memcached that does not even take the connection costs a boot no more than a second', async () => {
+  // Its queue of two is full, so the kernel drops what comes: as a host does that is not there.
+  const busy = new Worker(DEAF, { eval: true })
+  const [port] = (await once(busy, 'message')) as [number]
+  const waiting = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  try {
+    await once(waiting[0]!, 'connect')
+    const startedAt = performance.now()
+    await using store = await openSessionStore(`memcached://127.0.0.1:${port}`)
+    expect(performance.now() - startedAt).toBeLessThan(3000)
+    await expect(store.check()).rejects.toMatchObject({ code: 'SESSION_STORE_UNAVAILABLE' })
+  } finally {
+    for (const socket of waiting) socket.destroy()
+    await busy.terminate()
+  }
+})
+
+const DEAF = `
+  const server = require('node:net').createServer()
+  server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+    require('node:worker_threads').parentPort.postMessage(server.address().port)
+    setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30_000))
+  })`
+
+describe('an address of IPv6 is one in every URL', () => {
+  test.skipIf(!redis)('of Redis', async () => {
+    await using server = (await startRedis({ args: ['--bind', '127.0.0.1', '::1'] }))!
+    const { port } = new URL(server.url)
+    for (const url of [`redis://[::1]:${port}`, `redis://[::1]:${port}/2`]) {
+      await using store = await openSessionStore(url)
+      await store.check()
+    }
+  })
+
+  test.skipIf(!findProgram('memcached'))('of memcached', async () => {
+    await using server = (await startMemcached({ args: ['-l', '::1'] }))!
+    await using store = await openSessionStore(`memcached://[::1]:${new URL(server.url).port}`)
+    await store.check()
+  })
+
+  test('of Postgres', async () => {
+    await using postgres = await startPostgres()
+    await using _ = await forward('::1', new URL(postgres.url))
+    const url = Object.assign(new URL(postgres.url), { hostname: '[::1]' })
+    await using store = await openSessionStore(url.href)
+    await store.check()
+  })
+})
+
 /** A real Redis that says it is older than it is: only its `INFO` passes through our hands. */
 async function pretendVersion(
   url: string,
@@ -151,6 +211,50 @@ async function pretendVersion(
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
       proxy.close()
+    },
+  }
+}
+
+/** A server on loopback whose every connection goes to `accept`. */
+async function listen(
+  accept: (socket: Socket) => void,
+  host = '127.0.0.1',
+  port = 0,
+): Promise<{ port: number } & AsyncDisposable> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    accept(socket)
+  })
+  server.listen(port, host)
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
+
+/** The port of a server at another address of this machine. */
+async function forward(host: string, { hostname, port }: URL): Promise<AsyncDisposable> {
+  return await listen(
+    (client) => {
+      const server = connect(Number(port), hostname)
+      for (const socket of [client, server]) socket.on('error', () => {}).on('close', () => server.destroy())
+      client.pipe(server).pipe(client)
+    },
+    host,
+    Number(port),
+  )
+}
+
+function every(ms: number, work: () => unknown): AsyncDisposable {
+  const timer = setInterval(work, ms)
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
     },
   }
 }

@@ -104,13 +104,39 @@ test('with an https origin the cookie is __Host- and Secure, though the last hop
   )
 })
 
-test('an answer that sets or clears the cookie is not stored by any cache', async () => {
-  const ask = browse(await openApp(() => {}))
-  expect((await ask('POST', '/sign-in', { payload: { id: 'ada' } })).headers['cache-control']).toBe(
-    'no-store',
+test('an answer that is one person’s is not stored by any cache, unless the route says otherwise', async () => {
+  const ask = browse(
+    await openApp((app) => {
+      const config = { access: 'public' } as const
+      app.get('/prices', { config }, async () => ({ book: 7 }))
+      app.get('/greeting', { config }, async ({ session }) => (session.user ? 'Hello again' : 'Hello'))
+      app.get('/own-words', { config: { access: 'user' } }, async (_request, reply) => {
+        reply.header('cache-control', 'private, max-age=60')
+        return 'mine'
+      })
+      app.get('/static', { config: { access: 'user' } }, async () => 'for those who are in')
+    }),
   )
-  expect((await ask('GET', '/me')).headers['cache-control']).toBeUndefined()
+  const cached = async (url: string) => (await ask('GET', url)).headers['cache-control']
+  // Also when nobody is signed in: a cache would give it to who is.
+  expect(await cached('/greeting')).toBe('no-store')
+  expect(await cached('/static')).toBe('no-store')
+  expect(await cached('/prices')).toBeUndefined()
+  const signedIn = await ask('POST', '/sign-in', { payload: { id: 'ada' } })
+  expect(signedIn.headers['cache-control']).toBe('no-store')
+  expect(await cached('/prices')).toBeUndefined()
+  expect(await Promise.all(['/greeting', '/me', '/data', '/static'].map(cached))).toEqual(
+    Array.from({ length: 4 }, () => 'no-store'),
+  )
+  expect(await cached('/own-words')).toBe('private, max-age=60')
   expect((await ask('POST', '/sign-out')).headers['cache-control']).toBe('no-store')
+})
+
+test('a sign-out has the browser forget what pages stored, and no cookie but that of the session', async () => {
+  const ask = browse(await openApp(() => {}))
+  const signedIn = await ask('POST', '/sign-in', { payload: { id: 'ada' } })
+  expect(signedIn.headers['clear-site-data']).toBeUndefined()
+  expect((await ask('POST', '/sign-out')).headers['clear-site-data']).toBe('"storage"')
 })
 
 test('a write sends no cookie, so a late answer cannot put an old id back into the browser', async () => {

@@ -83,7 +83,7 @@ async function migrate(url: string): Promise<void> {
 }
 
 async function withServer<T>(use: (server: Client) => Promise<T>): Promise<T> {
-  const server = new Client({ connectionString: urlOf() })
+  const server = new Client({ connectionString: urlOf(), connectionTimeoutMillis: 10_000 })
   await server.connect()
   try {
     return await use(server)

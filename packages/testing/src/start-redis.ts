@@ -10,18 +10,18 @@ export interface RedisOptions {
   directory?: string
   /** Default: a free one. */
   port?: number
-  /** Which of the two, on a machine that has both. Default: whichever there is, Redis first. */
+  /** This one of the two and no other. Default: whichever there is, Redis first. */
   program?: 'redis-server' | 'valkey-server'
   /** More of Redis's own arguments, as `['--maxmemory', '10mb']`. */
   args?: string[]
 }
 
 /**
- * A real Redis on loopback, from the `redis-server` or `valkey-server` of this machine; undefined when it has
- * neither. Every write is in its append-only file before it is answered, so `kill()` and `restart()` lose nothing.
+ * A real Redis on loopback, from the `redis-server` or `valkey-server` of this machine; undefined when it does
+ * not have it. Every write is in its append-only file before it is answered, so `kill()` and `restart()` lose nothing.
  */
 export async function startRedis(options: RedisOptions = {}): Promise<BackingService | undefined> {
-  const program = findRedis()
+  const program = options.program ? findProgram(options.program) : findRedis()
   if (!program) return undefined
   const resources = new AsyncDisposableStack()
   const directory = options.directory ?? resources.use(await openTemporaryFolder('redis')).path

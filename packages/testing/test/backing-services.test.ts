@@ -1,7 +1,10 @@
-import { describe, test } from 'vitest'
+import { readFile, symlink } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { describe, test, vi } from 'vitest'
 import { expectAnswer } from '../src/expect-answer.ts'
 import { findProgram } from '../src/find-program.ts'
 import { isListening } from '../src/is-listening.ts'
+import { openTemporaryFolder } from '../src/open-temporary-folder.ts'
 import { pollUntil } from '../src/poll-until.ts'
 import { startMemcached } from '../src/start-memcached.ts'
 import { findRedis, startRedis } from '../src/start-redis.ts'
@@ -32,6 +35,17 @@ describe.skipIf(!findRedis()).concurrent('Redis', () => {
     )
     await redis.thaw()
     await expectAnswer(portOf(redis), 'PING', /^\+PONG/)
+  })
+
+  test('Valkey is Valkey, also where both are installed', async ({ expect }) => {
+    // A Redis by another name does where there is no Valkey: which program was started is what counts.
+    await using folder = await openTemporaryFolder('valkey')
+    const stand = join(folder.path, 'valkey-server')
+    if (!findProgram('valkey-server')) await symlink(findRedis()!, stand)
+    vi.stubEnv('PATH', `${process.env.PATH}${delimiter}${folder.path}`)
+    await using valkey = (await startRedis({ program: 'valkey-server' }))!
+    expect(await readFile(`/proc/${valkey.pid}/cmdline`, 'utf8')).toMatch(/valkey-server/)
+    vi.unstubAllEnvs()
   })
 
   test('one that cannot start says why', async ({ expect }) => {

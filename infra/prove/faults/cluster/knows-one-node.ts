@@ -3,6 +3,6 @@ import { plant } from '../plant.ts'
 // A client that never asks who holds the keys now.
 plant(
   'packages/session/src/stores/redis.ts',
-  'const client = kind ? makers[kind]!() : new Redis({',
-  "const client = kind === 'sentinel' ? makers[kind]!() : new Redis({",
+  'makers[kind]()',
+  "makers[kind === 'cluster' ? 'alone' : kind]()",
 )

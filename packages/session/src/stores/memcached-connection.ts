@@ -1,5 +1,9 @@
 import { connect, type Socket } from 'node:net'
 
+const CONNECT_MS = 1000
+/** A server that says nothing for so long, though it owes an answer, is left. */
+const SILENCE_MS = 2000
+
 /** What memcached answered: `HD` (done), `VA` (a value), `EN` (no such key), `NS`, `EX` and `NF` (not stored, and why). */
 export interface Reply {
   status: string
@@ -29,20 +33,28 @@ interface Waiting {
  */
 export function connectMemcached(host: string, port: number): MemcachedConnection {
   let socket: Socket
+  let patience: NodeJS.Timeout | undefined
   let waiting: Waiting[] = []
   let received: Buffer = Buffer.alloc(0)
   let isClosed = false
 
   function open(): void {
     socket = connect({ host, port, noDelay: true })
-    // Leaves a server that holds its connection and says nothing.
-    socket.setTimeout(2000, () => waiting.length > 0 && socket.destroy(new Error('memcached is silent')))
+    expectWithin(CONNECT_MS)
+    socket.on('connect', () => clearTimeout(patience))
     socket.on('data', receive)
     socket.on('error', fail)
     socket.on('close', () => {
+      clearTimeout(patience)
       fail(new Error('memcached closed the connection'))
       if (!isClosed) setTimeout(open, 100).unref()
     })
+  }
+
+  /** Not the socket's own timeout, which each write renews: with traffic a silent server would never be left. */
+  function expectWithin(ms: number): void {
+    clearTimeout(patience)
+    patience = setTimeout(() => socket.destroy(new Error('memcached is silent')), ms)
   }
 
   function fail(error: Error): void {
@@ -54,6 +66,12 @@ export function connectMemcached(host: string, port: number): MemcachedConnectio
 
   function receive(chunk: Buffer): void {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
+    readAnswers()
+    if (waiting.length > 0) expectWithin(SILENCE_MS)
+    else clearTimeout(patience)
+  }
+
+  function readAnswers(): void {
     for (;;) {
       const end = received.indexOf('\r\n')
       if (end === -1) return
@@ -86,7 +104,7 @@ export function connectMemcached(host: string, port: number): MemcachedConnectio
     const isStore = data !== undefined
     const line = isStore ? command.replace(' S ', ` ${Buffer.byteLength(data)} `) : command
     return new Promise((resolve, reject) => {
-      waiting.push({ resolve, reject })
+      if (waiting.push({ resolve, reject }) === 1) expectWithin(SILENCE_MS)
       socket.write(isStore ? `${line}\r\n${data}\r\n` : `${line}\r\n`)
     })
   }

@@ -1,5 +1,6 @@
 import { applyLines, findJson } from '../record.ts'
 import { sessionBusy, StoreUnsuitable } from '../session-error.ts'
+import { parseHost } from '../store-url.ts'
 import type { ListedRecord, SessionStore } from '../store.ts'
 import { connectMemcached } from './memcached-connection.ts'
 
@@ -13,8 +14,8 @@ const listKey = (ownerKey: string): string => `sessions-of:${ownerKey}`
  * others: a restart or a full memory signs people out, time is whole seconds, and a list may lose a name.
  */
 export async function openStore(url: string): Promise<SessionStore> {
-  const { hostname, port } = new URL(url)
-  const connection = connectMemcached(hostname, Number(port || 11211))
+  const { host, port } = parseHost(url.slice(url.indexOf('://') + 3).split('/')[0]!, 11211)
+  const connection = connectMemcached(host, port)
   const { send } = connection
   await connection.tried
 

@@ -2,6 +2,7 @@ import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
 import { Cluster, Redis } from 'ioredis'
 import { StoreUnsuitable } from '../session-error.ts'
+import { parseRedisUrl } from '../store-url.ts'
 import type { SessionStore } from '../store.ts'
 
 // KEYS: the record. ARGV: its time to live, the name and JSON of the expected line (no name: none), then name and JSON
@@ -122,19 +123,12 @@ export async function openStore(url: string): Promise<SessionStore> {
   }
 }
 
-/** `redis://login@host/database`, `redis+cluster://a,b,c`, `redis+sentinel://a,b,c/master/database`; `rediss` for TLS. */
 function openClient(url: string): Client {
-  const form = /^(rediss?)(?:\+(\w+))?:\/\/(?:(.*)@)?([^/?]+)\/?([^/?]*)\/?(\d*)/
-  const [, scheme, kind, login = '', hosts = '', first = '', second = ''] = form.exec(url) ?? []
-  const nodes = hosts.split(',').map((host) => {
-    const { hostname, port } = new URL(`redis://${host}`)
-    return { host: hostname, port: Number(port || (kind === 'sentinel' ? 26379 : 6379)) }
-  })
-  const [username, password] = login.split(':').map(decodeURIComponent)
+  const { kind, isTls, hosts, username, password, master, database } = parseRedisUrl(url)
   const connection = {
     ...(username && { username }),
     ...(password && { password }),
-    ...(scheme === 'rediss' && { tls: {} }),
+    ...(isTls && { tls: {} }),
     connectTimeout: 1000,
     // Leaves a server that holds its connections and says nothing; without it a failover never reaches us.
     socketTimeout: 2000,
@@ -143,9 +137,10 @@ function openClient(url: string): Client {
     autoResendUnfulfilledCommands: false,
   }
   const alone = { ...connection, enableOfflineQueue: false, retryStrategy: () => RETRY_MS }
-  const makers: Record<string, () => Redis | Cluster> = {
+  const makers = {
+    alone: () => new Redis({ ...alone, ...hosts[0], db: database }),
     cluster: () =>
-      new Cluster(nodes, {
+      new Cluster(hosts, {
         redisOptions: connection,
         enableOfflineQueue: false,
         // Of its own accord ioredis connects to the address that it has looked up, for which there is no certificate.
@@ -156,17 +151,17 @@ function openClient(url: string): Client {
     sentinel: () =>
       new Redis({
         ...alone,
-        sentinels: nodes,
-        name: first,
-        db: Number(second),
+        sentinels: hosts,
+        name: master,
+        db: database,
         failoverDetector: true,
         // Of its own accord ioredis speaks plainly to the sentinels, and to the master they name.
-        ...(scheme === 'rediss' && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+        ...(isTls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
         sentinelRetryStrategy: () => RETRY_MS,
         sentinelCommandTimeout: 1000,
       }),
   }
-  const client = kind ? makers[kind]!() : new Redis({ ...alone, ...nodes[0], db: Number(first) })
+  const client: Redis | Cluster = makers[kind]()
   // Without a listener ioredis prints every failed attempt.
   client.on('error', () => {})
   client.defineCommand('patchSession', { numberOfKeys: 1, lua: PATCH })

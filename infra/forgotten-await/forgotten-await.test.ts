@@ -1,0 +1,112 @@
+import { expectAnswer } from '@repo/testing/expect-answer'
+import { startPostgres } from '@repo/testing/start-postgres'
+import { startProcess, type NodeProcess } from '@repo/testing/start-process'
+import { findRedis, startRedis } from '@repo/testing/start-redis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { request } from 'undici'
+
+// What an app may call of each package. What is not called has a reason.
+const DOORS = ['config', 'service', 'session', 'database', 'database/migrate', 'queue']
+const NOT_CALLED: Record<string, string[]> = {
+  'returns no promise': [
+    'describeEnv',
+    'loadEnv',
+    'parseEnv',
+    'createService',
+    'problemResponses',
+    'currentUser',
+  ],
+  'returns none either': ['defineJob', 'handle', 'schedule', 'openDatabase'],
+  'is what the process is, and ends it when it cannot be': ['runService', 'runWorker'],
+  'is registered': ['session'],
+}
+
+const resources = new AsyncDisposableStack()
+afterAll(() => resources.disposeAsync())
+
+describe.skipIf(!findRedis())('a forgotten await while the stores are away', () => {
+  let service: NodeProcess
+  let cookie = ''
+  let names: string[]
+
+  beforeAll(async () => {
+    const [redis, postgres] = [resources.use((await startRedis())!), resources.use(await startPostgres())]
+    service = resources.use(
+      await startProcess({
+        name: 'forgetful.1',
+        cwd: import.meta.dirname,
+        entry: 'server.ts',
+        env: {
+          NODE_ENV: 'test',
+          PUBLIC_ORIGIN: 'http://localhost',
+          DRAIN_MS: '0',
+          SESSION_SECRETS: 'x'.repeat(32),
+          SESSION_STORE_URL: redis.url,
+          DATABASE_URL: postgres.url,
+        },
+      }),
+    )
+    await service.ready
+    cookie = String((await send('POST', '/sign-in')).headers['set-cookie']).split(';')[0]!
+    names = (await send('GET', '/calls')).json as string[]
+    // Reads are answered and writes are not, as by a master that has lost its replicas: so a handler is reached at all.
+    await expectAnswer(Number(new URL(redis.url).port), 'CONFIG SET min-replicas-to-write 1', /^\+OK/)
+    await postgres.stop()
+  })
+
+  async function send(method: 'GET' | 'POST', path: string) {
+    const { statusCode, headers, body } = await request(service.url + path, { method, headers: { cookie } })
+    const text = await body.text()
+    return { statusCode, headers, json: (text ? JSON.parse(text) : undefined) as unknown }
+  }
+
+  test('is tried of every function that a package exports', async () => {
+    const exported: string[] = []
+    for (const door of DOORS) {
+      const functions = Object.entries((await import(`@repo/${door}`)) as object)
+        .filter(([name, value]) => typeof value === 'function' && /^[a-z]/.test(name))
+        .map(([name]) => name)
+      exported.push(...functions.map((name) => `@repo/${door} ${name}`))
+    }
+    const reasoned = Object.values(NOT_CALLED).flat()
+    expect(
+      exported
+        .filter((name) => !names.includes(name))
+        .map((name) => name.split(' ')[1])
+        .sort(),
+    ).toEqual(reasoned.toSorted())
+  })
+
+  const DECIDES = [
+    'signOut',
+    'endAllSessions',
+    'session.save',
+    'session.update',
+    'session.destroy',
+    'session.regenerate',
+  ]
+
+  test('is a 503 where it is about this session, is logged where not, and never ends the process', async () => {
+    const answers: Record<string, number> = {}
+    for (const name of names) {
+      const { statusCode } = await send('POST', `/calls/${encodeURIComponent(name)}`)
+      answers[name] = statusCode
+    }
+    const expected = names.map((name) => [
+      name,
+      [...DECIDES, 'signIn'].map((call) => `@repo/session ${call}`).includes(name) ? 503 : 200,
+    ])
+    expect(answers).toEqual(Object.fromEntries(expected))
+    expect((await send('GET', '/livez')).statusCode).toBe(200)
+    expect(service.isRunning).toBe(true)
+
+    // What fails late is logged late, so each is waited for; and none of them is from the sessions of a request.
+    const logged = (): string[] =>
+      service
+        .output()
+        .split('\n')
+        .filter((line) => line.includes('nobody awaited'))
+    await expect.poll(() => logged().length, { timeout: 20_000 }).toBeGreaterThanOrEqual(13)
+    expect(service.isRunning).toBe(true)
+  })
+})

@@ -1,0 +1,18 @@
+import { plant } from '../plant.ts'
+
+// A route that forgets an `await`, and sessions that leave it to the route what becomes of their failures.
+plant(
+  'apps/accounts/src/routes/accounts.ts',
+  'await signIn(request, { id })',
+  'void endAllSessions(request, id); await signIn(request, { id })',
+)
+plant(
+  'packages/session/src/user-sessions.ts',
+  'return ownWork(scope, endAll(scope, userId, options))',
+  'return endAll(scope, userId, options)',
+)
+plant(
+  'packages/service/src/run-process.ts',
+  "process.on('unhandledRejection', (err) => {",
+  "process.on('unhandledRejection', (err) => {\n    process.exit(1)",
+)

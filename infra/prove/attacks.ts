@@ -5,6 +5,7 @@ import { cluster } from './attacks/cluster.ts'
 import { disk } from './attacks/disk.ts'
 import { flood } from './attacks/flood.ts'
 import { freeze } from './attacks/freeze.ts'
+import { hoard } from './attacks/hoard.ts'
 import { kill } from './attacks/kill.ts'
 import { malformed } from './attacks/malformed.ts'
 import { postgres } from './attacks/postgres.ts'
@@ -29,5 +30,6 @@ export const attacks: readonly Attack[] = [
   slow,
   malformed,
   flood,
+  hoard,
   ...(await partsOfApps<Record<string, Attack>>(import.meta.dirname, 'attacks/*.ts')).flatMap(Object.values),
 ]

@@ -18,6 +18,7 @@ export async function buildApp(env: Env, { database, sessions, passwords }: Reso
     origin: env.PUBLIC_ORIGIN,
     idleMs: env.SESSION_IDLE_MS,
     absoluteMs: env.SESSION_ABSOLUTE_MS,
+    maxPerUser: env.SESSION_MAX_PER_USER,
   })
   await app.register(limits, { store: sessions.connection })
   const { host } = new URL(env.PUBLIC_ORIGIN)

@@ -16,6 +16,7 @@ export async function buildApp(env: ServerEnv, { database, sessions }: Resources
     origin: env.PUBLIC_ORIGIN,
     idleMs: env.SESSION_IDLE_MS,
     absoluteMs: env.SESSION_ABSOLUTE_MS,
+    maxPerUser: env.SESSION_MAX_PER_USER,
   })
   await app.register(bookmarkRoutes, { prefix: '/api/bookmarks', database })
   await app.register(exportRoutes, { prefix: '/api/bookmarks/export', database })

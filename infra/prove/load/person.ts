@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { request, type Dispatcher } from 'undici'
 
 export interface Question {
-  method: 'GET' | 'POST'
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   path: string
   /** Sent as JSON. */
   json?: unknown
@@ -69,10 +69,19 @@ function credentialsOf(email: string): { email: string; password: string } {
   return { email, password: passwordOf(email) }
 }
 
-export async function signUp(caller: Caller, email: string): Promise<Person> {
+export function signUp(caller: Caller, email: string): Promise<Person> {
+  return enter(sendSignUp, caller, email)
+}
+
+/** The same person in another browser. */
+export function signIn(caller: Caller, email: string): Promise<Person> {
+  return enter(sendSignIn, caller, email)
+}
+
+async function enter(ask: typeof sendSignUp, caller: Caller, email: string): Promise<Person> {
   const network = newNetwork()
-  const { status, headers, text } = await sendSignUp(caller, email, network)
-  if (status !== 201) throw new Error(`${email} could not sign up: ${status} ${text}`)
+  const { status, headers, text } = await ask(caller, email, network)
+  if (status > 201) throw new Error(`${email} was not let in: ${status} ${text}`)
   const { user } = JSON.parse(text) as { user: { id: string } }
   const cookie = setCookies(headers)
     .map((line) => line.split(';')[0])

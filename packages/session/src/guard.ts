@@ -72,7 +72,8 @@ export function guardStore(
     create: (key, record, ttlMs, owner) => run(() => store.create(key, record, ttlMs, owner)),
     patch: (key, change, ttlMs) => run(() => store.patch(key, change, ttlMs)),
     remove: (key, ownerKey) => run(() => store.remove(key, ownerKey)),
-    list: (ownerKey) => run(() => store.list(ownerKey)),
+    removeAll: (keys, ownerKey) => run(() => store.removeAll(keys, ownerKey)),
+    list: (ownerKey, next) => run(() => store.list(ownerKey, next)),
     connection: store.connection,
     ...(store.decorate && { decorate: store.decorate }),
     // Past the breaker: `/readyz` asks how the store is, and not how it has been.

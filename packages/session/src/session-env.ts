@@ -6,6 +6,8 @@ const MINUTE_MS = 60_000
 export const IDLE_MS = 30 * MINUTE_MS
 /** @see {@link IDLE_MS} */
 export const ABSOLUTE_MS = 12 * 60 * MINUTE_MS
+/** In how many places a person is signed in when nobody says otherwise. */
+export const MAX_PER_USER = 100
 
 /**
  * The variables of the session package, to be spread into an app's schema. The lifetimes are those of NIST SP 800-63B
@@ -32,5 +34,12 @@ export const sessionEnv = {
     minimum: 1000,
     default: ABSOLUTE_MS,
     description: 'A session ends so long after sign-in, whatever happens',
+  }),
+  SESSION_MAX_PER_USER: Type.Integer({
+    minimum: 1,
+    // A list of them must fit into one value of memcached.
+    maximum: 10_000,
+    default: MAX_PER_USER,
+    description: 'In so many places a person may be signed in; one sign-in more ends the oldest session',
   }),
 }

@@ -13,12 +13,14 @@ import {
 } from './session-data.ts'
 import { sessionBusy, SessionGone, storeUnavailable, StoreUnavailable } from './session-error.ts'
 import type { Patch, PatchResult, SessionStore } from './store.ts'
+import { keepNewest } from './user-sessions.ts'
 
 /** What all requests of a service share. */
 export interface SessionPolicy {
   store: SessionStore
   idleMs: number
   absoluteMs: number
+  maxPerUser: number
   /** A session object of @fastify/session with a new, signed id. Nothing is stored. */
   issueShell(request: FastifyRequest): Shell
 }
@@ -314,9 +316,16 @@ async function createRecord(state: SessionState, user: SessionUser | null, lines
   const shell = policy.issueShell(request)
   const id = shell.sessionId
   const owner = user ? { key: keyOf(user.id), until: deadlineOf(id) } : undefined
-  state.begun = { key: keyOf(id), ownerKey: owner?.key }
-  const isCreated = await policy.store.create(keyOf(id), record, timeLeft(policy, id), owner)
-  if (!isCreated) throw storeUnavailable('the id is taken')
+  const key = keyOf(id)
+  state.begun = { key, ownerKey: owner?.key }
+  const created = await policy.store.create(key, record, timeLeft(policy, id), owner)
+  if (created === 'taken') throw storeUnavailable('the id is taken')
+  // Somebody ended all sessions of this person meanwhile.
+  if (created === 'gone') throw new SessionGone()
+  if (owner && created.listed > policy.maxPerUser) {
+    const newest = await keepNewest(policy, owner.key)
+    if (!newest.some((kept) => kept.key === key)) throw new SessionGone()
+  }
   if (state.cameAs === (user?.id ?? null)) state.begun = undefined
   Object.assign(state, { shell, head, move: undefined })
   rebase(state.data, record)

@@ -11,7 +11,7 @@ import type {
 import fp from 'fastify-plugin'
 import { readHead } from './record.ts'
 import { createCookieSigner, deadlineOf, newSessionId } from './session-cookie.ts'
-import { ABSOLUTE_MS, IDLE_MS } from './session-env.ts'
+import { ABSOLUTE_MS, IDLE_MS, MAX_PER_USER } from './session-env.ts'
 import { SignedOut } from './session-error.ts'
 import {
   abandonState,
@@ -48,6 +48,8 @@ export interface SessionOptions {
   idleMs?: number
   /** Default: 12 hours. */
   absoluteMs?: number
+  /** Who signs in once more loses the oldest session. Default: 100. */
+  maxPerUser?: number
 }
 
 declare module 'fastify' {
@@ -62,12 +64,12 @@ interface AccessChecks {
 }
 
 async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Promise<void> {
-  const { store, idleMs = IDLE_MS, absoluteMs = ABSOLUTE_MS } = options
+  const { store, idleMs = IDLE_MS, absoluteMs = ABSOLUTE_MS, maxPerUser = MAX_PER_USER } = options
   const isSecure = new URL(options.origin).protocol === 'https:'
   const cookieName = isSecure ? '__Host-session' : 'session'
   const attributes = { path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax' } as const
   const signer = createCookieSigner(options.secrets, cookieName)
-  const policy: SessionPolicy = { store, idleMs, absoluteMs, issueShell }
+  const policy: SessionPolicy = { store, idleMs, absoluteMs, maxPerUser, issueShell }
   let isIssuing = false
 
   // A request without a session gets no id, so it costs neither random bytes nor a signature.

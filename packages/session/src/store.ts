@@ -11,11 +11,17 @@ export interface Owner {
 
 export interface ListedRecord {
   key: string
-  /** Null: on the list, but there is no such record (any more, or not yet). */
-  record: string | null
+  /** The first line of the record. Null: on the list, but there is no such record (any more, or not yet). */
+  head: string | null
   /** How long the record still has to live. */
   leftMs: number
   until: number
+}
+
+export interface ListPage {
+  sessions: ListedRecord[]
+  /** What `list` takes for the next page; undefined when this is the last one. */
+  next?: ListedRecord | undefined
 }
 
 /**
@@ -27,13 +33,13 @@ export interface ListedRecord {
  * - nothing but `create` brings a record into being, so what is removed stays removed;
  * - operations on one key happen one after the other, whichever process asked;
  * - a person's list is written before the record and cleared after it, so a crash leaves a name without a
- *   session, never a session nobody can see.
+ *   session, never a session nobody can see; whose name is struck off meanwhile is not created.
  */
 export interface SessionStore extends AsyncDisposable {
   /** The record, which from now on has `ttlMs` to live. */
   load(key: string, ttlMs: number): Promise<string | null>
-  /** False when the key is taken. */
-  create(key: string, record: string, ttlMs: number, owner?: Owner): Promise<boolean>
+  /** When it is done, it tells how many names are on the owner's list then, this one included. */
+  create(key: string, record: string, ttlMs: number, owner?: Owner): Promise<CreateResult>
   /**
    * Replaces, adds or removes lines: 'done', and the record has `ttlMs` to live; 'gone' when there is none. When
    * the line `expect` does not stand there as given nothing changes and the present record comes back.
@@ -41,8 +47,14 @@ export interface SessionStore extends AsyncDisposable {
   patch(key: string, change: Patch, ttlMs: number): Promise<PatchResult>
   /** Ends the session and returns its last record. Of many callers one gets it. */
   remove(key: string, ownerKey?: string): Promise<string | null>
-  /** The sessions of one person, without touching their time. */
-  list(ownerKey: string): Promise<ListedRecord[]>
+  /** Ends at most a page of one person's sessions, and returns how many of them there were. */
+  removeAll(keys: readonly string[], ownerKey: string): Promise<number>
+  /**
+   * A page of one person's sessions, those first whose `until` comes first, without touching their time. A page is so
+   * small that it takes a fraction of the guard's deadline and a few MB at most, whatever the size of the list. What stays on
+   * the list while one goes from page to page is met once.
+   */
+  list(ownerKey: string, next?: ListedRecord): Promise<ListPage>
   /** Rejects while the store cannot be used. */
   check(): Promise<void>
   /** The store's own connection, lent to what else is to live there, as limits do. It ends with the store. */
@@ -56,6 +68,8 @@ export type StoreConnection =
   | { redis: Redis | Cluster }
   | { memcached: Pick<MemcachedConnection, 'send'> }
   | { postgres: { query<Row>(text: string, values: readonly unknown[]): Promise<Row[]> } }
+/** 'taken': there is such a key. 'gone': `remove` or `removeAll` took its name off the list before it was stored. */
+export type CreateResult = 'taken' | 'gone' | { listed: number }
 
 export interface Patch {
   lines: readonly Line[]

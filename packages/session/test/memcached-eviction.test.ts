@@ -15,19 +15,19 @@ test('without -M a full memcached may drop a list: what was on it lives on unlis
   await store.create(before, '[1]', MINUTE_MS, ownedBy(person))
 
   // Whoever looks at a list keeps it, so we look seldom; sessions are looked at all the time.
-  for (let come = 0; come < 20 && (await store.list(person)).length > 0; come += 1) {
+  for (let come = 0; come < 20 && (await store.list(person)).sessions.length > 0; come += 1) {
     for (let batch = 0; batch < 300; batch += 1) {
       const keys = Array.from({ length: 100 }, newKey)
       await Promise.all(keys.map((key) => store.create(key, '[1]', MINUTE_MS, ownedBy(key))))
       await store.load(before, MINUTE_MS)
     }
   }
-  assert.deepEqual(await store.list(person), [])
+  assert.deepEqual((await store.list(person)).sessions, [])
 
   await store.create(after, '[2]', MINUTE_MS, ownedBy(person))
-  const listed = await store.list(person)
+  const { sessions } = await store.list(person)
   assert.deepEqual(
-    listed.map(({ key, record }) => [key, record]),
+    sessions.map(({ key, head }) => [key, head]),
     [[after, '[2]']],
   )
   assert.equal(await store.load(before, MINUTE_MS), '[1]')

@@ -10,10 +10,11 @@ plant(
     return {
       ...store,
       load: async (key) => records.get(key) ?? null,
-      create: async (key, record) => !!records.set(key, record),
+      create: async (key, record) => (records.set(key, record), { listed: 0 }),
       patch: async () => 'done',
       remove: async (key) => records.delete(key) && null,
-      list: async () => [],
+      removeAll: async () => 0,
+      list: async () => ({ sessions: [] }),
       check: async () => {},
     }
   }`,

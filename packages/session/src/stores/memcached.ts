@@ -5,6 +5,10 @@ import type { ListedRecord, SessionStore } from '../store.ts'
 import { connectMemcached } from './memcached-connection.ts'
 
 const MONTH_S = 30 * 24 * 60 * 60
+/** Of a page every record is read in full. */
+const PAGE = 50
+/** A list is one value, of which memcached takes 1 MB: 18,000 names. */
+const MOST_NAMES = 12_000
 
 const recordKey = (key: string): string => `session:${key}`
 const listKey = (ownerKey: string): string => `sessions-of:${ownerKey}`
@@ -35,19 +39,62 @@ export async function openStore(url: string): Promise<SessionStore> {
     throw sessionBusy()
   }
 
-  async function changeList(ownerKey: string, edit: (lines: string[]) => string[]): Promise<void> {
-    await change(listKey(ownerKey), (text) => {
-      const lines = edit(readList(text))
-      const ttlMs = Math.max(...lines.map(untilOf)) - Date.now()
-      if (lines.length > 0) return { put: lines.join('\n'), ttlMs }
-      return text === null ? undefined : 'remove'
+  async function changeList(ownerKey: string, edit: (names: Name[]) => Name[] | undefined): Promise<void> {
+    const list = listKey(ownerKey)
+    let found: Name[] = []
+    const edited = change(list, (text) => {
+      found = readList(text)
+      const names = edit(found)
+      return names?.length === 0 ? 'remove' : names && putList(names)
+    })
+    await edited.catch(async (error: unknown) => {
+      // memcached drops a value for whose successor it has no room, and nobody could end the sessions on this list.
+      const putBack = (text: string | null): Decision => (text === null ? putList(found) : undefined)
+      if (found.length > 0) await change(list, putBack).catch(() => {})
+      throw error
     })
   }
 
-  async function readListed(line: string): Promise<ListedRecord> {
-    const key = line.slice(0, line.indexOf(' '))
+  async function enlist(name: Name, ownerKey: string): Promise<void> {
+    let surplus: Name[] = []
+    await changeList(ownerKey, (names) => {
+      surplus = names.slice(0, Math.max(0, names.length - MOST_NAMES))
+      return surplus.length > 0 ? undefined : [...names, name].sort(byAge)
+    })
+    if (surplus.length === 0) return
+    await removeAll(
+      surplus.map(({ key }) => key),
+      ownerKey,
+    )
+    await enlist(name, ownerKey)
+  }
+
+  async function strike(keys: readonly string[], ownerKey: string): Promise<void> {
+    const struck = new Set(keys)
+    // A full memcached may refuse the shorter list; the names that stay have no session behind them.
+    await changeList(ownerKey, (names) => {
+      const others = names.filter(({ key }) => !struck.has(key))
+      return others.length < names.length ? others : undefined
+    }).catch(() => {})
+  }
+
+  async function removeAll(keys: readonly string[], ownerKey: string): Promise<number> {
+    const absent = await endRecords(keys)
+    await strike(keys, ownerKey)
+    // Those that were created until their names were struck off.
+    return keys.length - (await endRecords(absent)).length
+  }
+
+  /** Returns those that were not there. */
+  async function endRecords(keys: readonly string[]): Promise<string[]> {
+    const replies = await Promise.all(keys.map((key) => send(`md ${recordKey(key)}`)))
+    return keys.filter((_, i) => replies[i]!.status !== 'HD')
+  }
+
+  async function readListed({ key, until }: Name): Promise<ListedRecord> {
     const { value, flag } = await send(`mg ${recordKey(key)} v t`)
-    return { key, record: value, leftMs: Number(flag('t') ?? 0) * 1000, until: untilOf(line) }
+    const head = value === null ? null : value.split('\n', 1)[0]!
+    return { key, head, leftMs: Number(flag('t') ?? 0) * 1000, until }
   }
 
   return {
@@ -56,8 +103,14 @@ export async function openStore(url: string): Promise<SessionStore> {
     },
 
     async create(key, record, ttlMs, owner) {
-      if (owner) await changeList(owner.key, (lines) => [...lines, `${key} ${owner.until}`])
-      return (await send(`ms ${recordKey(key)} S T${expiry(ttlMs)} ME`, record)).status === 'HD'
+      if (owner) await enlist({ key, until: owner.until }, owner.key)
+      const { status } = await send(`ms ${recordKey(key)} S T${expiry(ttlMs)} ME`, record)
+      if (status !== 'HD') return 'taken'
+      if (!owner) return { listed: 0 }
+      const names = readList((await send(`mg ${listKey(owner.key)} v`)).value)
+      if (names.some((name) => name.key === key)) return { listed: names.length }
+      await endRecords([key])
+      return 'gone'
     },
 
     async patch(key, { lines, expect }, ttlMs) {
@@ -71,16 +124,21 @@ export async function openStore(url: string): Promise<SessionStore> {
     },
 
     async remove(key, ownerKey) {
-      const record = await change(recordKey(key), (text) => (text === null ? undefined : 'remove'))
-      const isOther = (line: string): boolean => !line.startsWith(`${key} `)
-      // A full memcached may refuse the shorter list; the name that stays has no session behind it.
-      if (ownerKey) await changeList(ownerKey, (lines) => lines.filter(isOther)).catch(() => {})
-      return record
+      const take = (): Promise<string | null> =>
+        change(recordKey(key), (text) => (text === null ? undefined : 'remove'))
+      const record = await take()
+      if (!ownerKey) return record
+      await strike([key], ownerKey)
+      return record ?? take()
     },
 
-    async list(ownerKey) {
+    removeAll,
+
+    async list(ownerKey, last) {
       const { value } = await send(`mg ${listKey(ownerKey)} v`)
-      return Promise.all(readList(value).map(readListed))
+      const names = readList(value).filter((name) => !last || byAge(name, last) > 0)
+      const sessions = await Promise.all(names.slice(0, PAGE).map(readListed))
+      return { sessions, next: names.length > PAGE ? sessions.at(-1) : undefined }
     },
 
     async check() {
@@ -98,12 +156,25 @@ export async function openStore(url: string): Promise<SessionStore> {
 
 type Decision = { put: string; ttlMs: number } | 'remove' | undefined
 
-function readList(text: string | null): string[] {
-  return (text ?? '').split('\n').filter((line) => line && untilOf(line) > Date.now())
+/** A line of a list. */
+type Name = Pick<ListedRecord, 'key' | 'until'>
+
+function putList(names: readonly Name[]): Decision {
+  const text = names.map(({ key, until }) => `${key} ${until}`).join('\n')
+  return { put: text, ttlMs: names.at(-1)!.until - Date.now() }
 }
 
-function untilOf(line: string): number {
-  return Number(line.slice(line.indexOf(' ')))
+/** Oldest first; an earlier release wrote them in the order in which they came. */
+function readList(text: string | null): Name[] {
+  const lines = (text ?? '').split('\n').map((line) => line.split(' '))
+  return lines
+    .map(([key = '', until]) => ({ key, until: Number(until) }))
+    .filter(({ until }) => until > Date.now())
+    .sort(byAge)
+}
+
+function byAge(a: Name, b: Name): number {
+  return a.until - b.until || (a.key < b.key ? -1 : Number(a.key > b.key))
 }
 
 /** Whole seconds; memcached takes more than 30 days for a date. */

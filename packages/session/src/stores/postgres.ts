@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { Pool, type PoolClient, type QueryResult } from 'pg'
-import type { ListedRecord, SessionStore } from '../store.ts'
+import type { SessionStore } from '../store.ts'
 
 // Our own schema and table, made when absent. The lock is for processes that boot at the same time: without it
-// two of them may both find no schema, and one fails.
+// two of them may both find no schema, and one fails. An earlier release made the table without `until`, and beside us
+// it still writes rows without it: they count as the oldest.
 const SCHEMA = `
   BEGIN;
   SELECT pg_advisory_xact_lock(hashtext('sessions'));
@@ -14,12 +15,18 @@ const SCHEMA = `
     record text NOT NULL,
     expires_at timestamptz NOT NULL
   ) WITH (fillfactor = 70);
+  ALTER TABLE sessions.session ADD COLUMN IF NOT EXISTS until bigint NOT NULL DEFAULT 0;
   CREATE INDEX IF NOT EXISTS session_owner ON sessions.session (owner) WHERE owner IS NOT NULL;
   COMMIT;`
+
+const SCHEMA_IS_THERE = `
+  SELECT FROM pg_attribute WHERE attrelid = to_regclass('sessions.session') AND attname = 'until'`
 
 const READ_ONLY = '25006'
 const DISK_FULL = '53100'
 const LATER = `now() + $2::float8 * interval '1 ms'`
+/** Each page sorts what is left of a list: larger ones are fewer. */
+const PAGE = 500
 
 // A read that moves the expiry by less than a twentieth writes nothing. There is no index on expires_at, so that
 // those that do write are heap-only updates, which leave every index alone.
@@ -38,7 +45,7 @@ const CREATE = `
     SELECT key FROM sessions.session JOIN nearby USING (key) WHERE expires_at <= now()
     FOR UPDATE OF session SKIP LOCKED),
   swept AS (DELETE FROM sessions.session WHERE key IN (SELECT key FROM expired))
-  INSERT INTO sessions.session (key, record, expires_at, owner) VALUES ($1, $3, ${LATER}, $4)
+  INSERT INTO sessions.session (key, record, expires_at, owner, until) VALUES ($1, $3, ${LATER}, $4, $6)
   ON CONFLICT (key) DO NOTHING`
 
 // The lines that change are taken out and the new ones put at the end, under the row's own lock.
@@ -59,9 +66,20 @@ const READ = `SELECT record FROM sessions.session WHERE key = $1 AND expires_at 
 
 const REMOVE = `DELETE FROM sessions.session WHERE key = $1 RETURNING record, expires_at > now() AS alive`
 
-const LIST = `
-  SELECT key, record, extract(epoch FROM expires_at - now())::float8 * 1000 AS left_ms
+// In the same order everywhere, so that two who end the same sessions wait for each other and not in a circle.
+const REMOVE_ALL = `
+  WITH doomed AS (SELECT key FROM sessions.session WHERE key = ANY($1) ORDER BY key FOR UPDATE)
+  DELETE FROM sessions.session WHERE key IN (SELECT key FROM doomed) RETURNING expires_at > now() AS alive`
+
+const COUNT = `
+  SELECT CASE WHEN bool_or(key = $2) THEN count(*)::int ELSE 0 END AS listed
   FROM sessions.session WHERE owner = $1 AND expires_at > now()`
+
+const LIST = `
+  SELECT key, split_part(record, E'\\n', 1) AS head, until::float8,
+    extract(epoch FROM expires_at - now())::float8 * 1000 AS left_ms
+  FROM sessions.session WHERE owner = $1 AND expires_at > now() AND (until, key) > ($2, $3)
+  ORDER BY until, key LIMIT ${PAGE}`
 
 /** Sessions in Postgres, in a schema of their own, which is made as soon as the server is there. */
 export async function openStore(url: string): Promise<SessionStore> {
@@ -81,8 +99,8 @@ export async function openStore(url: string): Promise<SessionStore> {
   pool.on('remove', (client) => clients.delete(client))
 
   async function makeSchema(): Promise<void> {
-    const { rows } = await pool.query(`SELECT to_regclass('sessions.session') AS found`)
-    if (!rows[0].found) await pool.query(SCHEMA)
+    const { rowCount } = await pool.query(SCHEMA_IS_THERE)
+    if (rowCount === 0) await pool.query(SCHEMA)
   }
 
   async function query(name: string, text: string, values: unknown[]): Promise<QueryResult<Row>> {
@@ -106,8 +124,13 @@ export async function openStore(url: string): Promise<SessionStore> {
 
     async create(key, record, ttlMs, owner) {
       const place = randomBytes(32).toString('base64url')
-      const { rowCount } = await query('create', CREATE, [key, ttlMs, record, owner?.key, place])
-      return rowCount === 1
+      const values = [key, ttlMs, record, owner?.key, place, owner?.until ?? 0]
+      const { rowCount } = await query('create', CREATE, values)
+      if (rowCount === 0) return 'taken'
+      if (!owner) return { listed: 0 }
+      // In a statement of its own: of many who sign in at the same moment the last one counts all of them.
+      const [{ listed }] = (await query('count', COUNT, [owner.key, key])).rows as [Row]
+      return listed > 0 ? { listed } : 'gone'
     },
 
     async patch(key, { lines, expect }, ttlMs) {
@@ -126,9 +149,15 @@ export async function openStore(url: string): Promise<SessionStore> {
       return found?.alive ? found.record : null
     },
 
-    async list(ownerKey): Promise<ListedRecord[]> {
-      const { rows } = await query('list', LIST, [ownerKey])
-      return rows.map(({ key, record, left_ms }) => ({ key, record, leftMs: left_ms, until: 0 }))
+    async removeAll(keys) {
+      const { rows } = await query('remove all', REMOVE_ALL, [keys])
+      return rows.filter(({ alive }) => alive).length
+    },
+
+    async list(ownerKey, next) {
+      const { rows } = await query('list', LIST, [ownerKey, next?.until ?? -1, next?.key ?? ''])
+      const sessions = rows.map(({ key, head, until, left_ms }) => ({ key, head, leftMs: left_ms, until }))
+      return { sessions, next: sessions.length < PAGE ? undefined : sessions.at(-1) }
     },
 
     async check() {
@@ -150,7 +179,10 @@ export async function openStore(url: string): Promise<SessionStore> {
 interface Row {
   key: string
   record: string
+  head: string
+  until: number
   alive: boolean
+  listed: number
   left_ms: number
 }
 

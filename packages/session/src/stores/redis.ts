@@ -36,14 +36,33 @@ const ENLIST = `
   redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
   redis.call('PEXPIREAT', KEYS[1], redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])`
 
+// How many names are on a list. KEYS: the list. ARGV: one of them, without which it is 0.
+const COUNT = `return redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) or 0`
+
+// A page of a list: up to the name with which it is full, and the others of the same millisecond. KEYS: the list.
+// ARGV: where it begins, and how many names fill it.
+const LIST = `
+  local last = redis.call('ZRANGE', KEYS[1], ARGV[1], '+inf', 'BYSCORE', 'LIMIT', ARGV[2] - 1, 1, 'WITHSCORES')[2]
+  return redis.call('ZRANGE', KEYS[1], ARGV[1], last or '+inf', 'BYSCORE', 'WITHSCORES')`
+
+// The first line of a record, which may be a long one, and the time it has left.
+const HEAD = `
+  local record = redis.call('GET', KEYS[1])
+  return record and { string.match(record, '^[^\\n]*'), redis.call('PTTL', KEYS[1]) }`
+
 type Client = (Redis | Cluster) & {
   patchSession(key: string, ...args: (string | number)[]): Promise<0 | 1 | string>
   enlistSession(key: string, now: number, until: number, member: string): Promise<void>
+  countSessions(key: string, member: string): Promise<number>
+  listSessions(key: string, from: number | string, count: number): Promise<string[]>
+  readSessionHead(key: string): Promise<[head: string, leftMs: number] | null>
 }
 
 // A replica, a master that has lost its replicas, and a full disk can still say who it is.
 const REFUSES_WRITES = /^(READONLY|NOREPLICAS|MISCONF)/
 const RETRY_MS = 100
+/** In a Cluster each record is asked for by itself. */
+const PAGE = 100
 
 const recordKey = (key: string): string => `session:${key}`
 const listKey = (ownerKey: string): string => `sessions-of:${ownerKey}`
@@ -63,6 +82,12 @@ export async function openStore(url: string): Promise<SessionStore> {
     setTimeout(resolve, 1000)
   })
 
+  /** Returns those that were not there. */
+  async function endRecords(keys: readonly string[]): Promise<string[]> {
+    const counts = await Promise.all(keys.map((key) => client.del(recordKey(key))))
+    return keys.filter((_, i) => counts[i] === 0)
+  }
+
   return {
     async load(key, ttlMs) {
       gatherWrites(client)
@@ -76,7 +101,12 @@ export async function openStore(url: string): Promise<SessionStore> {
 
     async create(key, record, ttlMs, owner) {
       if (owner) await client.enlistSession(listKey(owner.key), Date.now(), owner.until, key)
-      return (await client.set(recordKey(key), record, 'PX', ttlMs, 'NX')) === 'OK'
+      if ((await client.set(recordKey(key), record, 'PX', ttlMs, 'NX')) !== 'OK') return 'taken'
+      if (!owner) return { listed: 0 }
+      const listed = await client.countSessions(listKey(owner.key), key)
+      if (listed > 0) return { listed }
+      await client.del(recordKey(key))
+      return 'gone'
     },
 
     async patch(key, { lines, expect = ['', ''] }, ttlMs) {
@@ -87,22 +117,29 @@ export async function openStore(url: string): Promise<SessionStore> {
 
     async remove(key, ownerKey) {
       const record = await client.getdel(recordKey(key))
-      if (ownerKey) await client.zrem(listKey(ownerKey), key)
-      return record
+      if (!ownerKey) return record
+      await client.zrem(listKey(ownerKey), key)
+      return record ?? client.getdel(recordKey(key))
     },
 
-    async list(ownerKey) {
-      const entries = await client.zrange(listKey(ownerKey), Date.now(), '+inf', 'BYSCORE', 'WITHSCORES')
+    async removeAll(keys, ownerKey) {
+      const absent = await endRecords(keys)
+      if (keys.length > 0) await client.zrem(listKey(ownerKey), ...keys)
+      // Those that were created until their names were struck off.
+      return keys.length - (await endRecords(absent)).length
+    },
+
+    async list(ownerKey, next) {
+      const from = next ? `(${next.until}` : Date.now()
+      const entries = await client.listSessions(listKey(ownerKey), from, PAGE)
       const keys = entries.filter((_, i) => i % 2 === 0)
-      return Promise.all(
+      const sessions = await Promise.all(
         keys.map(async (key, i) => {
-          const [record, leftMs] = await Promise.all([
-            client.get(recordKey(key)),
-            client.pttl(recordKey(key)),
-          ])
-          return { key, record, leftMs, until: Number(entries[2 * i + 1]) }
+          const [head, leftMs] = (await client.readSessionHead(recordKey(key))) ?? [null, 0]
+          return { key, head, leftMs, until: Number(entries[2 * i + 1]) }
         }),
       )
+      return { sessions, next: sessions.length < PAGE ? undefined : sessions.at(-1) }
     },
 
     async check() {
@@ -166,6 +203,9 @@ function openClient(url: string): Client {
   client.on('error', () => {})
   client.defineCommand('patchSession', { numberOfKeys: 1, lua: PATCH })
   client.defineCommand('enlistSession', { numberOfKeys: 1, lua: ENLIST })
+  client.defineCommand('countSessions', { numberOfKeys: 1, lua: COUNT })
+  client.defineCommand('listSessions', { numberOfKeys: 1, lua: LIST })
+  client.defineCommand('readSessionHead', { numberOfKeys: 1, lua: HEAD })
   return client as Client
 }
 

@@ -4,8 +4,8 @@ import { endAllSessions, listSessions, openSessionStore, session, signIn, signOu
 import { registerBehaviourRoutes } from './behaviour-routes.ts'
 
 // The server under test: this package, and the HTTP words of the behaviours. One process of it is one of these.
-const { PORT, SESSION_STORE_URL, SESSION_SECRETS, SESSION_IDLE_MS, SESSION_ABSOLUTE_MS, PUBLIC_ORIGIN } =
-  process.env
+const { PORT, SESSION_STORE_URL, SESSION_SECRETS, SESSION_IDLE_MS, SESSION_ABSOLUTE_MS } = process.env
+const { SESSION_MAX_PER_USER = '100', PUBLIC_ORIGIN } = process.env
 const secrets = SESSION_SECRETS!.split(',')
 const store = await openSessionStore(SESSION_STORE_URL!)
 const app = Fastify({ logger: { level: 'warn' }, forceCloseConnections: 'idle' })
@@ -16,6 +16,7 @@ await app.register(session, {
   origin: PUBLIC_ORIGIN ?? 'http://localhost',
   idleMs: Number(SESSION_IDLE_MS),
   absoluteMs: Number(SESSION_ABSOLUTE_MS),
+  maxPerUser: Number(SESSION_MAX_PER_USER),
 })
 
 // As @repo/service answers: nobody is told what broke.

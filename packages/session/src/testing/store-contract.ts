@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { randomBytes } from 'node:crypto'
 import type { Line } from '../record.ts'
-import type { SessionStore } from '../store.ts'
+import type { ListedRecord, SessionStore } from '../store.ts'
 import { pause, type StoreUnderTest } from './stage.ts'
 
 /** Two handles on one store, as two processes have them. */
@@ -18,7 +18,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     async play({ one, two }) {
       const key = newKey()
       assert.equal(await one.load(key, MINUTE_MS), null)
-      assert.equal(await one.create(key, RECORD, MINUTE_MS), true)
+      assert.deepEqual(await one.create(key, RECORD, MINUTE_MS), { listed: 0 })
       assert.equal(await two.load(key, MINUTE_MS), RECORD)
     },
   },
@@ -27,7 +27,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     async play({ one, two }) {
       const key = newKey()
       await one.create(key, RECORD, MINUTE_MS)
-      assert.equal(await two.create(key, '[1,2,null,""]', MINUTE_MS), false)
+      assert.equal(await two.create(key, '[1,2,null,""]', MINUTE_MS), 'taken')
       assert.equal(await one.load(key, MINUTE_MS), RECORD)
     },
   },
@@ -36,7 +36,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     async play({ one, two }) {
       const key = newKey()
       const created = await Promise.all(times(20, (i) => (i % 2 ? one : two).create(key, RECORD, MINUTE_MS)))
-      assert.equal(created.filter(Boolean).length, 1)
+      assert.equal(created.filter((result) => result !== 'taken').length, 1)
     },
   },
   {
@@ -159,10 +159,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
       assert.equal(await two.patch(left, { lines: [LINE] }, MINUTE_MS), 'gone')
       assert.equal(await two.load(left, MINUTE_MS), null)
       assert.equal(await two.remove(left), null)
-      assert.deepEqual(
-        (await two.list(owner.key)).filter(({ record }) => record !== null),
-        [],
-      )
+      assert.deepEqual(await listAlive(two, owner.key), [])
     },
   },
   {
@@ -174,13 +171,92 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
       await Promise.all(keys.map((key, i) => (i % 2 ? one : two).create(key, RECORD, 20_000, owner)))
       await one.create(newKey(), RECORD, MINUTE_MS, other)
       await two.remove(keys[0]!, owner.key)
-      const listed = (await two.list(owner.key)).filter(({ record }) => record !== null)
+      const listed = await listAlive(two, owner.key)
       assert.deepEqual(listed.map(({ key }) => key).sort(), keys.slice(1).sort())
-      for (const { record, leftMs } of listed) {
-        assert.equal(record, RECORD)
+      for (const { head, leftMs } of listed) {
+        assert.equal(head, RECORD)
         assert.ok(leftMs > 15_000 && leftMs <= 20_000 + tickMs, `it has ${leftMs} ms left`)
       }
-      assert.deepEqual(await one.list(newKey()), [])
+      assert.deepEqual((await one.list(newKey())).sessions, [])
+    },
+  },
+  {
+    claim: 'of a list only the first lines of its records are told, and no session is renewed by it',
+    async play({ one, two, underTest: { tickMs } }) {
+      const [key, owner] = [newKey(), { key: newKey(), until: Date.now() + MINUTE_MS }]
+      await one.create(key, `${RECORD}\n${LINE.join('')}`, 20_000, owner)
+      const [listed] = (await two.list(owner.key)).sessions
+      assert.equal(listed!.head, RECORD)
+      assert.ok((await one.list(owner.key)).sessions[0]!.leftMs <= 20_000 + tickMs)
+    },
+  },
+  {
+    claim: 'a list of 600 is read and ended page by page, oldest first, and nothing that stays is missed',
+    async play({ one, two }) {
+      const [ownerKey, from] = [newKey(), Date.now() + MINUTE_MS]
+      // In another order than that of their age, and many of one age.
+      const names = times(600, (i) => ({ key: newKey(), until: from + Math.floor(((i * 7) % 600) / 40) }))
+      for (let i = 0; i < names.length; i += 10) {
+        const ten = names.slice(i, i + 10)
+        await Promise.all(
+          ten.map(({ key, until }) => one.create(key, RECORD, MINUTE_MS, { key: ownerKey, until })),
+        )
+      }
+      const spared = names[300]!.key
+      const met: ListedRecord[] = []
+      let ended = 0
+      for (let next: ListedRecord | undefined; ;) {
+        const page = await two.list(ownerKey, next)
+        assert.ok(page.sessions.length <= 500, `a page of ${page.sessions.length}`)
+        met.push(...page.sessions)
+        const doomed = page.sessions.map(({ key }) => key).filter((key) => key !== spared)
+        ended += await one.removeAll(doomed, ownerKey)
+        next = page.next
+        if (!next) break
+      }
+      assert.deepEqual(met.map(({ key }) => key).sort(), names.map(({ key }) => key).sort())
+      assert.ok(
+        met.every(({ until }, i) => i === 0 || until >= met[i - 1]!.until),
+        'not in the order of their age',
+      )
+      assert.equal(ended, 599)
+      assert.deepEqual(
+        (await one.list(ownerKey)).sessions.map(({ key }) => key),
+        [spared],
+      )
+      assert.notEqual(await two.load(spared, MINUTE_MS), null)
+      assert.equal(await two.load(names[0]!.key, MINUTE_MS), null)
+    },
+  },
+  {
+    claim: 'of two who end the same sessions at once each one is ended once, and none is left',
+    async play({ one, two }) {
+      const owner = { key: newKey(), until: Date.now() + MINUTE_MS }
+      const keys = times(40, newKey)
+      for (const key of keys) await one.create(key, RECORD, MINUTE_MS, owner)
+      const counts = await Promise.all([
+        one.removeAll(keys, owner.key),
+        two.removeAll(keys.toReversed(), owner.key),
+      ])
+      assert.equal(counts[0] + counts[1], 40)
+      assert.deepEqual((await one.list(owner.key)).sessions, [])
+    },
+  },
+  {
+    claim: 'whose name is struck off the list while it is created is gone, and what lives is listed',
+    async play({ one, two }) {
+      for (let round = 0; round < 80; round += 1) {
+        const [key, owner] = [newKey(), { key: newKey(), until: Date.now() + MINUTE_MS }]
+        const creating = one.create(key, RECORD, MINUTE_MS, owner)
+        for (let turn = 0; turn < (round >> 1) % 8; turn += 1)
+          await new Promise((resolve) => setImmediate(resolve))
+        await (round % 2 ? two.removeAll([key], owner.key) : two.remove(key, owner.key))
+        const created = await creating
+        const isAlive = (await two.load(key, MINUTE_MS)) !== null
+        const isListed = (await listAlive(one, owner.key)).length === 1
+        assert.equal(isAlive, isListed, `${JSON.stringify(created)}, and it is ${isAlive ? 'alive' : 'dead'}`)
+        assert.ok(created !== 'gone' || !isAlive)
+      }
     },
   },
   {
@@ -204,6 +280,10 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
 const MINUTE_MS = 60_000
 const RECORD = '[1,1767225600000,{"id":"u1"},"Mozilla/5.0 \\" é"]'
 const LINE: Line = [',"added":', '"later"']
+
+async function listAlive(store: SessionStore, ownerKey: string): Promise<ListedRecord[]> {
+  return (await store.list(ownerKey)).sessions.filter(({ head }) => head !== null)
+}
 
 function newKey(): string {
   return randomBytes(32).toString('base64url')

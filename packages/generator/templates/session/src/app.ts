@@ -14,6 +14,7 @@ export async function buildApp(env: Env, { sessions }: Resources): Promise<Servi
     origin: env.PUBLIC_ORIGIN,
     idleMs: env.SESSION_IDLE_MS,
     absoluteMs: env.SESSION_ABSOLUTE_MS,
+    maxPerUser: env.SESSION_MAX_PER_USER,
   })
   await app.register(greetingRoutes, { prefix: '/api/own-name' })
 

@@ -1,0 +1,137 @@
+import { hash, randomBytes } from 'node:crypto'
+import { Agent } from 'undici'
+import { openSessionStore, type SessionStore } from '../../../packages/session/src/index.ts'
+import { atMost, none, told, type Attack } from '../attack.ts'
+import { measureMemory } from '../deployment/measure-memory.ts'
+import { eachOf } from '../load/each-of.ts'
+import {
+  passwordOf,
+  signIn,
+  signUp,
+  WHO_AM_I,
+  type Answer,
+  type Person,
+  type Question,
+} from '../load/person.ts'
+import { failuresOf, standing, tellFailures } from '../load/standing.ts'
+
+const SESSIONS = '/api/accounts/sessions'
+const PASSWORD = '/api/accounts/password'
+
+/** As many as the session package allows one person by default. */
+const MOST_OF_ONE = 100
+const PEOPLE = 4
+const EACH = 2000
+const HOUR_MS = 60 * 60_000
+const MOST_GROWTH_BYTES = 128 * 1024 * 1024
+
+/** People of whom somebody has made thousands of sessions, as an earlier release without a cap lets them. */
+export const hoard: Attack = {
+  name: 'hoard',
+  does: 'thousands of sessions of each of several people, among them those of thieves; their lists are shown and ended',
+  claim:
+    'every list is shown, all others end, a new password is taken; the thieves are out, memory stays flat, others are served',
+  needs: [['haproxy'], ['redis-server', 'valkey-server']],
+  async run({ deployment, startLoad, note }) {
+    const load = await startLoad()
+    const agent = new Agent({ connections: 32 })
+    const caller = { url: deployment.url, dispatcher: agent }
+    await using store = await openSessionStore(deployment.redis!.url, { deadlineMs: 10_000 })
+    const owners: Person[] = []
+    for (let n = 1; n <= PEOPLE; n++) {
+      owners.push(await signUp(caller, `hoarder-${n}-${process.pid}-${Date.now()}@prove.example`))
+    }
+    const hoardAll = (): Promise<void> => eachOf(owners, PEOPLE, ({ id }) => hoardSessions(store, id))
+    const signInAll = (): Promise<Person[]> => Promise.all(owners.map(({ email }) => signIn(caller, email)))
+
+    // Each password takes its memory; what is measured is what the lists take on top.
+    await signInAll()
+    await signInAll()
+    const before = await measureMemory(deployment.inhabited())
+
+    note('sign in beyond the cap')
+    await hoardAll()
+    await signInAll()
+    const lists = await countSessions(store, owners)
+
+    note('show the lists')
+    await hoardAll()
+    const shown = await Promise.all(owners.map(ask({ method: 'GET', path: SESSIONS })))
+
+    note('end all others')
+    const thieves = await signInAll()
+    await hoardAll()
+    const ended = await Promise.all(owners.slice(0, 2).map(ask({ method: 'DELETE', path: SESSIONS })))
+    note('a new password')
+    const changed = await Promise.all(
+      owners.slice(2).map((owner) => {
+        const current = passwordOf(owner.email)
+        return owner.ask({ method: 'PUT', path: PASSWORD, json: { current, next: `${current}, changed` } })
+      }),
+    )
+    const stillIn = await Promise.all(thieves.map(ask({ method: 'GET', path: WHO_AM_I })))
+    const left = await countSessions(store, owners)
+    const grown = (await measureMemory(deployment.inhabited())).map((bytes, i) => bytes - before[i]!)
+
+    const results = await load.stop()
+    await agent.destroy()
+    return [
+      ...(await standing(load)),
+      tellFailures(results),
+      none('failed requests', failuresOf(results).length),
+      told(`sessions made of each of ${PEOPLE} people, three times`, EACH),
+      atMost('on the longest list after a sign-in', Math.max(...lists), MOST_OF_ONE),
+      none(
+        'answers other than 2xx',
+        [...shown, ...ended, ...changed].filter(({ status }) => status > 299).length,
+      ),
+      atMost('sessions on the longest list shown', Math.max(...shown.map(countShown)), MOST_OF_ONE),
+      none('thieves that are still in', stillIn.filter(({ status }) => status !== 401).length),
+      atMost('sessions left of one person', Math.max(...left), 1),
+      atMost(
+        'MB that the memory of a process grew',
+        Math.round(Math.max(...grown) / 1e6),
+        MOST_GROWTH_BYTES / 1e6,
+      ),
+    ]
+  },
+}
+
+function ask(question: Question): (person: Person) => Promise<Answer> {
+  return (person) => person.ask(question)
+}
+
+/** What a store knows a person by. */
+function ownerKeyOf(userId: string): string {
+  return hash('sha256', userId, 'base64url')
+}
+
+/** Sessions as the package stores them, of cookies that nobody has, and older than those of whoever signs in now. */
+async function hoardSessions(store: SessionStore, userId: string): Promise<void> {
+  const key = ownerKeyOf(userId)
+  const record = JSON.stringify([1, Date.now() - HOUR_MS, { id: userId }, 'hoard'])
+  const from = Date.now() + 10 * HOUR_MS
+  await eachOf([...Array(EACH).keys()], 16, async (n) => {
+    await store.create(randomBytes(32).toString('base64url'), record, HOUR_MS, { key, until: from + n })
+  })
+}
+
+async function countSessions(store: SessionStore, people: readonly Person[]): Promise<number[]> {
+  return Promise.all(
+    people.map(async ({ id }) => {
+      let count = 0
+      for (
+        let page = await store.list(ownerKeyOf(id));
+        ;
+        page = await store.list(ownerKeyOf(id), page.next)
+      ) {
+        count += page.sessions.length
+        if (!page.next) return count
+      }
+    }),
+  )
+}
+
+function countShown({ status, text }: Answer): number {
+  return status === 200 ? (JSON.parse(text) as { sessions: unknown[] }).sessions.length : 0
+}

@@ -1,3 +1,4 @@
+import { openDatabase } from '@repo/database'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startFormation, type Formation, type Person } from './formation.ts'
 
@@ -190,6 +191,34 @@ describe('the list', () => {
   })
 })
 
+describe('a search that takes too long', () => {
+  test('is stopped, and says what to do', async () => {
+    const person = await slowPerson()
+    const { status, body } = await person.get(slow)
+    expect([status, body]).toEqual([422, expect.objectContaining({ code: 'QUERY_TOO_SLOW' })])
+    expect(await person.get('?q=aaaa&limit=1')).toMatchObject({ status: 200 })
+  })
+
+  test('is in nobody else’s way, however many of them one person starts', async () => {
+    const [person, other] = [await slowPerson(), await house.person()]
+    await add(other, { url: 'https://example.org/', title: 'There' })
+    const searches = Array.from({ length: 24 }, () => person.get(slow))
+
+    const over = new AbortController()
+    const answers = Promise.all(searches).finally(() => over.abort())
+    const waits: number[] = []
+    while (!over.signal.aborted) {
+      const askedAt = performance.now()
+      expect(await other.get('')).toMatchObject({ status: 200 })
+      expect(await other.get('?q=there')).toMatchObject({ status: 200, body: { bookmarks: [{}] } })
+      waits.push(performance.now() - askedAt)
+    }
+    expect(Math.max(...waits)).toBeLessThan(1_000)
+    const statuses = new Set((await answers).map(({ status, body }) => `${status} ${body.code}`))
+    expect(statuses).toEqual(new Set(['422 QUERY_TOO_SLOW', '429 QUERY_UNDER_WAY']))
+  })
+})
+
 describe('bad input', () => {
   test.each([
     ['broken JSON', '{"url":', 'BODY_MALFORMED'],
@@ -261,3 +290,22 @@ test.each([
     expect([response.status, await response.json()]).toMatchObject([401, { code: 'SIGNED_OUT' }])
   }
 })
+
+// 16 MB, in which Postgres compares 200 characters at each place.
+const slow = `?q=${'a'.repeat(199)}b`
+
+async function slowPerson(): Promise<Person> {
+  const person = await house.person()
+  await using database = openDatabase(house.servers.env['DATABASE_URL']!)
+  const data = Array.from({ length: 800 }, (_, n) => ({
+    userId: person.id,
+    url: `https://example.org/${n}`,
+    title: '',
+    notes: 'a'.repeat(20_000),
+    tags: [],
+    folder: [],
+    createdAt: new Date(),
+  }))
+  await database.bookmark.createMany({ data })
+  return person
+}

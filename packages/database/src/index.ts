@@ -1,4 +1,5 @@
 export { databaseEnv, openDatabase, type Database, type Transaction } from './open-database.ts'
+export { QueriesBusy, QueryTooSlow, QueryUnderWay, type LimitedQueries } from './limit-queries.ts'
 export { Prisma } from './generated/client.ts'
 export type {
   Bookmark,

@@ -2,6 +2,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { Type } from 'typebox'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Prisma, PrismaClient } from './generated/client.ts'
+import { limitQueries, type LimitedQueries, type QueryLimits } from './limit-queries.ts'
 import { isConnectionLost, openPool, type PoolOptions } from './open-pool.ts'
 
 /** The variables of a process that uses the database. */
@@ -36,11 +37,16 @@ export type Database = PrismaClient &
      * @throws DATABASE_UNAVAILABLE
      */
     query<Row>(text: string, values: readonly unknown[]): Promise<Row[]>
+    /**
+     * For queries whose cost a user decides, as a search: each in a transaction of its own, one at a time for each user
+     * in all processes, and all of them with a share of this process's connections, so that others always find one.
+     */
+    limitQueries(limits: QueryLimits): LimitedQueries
   }
 
 /** Connects to nothing yet: that is the first query's. */
 export function openDatabase(url: string, options: PoolOptions = {}): Database {
-  const { connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
+  const { max = 10, connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
   const pool = openPool(url, options)
   const client = new PrismaClient({
     adapter: new PrismaPg(pool),
@@ -57,6 +63,8 @@ export function openDatabase(url: string, options: PoolOptions = {}): Database {
   return Object.assign(database, {
     check: async () => void (await pool.query('SELECT 1')),
     query: async (text: string, values: unknown[]) => (await pool.query({ text, values })).rows,
+    limitQueries: (limits: QueryLimits) =>
+      limitQueries((work) => database.$transaction((tx) => work(tx as Transaction)), max, limits),
     [Symbol.asyncDispose]: async () => {
       await client.$disconnect()
       await pool.end()

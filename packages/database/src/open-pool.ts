@@ -120,6 +120,11 @@ function isUnavailable(error: unknown): boolean {
 // Connection failures, no resources left, shutting down or starting, out of time, a standby, no such role or database.
 const unavailableStates = /^(08|53|57P|57014|25006|28|3D000)/
 
+/** It was given up because it took longer than it may. */
+export function isStatementTimeout(error: unknown): boolean {
+  return error instanceof DatabaseUnavailable && (error.cause as { code?: string }).code === '57014'
+}
+
 /** It broke with a statement under way, as opposed to never having been there, or being slow. */
 export function isConnectionLost(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: string; message?: string }

@@ -1,5 +1,5 @@
 import { createError } from '@fastify/error'
-import type { Database } from '@repo/database'
+import type { Database, LimitedQueries, Transaction } from '@repo/database'
 import {
   limits,
   tidyLine,
@@ -81,34 +81,43 @@ export async function removeBookmark(database: Database, userId: string, id: str
   if (count === 0) throw new BookmarkNotFound()
 }
 
+/** What searches may cost: they look through everything that a person has. */
+export const searchLimits = { name: 'bookmarks.search', answerWithinMs: 2_000 }
+
 /**
  * A page of somebody's bookmarks, the newest first.
  * @param query.q is looked for in title, address and notes, in any case; `tag` is matched exactly. An empty text asks nothing.
- * @throws CURSOR_INVALID
+ * @param limitSearch those of {@link searchLimits}.
+ * @param signal aborted when nobody waits for the page any more.
+ * @throws CURSOR_INVALID; with `q` or `tag` also QUERY_TOO_SLOW, QUERY_UNDER_WAY, QUERIES_BUSY
  */
 export async function listBookmarks(
   database: Database,
+  limitSearch: LimitedQueries,
   userId: string,
   query: { limit: number; cursor?: string; q?: string; tag?: string },
+  signal?: AbortSignal,
 ): Promise<{ bookmarks: Bookmark[]; nextCursor: string | null }> {
   const after = query.cursor ? parseCursor(query.cursor) : null
   const found = query.q ? { contains: literal(query.q), mode: 'insensitive' as const } : null
 
-  const rows = await database.bookmark.findMany({
-    where: {
-      userId,
-      ...(query.tag && { tags: { has: query.tag } }),
-      // `lte` repeats what the alternatives say, in the form in which the index can begin where the last page ended.
-      ...(after && { createdAt: { lte: after.createdAt } }),
-      AND: [
-        after ? { OR: [{ createdAt: { lt: after.createdAt } }, { id: { lt: after.id } }] } : {},
-        found ? { OR: [{ title: found }, { url: found }, { notes: found }] } : {},
-      ],
-    },
-    orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-    take: query.limit + 1,
-    select: fields,
-  })
+  const find = (client: Transaction): Promise<Bookmark[]> =>
+    client.bookmark.findMany({
+      where: {
+        userId,
+        ...(query.tag && { tags: { has: query.tag } }),
+        // `lte` repeats what the alternatives say, in the form in which the index can begin where the last page ended.
+        ...(after && { createdAt: { lte: after.createdAt } }),
+        AND: [
+          after ? { OR: [{ createdAt: { lt: after.createdAt } }, { id: { lt: after.id } }] } : {},
+          found ? { OR: [{ title: found }, { url: found }, { notes: found }] } : {},
+        ],
+      },
+      orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+      take: query.limit + 1,
+      select: fields,
+    })
+  const rows = query.q || query.tag ? await limitSearch(userId, find, signal) : await find(database)
 
   const bookmarks = rows.slice(0, query.limit)
   const last = bookmarks.at(-1)

@@ -1,4 +1,4 @@
-import type { Database } from '@repo/database'
+import { QueriesBusy, QueryTooSlow, QueryUnderWay, type Database } from '@repo/database'
 import { problemResponses, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
@@ -12,6 +12,7 @@ import {
   listBookmarks,
   readBookmark,
   removeBookmark,
+  searchLimits,
   type Bookmark,
 } from '../domain/bookmarks.ts'
 import { CursorInvalid } from '../domain/cursor.ts'
@@ -62,6 +63,8 @@ const BookmarkQuery = Type.Object({
 const BookmarkId = Type.Object({ id: Text(100) })
 
 export async function bookmarkRoutes(app: Service, { database }: { database: Database }): Promise<void> {
+  const limitSearch = database.limitQueries(searchLimits)
+
   app.get(
     '/',
     {
@@ -69,11 +72,21 @@ export async function bookmarkRoutes(app: Service, { database }: { database: Dat
       schema: {
         summary: 'My bookmarks, the newest first',
         querystring: BookmarkQuery,
-        response: { 200: BookmarkPage, ...problemResponses(CursorInvalid, SignedOut) },
+        response: {
+          200: BookmarkPage,
+          ...problemResponses(CursorInvalid, SignedOut, QueryTooSlow, QueryUnderWay, QueriesBusy),
+        },
       },
     },
     async (request) => {
-      const { bookmarks, nextCursor } = await listBookmarks(database, currentUser(request).id, request.query)
+      const { id } = currentUser(request)
+      const { bookmarks, nextCursor } = await listBookmarks(
+        database,
+        limitSearch,
+        id,
+        request.query,
+        request.signal,
+      )
       return { bookmarks: bookmarks.map(toBody), nextCursor }
     },
   )

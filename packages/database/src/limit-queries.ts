@@ -1,0 +1,128 @@
+import createError from '@fastify/error'
+import type { Transaction } from './open-database.ts'
+import { isStatementTimeout } from './open-pool.ts'
+
+export const QueriesBusy = createError(
+  'QUERIES_BUSY',
+  'Too many people are asking for something like this right now. Please try again in a moment.',
+  503,
+)
+export const QueryTooSlow = createError(
+  'QUERY_TOO_SLOW',
+  'This took too long and was stopped. Ask for less: look for a longer text, or in a smaller part.',
+  422,
+)
+export const QueryUnderWay = createError(
+  'QUERY_UNDER_WAY',
+  'You are still waiting for an answer like this one. Ask again when it is there.',
+  429,
+)
+
+export interface QueryLimits {
+  /** Limits of one name share the rule of one query per user, in all processes. As `bookmarks.search`. */
+  name: string
+  /** The part of the pool that these queries may hold, at least one connection. Default 0.3. */
+  share?: number
+  /** How long each statement may take. */
+  answerWithinMs: number
+  /** How long a query waits for its turn. Default 2 000. */
+  waitMs?: number
+}
+
+/**
+ * @param signal aborted when nobody waits for the answer any more: then the query leaves the line.
+ * @throws QUERY_UNDER_WAY (429) when the user's query before it is not done in time, QUERIES_BUSY (503) when those of
+ * others are not, QUERY_TOO_SLOW (422) when a statement takes too long; DATABASE_UNAVAILABLE
+ */
+export type LimitedQueries = <T>(
+  userId: string,
+  work: (transaction: Transaction) => Promise<T>,
+  signal?: AbortSignal,
+) => Promise<T>
+
+/** @see Database.limitQueries */
+export function limitQueries(
+  begin: <T>(work: (transaction: Transaction) => Promise<T>) => Promise<T>,
+  poolMax: number,
+  { name, share = 0.3, answerWithinMs, waitMs = 2_000 }: QueryLimits,
+): LimitedQueries {
+  const takeTurn = createTurns(Math.max(1, Math.floor(poolMax * share)))
+
+  return async (userId, work, signal) => {
+    using _turn = await takeTurn(userId, waitMs, signal)
+    return await begin(async (transaction) => {
+      // Until the transaction ends; so a pooler between us and Postgres changes nothing.
+      await transaction.$executeRaw`SELECT set_config('statement_timeout', ${`${answerWithinMs}`}, true)`
+      await orTimeout(
+        transaction.$executeRaw`SELECT pg_advisory_xact_lock(hashtext(${name}), hashtext(${userId}))`,
+        () => askAgainSoon(new QueryUnderWay()),
+      )
+      return await orTimeout(work(transaction), () => new QueryTooSlow())
+    })
+  }
+}
+
+/**
+ * Hands out so many places. Each user has one at most, and after it the others who wait come first, so who asks a lot
+ * waits for themselves.
+ */
+function createTurns(places: number) {
+  const holders = new Set<string>()
+  /** In the order of the next turn. */
+  const lines = new Map<string, (() => void)[]>()
+
+  function startNext(): void {
+    for (const [userId, line] of lines) {
+      if (holders.size >= places) return
+      if (holders.has(userId)) continue
+      const start = line.shift()!
+      lines.delete(userId)
+      if (line.length > 0) lines.set(userId, line)
+      holders.add(userId)
+      start()
+    }
+  }
+
+  function leave(userId: string, start: () => void): void {
+    const line = (lines.get(userId) ?? []).filter((other) => other !== start)
+    if (line.length > 0) lines.set(userId, line)
+    else lines.delete(userId)
+  }
+
+  return async function takeTurn(userId: string, waitMs: number, signal?: AbortSignal): Promise<Disposable> {
+    const { promise, resolve: start, reject } = Promise.withResolvers<void>()
+    function giveUp(): void {
+      leave(userId, start)
+      reject(askAgainSoon(holders.has(userId) ? new QueryUnderWay() : new QueriesBusy()))
+    }
+    if (signal?.aborted) throw new QueryUnderWay()
+    lines.set(userId, [...(lines.get(userId) ?? []), start])
+    startNext()
+    const timer = setTimeout(giveUp, waitMs)
+    signal?.addEventListener('abort', giveUp, { once: true })
+    try {
+      await promise
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
+    }
+    return {
+      [Symbol.dispose]() {
+        holders.delete(userId)
+        startNext()
+      },
+    }
+  }
+}
+
+async function orTimeout<T>(work: Promise<T>, problem: () => Error): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw isStatementTimeout(error) ? problem() : error
+  }
+}
+
+function askAgainSoon(error: Error): Error {
+  return Object.assign(error, { headers: { 'retry-after': '1' } })
+}

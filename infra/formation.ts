@@ -36,6 +36,13 @@ const Declaration = Type.Object({
       description: 'the memory its container may have, from what was measured; 256 when it is not said',
     }),
   ),
+  scratchMiB: Type.Optional(
+    Type.Integer({
+      minimum: 64,
+      description:
+        'the disk that its temporary files may have; without it /tmp is small, and in Compose a part of the memory',
+    }),
+  ),
   internet: Type.Optional(
     Type.Boolean({
       description:

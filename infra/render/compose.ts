@@ -117,11 +117,17 @@ ${indent(renderImage(type), 4)}    environment:
       PUBLIC_ORIGIN: \${PUBLIC_ORIGIN:-https://localhost:8443}
 ${indent(environment.join('\n'), 6)}
     mem_limit: ${type.memoryMiB}m
-    networks: [${networks.join(', ')}]
+${type.scratchMiB ? indent(SCRATCH, 4) : ''}    networks: [${networks.join(', ')}]
     depends_on:
 ${indent(waitsFor.join('\n'), 6)}
 `
 }
+
+/** A volume of its own for each container: a tmpfs counts as memory, and a large file in it would end the process. */
+const SCRATCH = `# On disk: what stands in a tmpfs counts as memory.
+tmpfs: []
+volumes: [/tmp]
+`
 
 /** Node reads the secrets from their files itself, so that neither \`docker inspect\` nor a shell shows them. */
 function renderImage({ name, app, needs }: ProcessType): string {

@@ -1,8 +1,11 @@
 import type { Formation, ProcessType } from '../formation.ts'
 import { GRACE_S, IMAGES, PORT, SECRETS, USER, environmentOf, indent } from './platform.ts'
 
+/** Where nothing is said of temporary files, there should be none. */
+const SCRATCH_MIB = 64
+
 /** What the pods of all process types have in common: the restricted Pod Security Standard, and room for temporary files. */
-export function renderPod(): string {
+export function renderPod({ scratchMiB = SCRATCH_MIB }: ProcessType): string {
   return `# The process drains by itself, so no hook sleeps before the signal. Longer than SHUTDOWN_DEADLINE_MS.
 terminationGracePeriodSeconds: ${GRACE_S}
 automountServiceAccountToken: false
@@ -15,7 +18,8 @@ securityContext:
   seccompProfile: { type: RuntimeDefault }
 volumes:
   - name: tmp
-    emptyDir: { sizeLimit: 1Gi }
+    # On the node's disk, not in memory.
+    emptyDir: { sizeLimit: ${scratchMiB}Mi }
 `
 }
 
@@ -35,11 +39,16 @@ ${formation ? indent(renderProbes(), 2) : ''}  envFrom:
 ${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(needs.flatMap(renderSecret).join(''), 4)}  resources:
     # Enough for some hundred requests a second, of 1 ms each (\`pnpm infra --verify\` measures it). No limit of the processor:
     # it would be slowed down when there is most to do.
-    requests: { cpu: 100m, memory: ${type.memoryMiB}Mi }
+    requests: { cpu: 100m, memory: ${type.memoryMiB}Mi${renderDisk(type)} }
     limits: { memory: ${type.memoryMiB}Mi }
   volumeMounts:
     - { name: tmp, mountPath: /tmp }
 `
+}
+
+/** So that it comes to a node that has the room. */
+function renderDisk({ scratchMiB }: ProcessType): string {
+  return scratchMiB ? `, ephemeral-storage: ${scratchMiB}Mi` : ''
 }
 
 function renderProbes(): string {

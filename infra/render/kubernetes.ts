@@ -121,7 +121,7 @@ spec:
       labels: { ${podLabels(type, 'release')} }
     spec:
       restartPolicy: Never
-${indent(renderPod(), 6)}      containers:
+${indent(renderPod(type), 6)}      containers:
 ${indent(renderContainer(type), 8)}---
 ${renderPolicy(type)}`
 }
@@ -147,7 +147,7 @@ spec:
       labels: { ${podLabels(type, 'run')} }
     spec:
       topologySpreadConstraints:
-${indent(renderSpread(name), 8)}${indent(renderPod(), 6)}      containers:
+${indent(renderSpread(name), 8)}${indent(renderPod(type), 6)}      containers:
 ${indent(renderContainer(type, formation), 8)}`,
     ...(route === undefined ? [] : [renderService(name)]),
     route === undefined ? renderQueueScaler(name) : renderScaler(name),

@@ -1,6 +1,6 @@
 import type { Formation, ProcessType } from '../formation.ts'
 
-const HEAD = ['process type', 'app', 'answers', 'attached to', 'memory']
+const HEAD = ['process type', 'app', 'answers', 'attached to', 'memory', 'disk']
 
 /** The list of what runs, for people: docs/process-types.md. */
 export function renderProcessTypes({ release, running }: Formation): string {
@@ -19,6 +19,13 @@ ${[line(HEAD), line(Array(HEAD.length).fill(''), '-'), ...rows.map((row) => line
 `
 }
 
-function rowOf({ name, app, needs, memoryMiB }: ProcessType, answers: string): string[] {
-  return [`\`${name}\``, `[${app}](../${app})`, answers, needs.join(', '), `${memoryMiB} MiB`]
+function rowOf({ name, app, needs, memoryMiB, scratchMiB }: ProcessType, answers: string): string[] {
+  return [
+    `\`${name}\``,
+    `[${app}](../${app})`,
+    answers,
+    needs.join(', '),
+    `${memoryMiB} MiB`,
+    scratchMiB ? `${scratchMiB} MiB` : '',
+  ]
 }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { processTypeOf, readFormation, type Formation } from '../formation.ts'
 import { renderCompose } from './compose.ts'
 import { diffLines } from './diff-lines.ts'
@@ -28,6 +28,8 @@ interface Compose {
       security_opt?: string[]
       mem_limit?: string
       networks?: string[]
+      tmpfs?: string[]
+      volumes?: string[]
     }
   >
   secrets: Record<string, { file: string }>
@@ -80,6 +82,25 @@ test('a difference is shown by its lines and nothing else', () => {
     '@@ -5 +5 @@',
     '+e',
   ])
+})
+
+test('temporary files of a process type that declares scratchMiB are on a disk, and not in its memory', async () => {
+  const parser = processTypeOf('apps/orders', 'parser', { entry: 'src/worker.ts', scratchMiB: 300 })
+  const { services } = compose({ ...withOrders, running: [...withOrders.running, parser] })
+  expect(services['parser']).toMatchObject({ tmpfs: [], volumes: ['/tmp'], read_only: true })
+  expect(services['orders']).toMatchObject({ tmpfs: ['/tmp'] })
+  expect(services['orders']!.volumes).toBeUndefined()
+
+  const files = await render(root, { ...withOrders, running: [...withOrders.running, parser] })
+  for (const [name, sizeLimit] of [
+    ['parser', '300Mi'],
+    ['orders', '64Mi'],
+  ]) {
+    const [{ spec }] = parseAllDocuments(files.get(`infra/kubernetes/base/${name}.yaml`)!).map(
+      (document) => document.toJS() as { spec: { template: { spec: { volumes: unknown } } } },
+    ) as [{ spec: { template: { spec: { volumes: unknown } } } }]
+    expect(spec.template.spec.volumes).toEqual([{ name: 'tmp', emptyDir: { sizeLimit } }])
+  }
 })
 
 describe('Compose', () => {

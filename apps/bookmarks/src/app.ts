@@ -1,6 +1,6 @@
 import { createService, type Service } from '@repo/service'
 import { session } from '@repo/session'
-import type { ServerEnv } from './env.ts'
+import { quotaOf, type ServerEnv } from './env.ts'
 import type { Resources } from './resources.ts'
 import { bookmarkRoutes } from './routes/bookmarks.ts'
 import { exportRoutes } from './routes/export.ts'
@@ -18,12 +18,13 @@ export async function buildApp(env: ServerEnv, { database, sessions }: Resources
     absoluteMs: env.SESSION_ABSOLUTE_MS,
     maxPerUser: env.SESSION_MAX_PER_USER,
   })
-  await app.register(bookmarkRoutes, { prefix: '/api/bookmarks', database })
+  await app.register(bookmarkRoutes, { prefix: '/api/bookmarks', database, quota: quotaOf(env) })
   await app.register(exportRoutes, { prefix: '/api/bookmarks/export', database })
   await app.register(importRoutes, {
     prefix: '/api/bookmarks/imports',
     database,
     maxBytes: env.IMPORT_MAX_BYTES,
+    maxInFlight: env.IMPORTS_MAX_IN_FLIGHT,
   })
 
   return app

@@ -7,12 +7,33 @@ const importEnv = {
   IMPORT_MAX_BYTES: Type.Integer({
     minimum: 1,
     default: 256 * 1024 * 1024,
-    description: 'The largest file that is imported; 200,000 links with their icons fit',
+    description:
+      'The largest file that is imported; uploads of one person that are not done yet are no larger together',
+  }),
+  BOOKMARKS_MAX: Type.Integer({
+    minimum: 1,
+    default: 250_000,
+    description: 'How many bookmarks one person may have',
+  }),
+  BOOKMARKS_MAX_BYTES: Type.Integer({
+    minimum: 1,
+    default: 256 * 1024 * 1024,
+    description: 'How many bytes of text the bookmarks of one person may have',
   }),
 }
 
 /** What the HTTP process reads from its environment. */
-export const serverEnv = Type.Object({ ...serviceEnv, ...sessionEnv, ...databaseEnv, ...importEnv })
+export const serverEnv = Type.Object({
+  ...serviceEnv,
+  ...sessionEnv,
+  ...databaseEnv,
+  ...importEnv,
+  IMPORTS_MAX_IN_FLIGHT: Type.Integer({
+    minimum: 1,
+    default: 10,
+    description: 'How many imports of one person may wait or be under way',
+  }),
+})
 
 /** What the worker reads from its environment. */
 export const workerEnv = Type.Object({
@@ -28,3 +49,8 @@ export const workerEnv = Type.Object({
 
 export type ServerEnv = Readonly<Static<typeof serverEnv>>
 export type WorkerEnv = Readonly<Static<typeof workerEnv>>
+
+/** @see Quota */
+export function quotaOf(env: ServerEnv | WorkerEnv): { maxBookmarks: number; maxBytes: number } {
+  return { maxBookmarks: env.BOOKMARKS_MAX, maxBytes: env.BOOKMARKS_MAX_BYTES }
+}

@@ -1,7 +1,7 @@
 import { openDatabase } from '@repo/database'
 import { runJobs, schedule, type QueueLog, type RunningJobs } from '@repo/queue'
 import { createAddressCheck } from './domain/public-address.ts'
-import type { WorkerEnv } from './env.ts'
+import { quotaOf, type WorkerEnv } from './env.ts'
 import { endLost, handleEndLostImports } from './jobs/end-lost-imports.ts'
 import { handleImportBookmarks } from './jobs/import-bookmarks.ts'
 
@@ -13,6 +13,7 @@ export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJ
       handleImportBookmarks({
         database,
         maxBytes: env.IMPORT_MAX_BYTES,
+        quota: quotaOf(env),
         isAllowedAddress: createAddressCheck(env.IMPORT_ALLOWED_ADDRESSES),
       }),
       handleEndLostImports({ database }),

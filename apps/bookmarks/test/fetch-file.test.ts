@@ -16,6 +16,19 @@ test('fetches a file in pieces, through redirects', async () => {
   expect(await fetchText(`${url}/moved`)).toBe('the file')
 })
 
+test('waits for a large file for as long as it keeps coming', async () => {
+  const url = await serve((_, response) => {
+    let pieces = 0
+    const timer = setInterval(() => {
+      response.write('x'.repeat(16 * 1024))
+      if (++pieces < 20) return
+      clearInterval(timer)
+      response.end()
+    }, 50)
+  })
+  expect(await fetchText(url, { graceMs: 300 })).toHaveLength(20 * 16 * 1024)
+})
+
 test('unpacks what was compressed', async () => {
   const url = await serve((_, response) => {
     response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('the file'))
@@ -98,6 +111,23 @@ describe('gives up on', () => {
       response.on('close', () => clearInterval(timer))
     })
     await expect(fetchText(url, { totalTimeoutMs: 300 })).rejects.toThrow('took too long to send')
+  })
+
+  test('a server that sends a byte now and then, never silent for long', async () => {
+    const url = await serve((_, response) => {
+      const timer = setInterval(() => response.write('.'), 50)
+      response.on('close', () => clearInterval(timer))
+    })
+    const begunAt = performance.now()
+    await expect(fetchText(url, { graceMs: 500 })).rejects.toThrow('took too long to send')
+    expect(performance.now() - begunAt).toBeLessThan(5_000)
+  })
+
+  test('redirects that each take their time', async () => {
+    const url = await serve(
+      (_, response) => void setTimeout(() => response.writeHead(302, { location: '/' }).end(), 200),
+    )
+    await expect(fetchText(url, { graceMs: 500 })).rejects.toThrow('took too long to send')
   })
 
   test.each([404, 500])('an answer with status %i', async (status) => {

@@ -13,7 +13,12 @@ const maxBytes = 3_000_000
 let house: Formation
 let database: Database
 beforeAll(async () => {
-  house = await startFormation({ IMPORT_MAX_BYTES: `${maxBytes}`, IMPORT_ALLOWED_ADDRESSES: '127.0.0.1' })
+  house = await startFormation({
+    IMPORT_MAX_BYTES: `${maxBytes}`,
+    IMPORT_ALLOWED_ADDRESSES: '127.0.0.1',
+    IMPORTS_MAX_IN_FLIGHT: '3',
+    BOOKMARKS_MAX: '9000',
+  })
   database = openDatabase(house.servers.env['DATABASE_URL']!)
 })
 afterAll(async () => {
@@ -315,6 +320,95 @@ describe('a file from the web', () => {
   })
 })
 
+describe('what one person may have under way', () => {
+  test('is so many imports, whichever processes are asked at once, and more when they are done', async () => {
+    const [person, other] = [await house.person(), await house.person()]
+    const { url, end } = await serveSlowly()
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, () => person.send('POST', '/imports', { url })),
+    )
+    const accepted = answers.filter(({ status }) => status === 202)
+    expect(accepted).toHaveLength(3)
+    for (const { status, body, headers } of answers.filter((answer) => !accepted.includes(answer))) {
+      expect([status, body.code]).toEqual([429, 'IMPORT_LIMIT_REACHED'])
+      expect(headers.get('retry-after')).toMatch(/^\d+$/)
+    }
+    expect(await person.send('POST', '/imports', form(read('real/delicious.htm')))).toMatchObject({
+      status: 429,
+      body: { code: 'IMPORT_LIMIT_REACHED' },
+    })
+    expect(await other.import(read('real/delicious.htm'))).toMatchObject({ status: 'done' })
+
+    end()
+    for (const { body } of accepted) {
+      expect(await person.watch(body.import.id)).toMatchObject({ status: 'done', imported: 1 })
+    }
+    expect(await person.import(read('real/delicious.htm'))).toMatchObject({ status: 'done' })
+  })
+
+  test('has one place of the workers, and the others are for the others', async () => {
+    const [person, other] = [await house.person(), await house.person()]
+    const { url, end } = await serveSlowly()
+    const mine = await Promise.all(Array.from({ length: 3 }, () => person.send('POST', '/imports', { url })))
+    const running = () => database.bookmarkImport.count({ where: { userId: person.id, status: 'running' } })
+    await pollUntil('one of them runs', async () => (await running()) === 1)
+    for (let n = 0; n < 3; n++) {
+      expect(await other.import(read('real/delicious.htm'))).toMatchObject({ status: 'done' })
+      expect(await running()).toBe(1)
+    }
+    end()
+    for (const { body } of mine) await person.watch(body.import.id)
+  })
+
+  test('is together no larger than the largest file, also while it arrives', async () => {
+    const person = await house.person()
+    const socket = await open(person, { 'content-length': '2000000' })
+    socket.on('error', () => {})
+    socket.write(
+      `--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n${'y'.repeat(1000)}`,
+    )
+    const mine = { userId: person.id }
+    await pollUntil('it has begun', async () => (await database.bookmarkImport.count({ where: mine })) === 1)
+    const large = form(header + ' '.repeat(1_500_000))
+    expect(await person.send('POST', '/imports', large)).toMatchObject({
+      status: 429,
+      body: { code: 'IMPORT_LIMIT_REACHED' },
+    })
+    expect(await person.import(read('real/delicious.htm'))).toMatchObject({ status: 'done' })
+
+    // As if nothing had come for a minute: a process that was killed keeps nobody from trying again.
+    await database.bookmarkImport.updateMany({
+      where: { ...mine, status: 'uploading' },
+      data: { updatedAt: new Date(Date.now() - 61_000) },
+    })
+    expect((await person.send('POST', '/imports', large)).status).toBe(202)
+    socket.destroy()
+    await noChunks()
+  })
+})
+
+test('a file with more than a person may have is imported as far as it goes, and says so', async () => {
+  const person = await house.person()
+  const links = Array.from({ length: 9100 }, (_, n) => `<DT><A HREF="https://example.org/${n}">x</A>`)
+  const failed = await person.import(header + links.join('\n'))
+  expect(failed).toMatchObject({
+    status: 'failed',
+    imported: 9000,
+    error: expect.stringMatching(/than one person may have\. What was imported before it stays/),
+  })
+  expect(await person.send('POST', '', { url: 'https://example.com/' })).toMatchObject({
+    status: 403,
+    body: { code: 'BOOKMARK_QUOTA_EXCEEDED' },
+  })
+  const [bookmark] = (await person.get('?limit=1')).body.bookmarks
+  expect(await person.send('PATCH', `/${bookmark.id}`, { title: 'y' })).toMatchObject({ status: 200 })
+  expect(await person.send('DELETE', `/${bookmark.id}`)).toMatchObject({ status: 204 })
+  const answers = await Promise.all(
+    Array.from({ length: 6 }, (_, n) => person.send('POST', '', { url: `https://example.com/${n}` })),
+  )
+  expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(5).fill(403)])
+})
+
 const header = '<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p>\n'
 
 function read(name: string): Buffer {
@@ -341,6 +435,17 @@ async function serve(answer: RequestListener): Promise<string> {
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+}
+
+/** A server that never comes to the end of a file, until it is let. */
+async function serveSlowly() {
+  const end = Promise.withResolvers<void>()
+  const url = await serve(async (_, response) => {
+    response.write(header)
+    await end.promise
+    response.end(`<DT><A HREF="https://example.org/${Math.random()}">x</A>`)
+  })
+  return { url, end: end.resolve }
 }
 
 /** Begins an upload by hand, to the first server. */

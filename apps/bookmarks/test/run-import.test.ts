@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { openDatabase, type Database } from '@repo/database'
 import { createDatabase, type TestDatabase } from '@repo/testing'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FiledBookmark } from '../src/domain/bookmark.ts'
+import { addBookmark } from '../src/domain/bookmarks.ts'
+import { ImportProblem } from '../src/domain/import-problem.ts'
+import { createAddressCheck } from '../src/domain/public-address.ts'
 import { beginImport, endImport, ImportTakenOver, storeLinks } from '../src/domain/run-import.ts'
+import { handleImportBookmarks } from '../src/jobs/import-bookmarks.ts'
 
 let disposable: TestDatabase
 let database: Database
@@ -18,6 +25,7 @@ afterAll(async () => {
 })
 
 const forever = new AbortController().signal
+const quota = { maxBookmarks: 10_000, maxBytes: 10_000_000 }
 
 test('wherever it is interrupted and however often, each link is counted once and stored once', async () => {
   await fc.assert(
@@ -38,11 +46,12 @@ test('wherever it is interrupted and however often, each link is counted once an
             { ...(await beginImport(database, id))! },
             broken,
             'file',
+            quota,
             forever,
           ).catch(() => {})
         }
         const pending = (await beginImport(database, id))!
-        await storeLinks(database, pending, iterate(links), 'file', forever)
+        await storeLinks(database, pending, iterate(links), 'file', quota, forever)
         await endImport(database, id, null)
 
         const different = new Set(numbers.filter((n) => n !== null)).size
@@ -67,10 +76,10 @@ test('of two workers that both hold an import, the one that was slower stops', a
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
   const { promise: isWaiting, resolve: reportWaiting } = Promise.withResolvers<void>()
 
-  const slow = storeLinks(database, pending, pauseAt(links, 700, gate, reportWaiting), 'file', forever)
+  const slow = storeLinks(database, pending, pauseAt(links, 700, gate, reportWaiting), 'file', quota, forever)
   const outcome = slow.catch((error: unknown) => error)
   await isWaiting
-  await storeLinks(database, (await beginImport(database, id))!, iterate(links), 'file', forever)
+  await storeLinks(database, (await beginImport(database, id))!, iterate(links), 'file', quota, forever)
   open()
   expect(await outcome).toBeInstanceOf(ImportTakenOver)
   expect(await counts(id)).toMatchObject({ total: 2000, imported: 2000, skipped: 0 })
@@ -84,7 +93,7 @@ test('imports of one person at the same moment store each address once, in whate
     const imports = await Promise.all(
       [links, links.toReversed(), links, links.toReversed()].map(async (order) => {
         const { id } = await newImport(userId)
-        await storeLinks(database, (await beginImport(database, id))!, iterate(order), 'file', forever)
+        await storeLinks(database, (await beginImport(database, id))!, iterate(order), 'file', quota, forever)
         return counts(id)
       }),
     )
@@ -99,9 +108,9 @@ test('a file that is another one the second time is counted from its beginning',
   const first = Array.from({ length: 1200 }, (_, n) => bookmark(n))
   const second = Array.from({ length: 1300 }, (_, n) => bookmark(n + 100))
   const pending = (await beginImport(database, id))!
-  await storeLinks(database, pending, breakOff(first, 1100), 'one', forever).catch(() => {})
+  await storeLinks(database, pending, breakOff(first, 1100), 'one', quota, forever).catch(() => {})
   expect(await counts(id)).toMatchObject({ total: 1000, imported: 1000 })
-  await storeLinks(database, pending, iterate(second), 'two', forever)
+  await storeLinks(database, pending, iterate(second), 'two', quota, forever)
   expect(await counts(id)).toMatchObject({ total: 1300, imported: 400, skipped: 900 })
 })
 
@@ -112,12 +121,84 @@ test('stops between two batches when its job must end', async () => {
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
   const { promise: isWaiting, resolve: reportWaiting } = Promise.withResolvers<void>()
   const source = pauseAt(links, 1600, gate, reportWaiting)
-  const stored = storeLinks(database, (await beginImport(database, id))!, source, 'file', ending.signal)
+  const stored = storeLinks(
+    database,
+    (await beginImport(database, id))!,
+    source,
+    'file',
+    quota,
+    ending.signal,
+  )
   await isWaiting
   ending.abort(new Error('the process must end'))
   open()
   await expect(stored).rejects.toThrow('the process must end')
   expect(await counts(id)).toMatchObject({ status: 'running', total: 1500, imported: 1500 })
+})
+
+test('stores what the quota allows, batch by batch, and says that the rest was too much', async () => {
+  const links = Array.from({ length: 2000 }, (_, n) => bookmark(n))
+  const limits = [
+    { ...quota, maxBookmarks: 1200 },
+    { ...quota, maxBytes: 1200 * 30 },
+  ]
+  for (const limit of limits) {
+    const { id, userId } = await newImport()
+    const stored = storeLinks(
+      database,
+      (await beginImport(database, id))!,
+      iterate(links),
+      'file',
+      limit,
+      forever,
+    )
+    await expect(stored).rejects.toThrow(ImportProblem)
+    expect(await counts(id)).toMatchObject({ total: 1000, imported: 1000 })
+    expect(await database.bookmark.count({ where: { userId } })).toBe(1000)
+
+    // What is there already needs no room.
+    const again = await newImport(userId)
+    const pending = (await beginImport(database, again.id))!
+    await storeLinks(database, pending, iterate(links.slice(0, 1000)), 'file', limit, forever)
+    expect(await counts(again.id)).toMatchObject({ total: 1000, skipped: 1000 })
+  }
+})
+
+test('of imports and additions of one person at once, none makes more than the quota', async () => {
+  const userId = randomUUID()
+  const limit = { ...quota, maxBookmarks: 560 }
+  const add = (n: number) =>
+    addBookmark(database, limit, userId, { url: `https://example.com/${n}` }).then(
+      () => 1,
+      (error: { code: string }) => error.code,
+    )
+  const imports = [0, 5000].map(async (from) => {
+    const links = Array.from({ length: 1000 }, (_, n) => bookmark(from + n))
+    const pending = (await beginImport(database, (await newImport(userId)).id))!
+    await storeLinks(database, pending, iterate(links), 'file', limit, forever).catch(() => {})
+  })
+  const added = await Promise.all(Array.from({ length: 40 }, (_, n) => add(n)))
+  await Promise.all(imports)
+  const more = await Promise.all(Array.from({ length: 40 }, (_, n) => add(100 + n)))
+  expect(new Set([...added, ...more])).toEqual(new Set([1, 'BOOKMARK_QUOTA_EXCEEDED']))
+  expect(await database.bookmark.count({ where: { userId } })).toBe(560)
+})
+
+test('an import that takes longer than it may ends with a sentence', async () => {
+  const server = createServer((_, response) => response.write('x'.repeat(1000))).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const { id } = await database.bookmarkImport.create({ data: { userId: 'ada', status: 'queued', url } })
+  const isAllowedAddress = createAddressCheck(['127.0.0.1'])
+  const job = handleImportBookmarks({ database, quota, maxBytes: 1e6, isAllowedAddress, withinMs: 300 })
+  const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
+  await job.run({ importId: id }, { id: '1', attempt: 1, signal: forever, log })
+  server.closeAllConnections()
+  server.close()
+  expect(await database.bookmarkImport.findUniqueOrThrow({ where: { id } })).toMatchObject({
+    status: 'failed',
+    error: expect.stringMatching(/took longer than it may/),
+  })
 })
 
 async function newImport(userId: string = randomUUID()) {

@@ -114,10 +114,15 @@ function leavingsOf(
 ): { leavings?: string } {
   if (own.length === 0 || released.length + shared.length > 0) return {}
   const { tables, types } = namesIn(readFileSync(join(root, schema), 'utf8'))
+  const sql = own
+    .map((name) => readFileSync(join(root, MIGRATIONS, name, 'migration.sql'), 'utf8'))
+    .join('\n')
+  const functions = [...sql.matchAll(/^CREATE FUNCTION "(\w+)"/gm)].map(([, name]) => name!)
   return {
     leavings: [
       tables.length > 0 && `DROP TABLE IF EXISTS ${quoted(tables)};`,
       types.length > 0 && `DROP TYPE IF EXISTS ${quoted(types)};`,
+      functions.length > 0 && `DROP FUNCTION IF EXISTS ${quoted(functions)};`,
       `DELETE FROM _prisma_migrations WHERE migration_name IN (${own.map((name) => `'${name}'`).join(', ')});`,
     ]
       .filter(Boolean)

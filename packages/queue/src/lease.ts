@@ -45,7 +45,11 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
         await freeJobsOfTheDead()
         pausesWithoutContact = 0
         await upkeep(session)
-        if (++looks % (looksOfALease * 10) === 0) await session.query(touch, [workerId])
+        if (++looks % (looksOfALease * 10) === 0) {
+          await session.query(touch, [workerId])
+          // Later, when somebody holds on to the lock.
+          await session.query(forgetIdleQueues).catch(() => {})
+        }
       } catch (error) {
         log.warn({ err: error }, 'the lease on the jobs could not be renewed')
         await session.end().catch(() => {})
@@ -138,6 +142,15 @@ const sayWhatHappened = `
 
 // graphile-worker itself takes a job for abandoned that has been locked for four hours, though its worker be alive.
 const touch = 'UPDATE graphile_worker._private_jobs SET locked_at = now() WHERE locked_by = $1'
+
+// To take a job, graphile-worker locks the row of every queue that is free, so those that are used up must go. A job that is
+// just being added would never be taken without its queue: whoever adds one holds the lock, too (enqueue.ts). In one simple
+// query each statement sees what was committed before it.
+const forgetIdleQueues = `
+  SET LOCAL lock_timeout = 100;
+  SELECT pg_advisory_xact_lock(hashtext('queue.queues'));
+  DELETE FROM graphile_worker._private_job_queues AS queues WHERE locked_at IS NULL
+    AND NOT EXISTS (SELECT FROM graphile_worker._private_jobs WHERE job_queue_id = queues.id)`
 
 const workersWithoutLock = `
   SELECT id FROM queue.workers

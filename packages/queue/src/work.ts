@@ -131,8 +131,12 @@ const spendAttempts = `
 
 async function countWaiting(pool: Pool, jobs: HandledJob[]): Promise<number> {
   const { rows } = await pool.query<{ count: number }>(
-    `SELECT count(*)::int FROM graphile_worker.jobs
-     WHERE locked_at IS NULL AND run_at <= now() AND attempts < max_attempts AND task_identifier = ANY ($1)`,
+    // Of those that run one at a time, the first at most, and none while one runs: more workers would not help.
+    `SELECT count(DISTINCT coalesce(queue_name, id::text))::int FROM graphile_worker.jobs
+     WHERE locked_at IS NULL AND run_at <= now() AND attempts < max_attempts AND task_identifier = ANY ($1)
+       AND (queue_name IS NULL OR queue_name NOT IN (
+         SELECT queue_name FROM graphile_worker.jobs WHERE locked_at IS NOT NULL AND queue_name IS NOT NULL
+       ))`,
     [jobs.map(({ job }) => job.name)],
   )
   return rows[0]!.count

@@ -70,6 +70,49 @@ test('a job enqueued in a transaction begins when it commits, within 100 ms, and
   await jobs.check()
 })
 
+test('jobs of one user run one at a time, those of others meanwhile, and what kept them apart is forgotten', async () => {
+  const job = defineJob({ name: 'test.serial', payload: Type.Object({ user: Type.String() }) })
+  const running: string[] = []
+  const together: string[][] = []
+  let done = 0
+  const work = handle(job, async ({ user }) => {
+    running.push(user)
+    together.push([...running])
+    await sleep(20)
+    running.splice(running.indexOf(user), 1)
+    done++
+  })
+  // Short leases, so that queues are looked through every 3 s, also while jobs are added to them.
+  await using one = await run([work], { concurrency: 3, leaseMs: 300 })
+  await using two = await run([work], { concurrency: 3, leaseMs: 300 })
+  const users = Array.from({ length: 50 }, (_, n) => ['ada', 'ada', `user-${n % 7}`]).flat()
+  for (const user of users) {
+    await enqueue(queries, job, { user }, { oneAtATime: user })
+    await sleep(15)
+  }
+  await pollUntil('all are done', () => done === users.length, { deadlineMs: 30_000 })
+  for (const users of together) expect(new Set(users).size).toBe(users.length)
+  expect(together.some((users) => users.length > 1)).toBe(true)
+  await pollUntil(
+    'their queues are forgotten',
+    async () => (await pool.query('SELECT FROM graphile_worker._private_job_queues')).rowCount === 0,
+    { deadlineMs: 20_000 },
+  )
+  await Promise.all([one.check(), two.check()])
+}, 60_000)
+
+test('jobs that wait for another of their user are no reason for more workers', async () => {
+  const hold = Promise.withResolvers<void>()
+  await using jobs = await run([handle(count, () => hold.promise)], { concurrency: 1 })
+  for (const user of ['ada', 'ada', 'ada', 'grace', 'grace']) {
+    await enqueue(queries, count, { n: 1 }, { oneAtATime: user })
+  }
+  await enqueue(queries, count, { n: 2 })
+  await pollUntil('one is held', async () => (await measureQueue(queries)).running === 1)
+  expect(await jobs.countWaiting()).toBe(2)
+  hold.resolve()
+})
+
 test('a payload that the job does not take is refused at once, without its value', async () => {
   const wrong = enqueue(queries, count, { n: 'secret' } as never)
   await expect(wrong).rejects.toThrow(

@@ -11,6 +11,7 @@ import {
   type FiledBookmark,
 } from './bookmark.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
+import { withinQuota, type Quota } from './quota.ts'
 
 /** A bookmark that somebody has. */
 export interface Bookmark extends FiledBookmark {
@@ -39,9 +40,10 @@ const fields = {
   createdAt: true,
 } as const
 
-/** @throws BOOKMARK_URL_INVALID, BOOKMARK_EXISTS */
+/** @throws BOOKMARK_URL_INVALID, BOOKMARK_EXISTS, BOOKMARK_QUOTA_EXCEEDED */
 export async function addBookmark(
   database: Database,
+  quota: Quota,
   userId: string,
   { url, title = '', notes = '', tags = [] }: Partial<BookmarkFields> & { url: string },
 ): Promise<Bookmark> {
@@ -51,7 +53,9 @@ export async function addBookmark(
     folder: [],
     createdAt: wholeSecond(Date.now()),
   }
-  return refuseSecond(() => database.bookmark.create({ data, select: fields }))
+  return refuseSecond(() =>
+    withinQuota(database, userId, quota, ({ bookmark }) => bookmark.create({ data, select: fields })),
+  )
 }
 
 /** @throws BOOKMARK_NOT_FOUND */
@@ -61,15 +65,19 @@ export async function readBookmark(database: Database, userId: string, id: strin
   return bookmark
 }
 
-/** @throws BOOKMARK_NOT_FOUND, BOOKMARK_URL_INVALID, BOOKMARK_EXISTS */
+/** @throws BOOKMARK_NOT_FOUND, BOOKMARK_URL_INVALID, BOOKMARK_EXISTS, BOOKMARK_QUOTA_EXCEEDED */
 export async function changeBookmark(
   database: Database,
+  quota: Quota,
   userId: string,
   id: string,
   change: Partial<BookmarkFields>,
 ): Promise<Bookmark> {
+  const data = tidy(change)
   const [bookmark] = await refuseSecond(() =>
-    database.bookmark.updateManyAndReturn({ where: { id, userId }, data: tidy(change), select: fields }),
+    withinQuota(database, userId, quota, (transaction) =>
+      transaction.bookmark.updateManyAndReturn({ where: { id, userId }, data, select: fields }),
+    ),
   )
   if (!bookmark) throw new BookmarkNotFound()
   return bookmark

@@ -9,12 +9,20 @@ const connectTimeoutMs = 5000
 const idleTimeoutMs = 10_000
 const totalTimeoutMs = 5 * 60_000
 
+/**
+ * A file has 20 s, and a second more for each 16 KiB that came: who sends a byte now and then is not waited for to the end.
+ * @see https://httpd.apache.org/docs/2.4/mod/mod_reqtimeout.html, whose MinRate this is
+ */
+const graceMs = 20_000
+const minBytesPerSecond = 16 * 1024
+
 /** What {@link fetchFile} needs to know; the times are for tests to shorten. */
 export interface FetchLimits {
   maxBytes: number
   isAllowedAddress: AddressCheck
   idleTimeoutMs?: number
   totalTimeoutMs?: number
+  graceMs?: number
 }
 
 /**
@@ -29,29 +37,42 @@ export async function* fetchFile(
   limits: FetchLimits,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const deadline = AbortSignal.timeout(limits.totalTimeoutMs ?? totalTimeoutMs)
+  const begunAt = performance.now()
+  const deadline = new AbortController()
+  let bytes = 0
+  let timer: NodeJS.Timeout | undefined
+  function extendDeadline(): void {
+    const earnedMs = (limits.graceMs ?? graceMs) + (bytes / minBytesPerSecond) * 1000
+    const allowedMs = Math.min(earnedMs, limits.totalTimeoutMs ?? totalTimeoutMs)
+    clearTimeout(timer)
+    timer = setTimeout(() => deadline.abort(), begunAt + allowedMs - performance.now())
+  }
+  extendDeadline()
   const agent = openAgent(limits)
   try {
     const response = await followRedirects(new URL(url), limits, {
       dispatcher: agent,
       redirect: 'manual',
-      signal: AbortSignal.any([signal, deadline]),
+      signal: AbortSignal.any([signal, deadline.signal]),
       headers: { accept: 'text/html', 'user-agent': 'nonstick-bookmarks' },
     })
     if (!response.ok) throw new ImportProblem(`The server answered with status ${response.status}.`)
 
     const tooLarge = new ImportProblem(`The file is larger than ${limits.maxBytes} bytes.`)
     if (Number(response.headers.get('content-length')) > limits.maxBytes) throw tooLarge
-    let bytes = 0
     for await (const chunk of response.body ?? []) {
       bytes += chunk.byteLength
       if (bytes > limits.maxBytes) throw tooLarge
+      extendDeadline()
       yield chunk
     }
   } catch (error) {
     signal.throwIfAborted()
-    throw deadline.aborted ? new ImportProblem('The server took too long to send the file.') : explain(error)
+    throw deadline.signal.aborted
+      ? new ImportProblem('The server took too long to send the file.')
+      : explain(error)
   } finally {
+    clearTimeout(timer)
     // Not awaited and not close(): whoever stops reading early is done with the connection.
     agent.destroy().catch(() => {})
   }

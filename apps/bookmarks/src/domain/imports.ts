@@ -1,5 +1,5 @@
 import { createError } from '@fastify/error'
-import type { Database, Transaction } from '@repo/database'
+import type { Database, ImportStatus, Transaction } from '@repo/database'
 import { webUrl } from './bookmark.ts'
 
 /** An import as the person who started it sees it. */
@@ -19,17 +19,36 @@ export const ImportUrlInvalid = createError(
   'A file to import needs an http or https address, without a user name or password in it.',
   400,
 )
-export const UploadExpired = createError('UPLOAD_EXPIRED', 'The upload took more than an hour.', 408)
+export const UploadExpired = createError('UPLOAD_EXPIRED', 'No piece of the file came for an hour.', 408)
+export const ImportLimitReached = createError(
+  'IMPORT_LIMIT_REACHED',
+  'Too many imports of yours, or too large ones, are not done yet. Start this one again when they are.',
+  429,
+)
 
 /** Postgres and this process hold one piece at a time, whatever the size of the file. */
 const chunkBytes = 256 * 1024
 const uploadTimeMs = 60 * 60_000
 
+/** An upload of which nothing came for so long counts no more as under way: its process may have died. */
+const uploadPauseMs = 60_000
+const retryAfterS = 30
+
 /** Longer than all tries of a job take, with the pauses between them. */
 const lostAfterMs = 24 * 60 * 60_000
 
 /** Hands the import to a worker, inside the transaction that makes it one. */
-export type Enqueue = (transaction: Transaction, importId: string) => Promise<unknown>
+export type Enqueue = (
+  transaction: Transaction,
+  ids: { importId: string; userId: string },
+) => Promise<unknown>
+
+/** What one person may have under way. */
+export interface ImportLimits {
+  maxInFlight: number
+  /** Of all uploads that no worker is done with, together; and so of each. */
+  maxBytes: number
+}
 
 /** @throws IMPORT_NOT_FOUND */
 export async function readImport(database: Database, userId: string, id: string): Promise<ImportProgress> {
@@ -41,9 +60,10 @@ export async function readImport(database: Database, userId: string, id: string)
   return { ...row, status: row.status }
 }
 
-/** @throws IMPORT_URL_INVALID */
+/** @throws IMPORT_URL_INVALID, IMPORT_LIMIT_REACHED */
 export async function importFromUrl(
   database: Database,
+  limits: ImportLimits,
   userId: string,
   text: string,
   enqueue: Enqueue,
@@ -51,27 +71,63 @@ export async function importFromUrl(
   const url = webUrl(text)
   if (url === null || /^https?:\/\/[^/?#]*@/.test(url)) throw new ImportUrlInvalid()
   return database.$transaction(async (transaction) => {
-    const { id } = await transaction.bookmarkImport.create({ data: { userId, url, status: 'queued' } })
-    await enqueue(transaction, id)
+    const id = await admit(transaction, limits, { userId, url, status: 'queued' })
+    await enqueue(transaction, { importId: id, userId })
     return { id }
   })
 }
 
 /**
+ * Makes the row of an import, unless the person has too much under way. Those of one person wait for each other here, in
+ * whichever process they are, so that each is counted before the next.
+ *
+ * @throws IMPORT_LIMIT_REACHED
+ */
+async function admit(
+  transaction: Transaction,
+  { maxInFlight, maxBytes }: ImportLimits,
+  data: { userId: string; status: ImportStatus; url?: string; bytes?: number },
+): Promise<string> {
+  const { userId, bytes = 0 } = data
+  await transaction.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('bookmarks.imports'), hashtext(${userId}))`
+  const { _count: count, _sum: sum } = await transaction.bookmarkImport.aggregate({
+    where: {
+      userId,
+      OR: [
+        { status: { in: ['queued', 'running'] } },
+        { status: 'uploading', updatedAt: { gt: new Date(Date.now() - uploadPauseMs) } },
+      ],
+    },
+    _count: true,
+    _sum: { bytes: true },
+  })
+  if (count >= maxInFlight || Number(sum.bytes ?? 0) + bytes > maxBytes) {
+    throw Object.assign(new ImportLimitReached(), { headers: { 'retry-after': `${retryAfterS}` } })
+  }
+  return (await transaction.bookmarkImport.create({ data })).id
+}
+
+/**
  * Takes a file in. Only the end of the file makes it an import: until then its pieces belong to nobody, and go away when the
  * sender or this process does ({@link endLostImports}).
+ *
+ * @param bytes as long as the file is at most; so much of the person's limit is set aside.
+ * @throws IMPORT_LIMIT_REACHED before any of the file is read; UPLOAD_EXPIRED
  */
 export async function importFromUpload(
   database: Database,
+  limits: ImportLimits,
   userId: string,
-  file: AsyncIterable<Buffer>,
+  { bytes, file }: { bytes: number; file: AsyncIterable<Buffer> },
   enqueue: Enqueue,
 ): Promise<{ id: string }> {
-  const { id } = await database.bookmarkImport.create({ data: { userId, status: 'uploading' } })
+  const id = await database.$transaction((transaction) =>
+    admit(transaction, limits, { userId, status: 'uploading', bytes }),
+  )
   try {
     let position = 0
-    for await (const bytes of inChunks(file)) {
-      await database.query('INSERT INTO import_chunks VALUES ($1, $2, $3)', [id, position++, bytes])
+    for await (const piece of inChunks(file)) {
+      await database.query(insertChunk, [id, position++, piece])
     }
     await database.$transaction(async (transaction) => {
       const { count } = await transaction.bookmarkImport.updateMany({
@@ -79,7 +135,7 @@ export async function importFromUpload(
         data: { status: 'queued' },
       })
       if (count === 0) throw new UploadExpired()
-      await enqueue(transaction, id)
+      await enqueue(transaction, { importId: id, userId })
     })
   } catch (error) {
     // Should this fail as well, the schedule does it later.
@@ -88,6 +144,10 @@ export async function importFromUpload(
   }
   return { id }
 }
+
+const insertChunk = `
+  WITH chunk AS (INSERT INTO import_chunks VALUES ($1, $2, $3))
+  UPDATE bookmark_imports SET updated_at = now() WHERE id = $1`
 
 /**
  * Clears up what nobody will come back to: uploads whose process died, and imports that no job works on any more.

@@ -1,6 +1,8 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type { Database } from '@repo/database'
 import type { FiledBookmark } from './bookmark.ts'
+import { ImportProblem } from './import-problem.ts'
+import { BookmarkQuotaExceeded, withinQuota, type Quota } from './quota.ts'
 
 /** Enough to make a statement worth its while, few enough to show progress and to lose little when the worker dies. */
 const maxBatchLinks = 500
@@ -40,13 +42,15 @@ export async function beginImport(database: Database, id: string): Promise<Pendi
  * what the first try stored from it then counts as already there.
  *
  * @param sha256 identifies the file.
- * @throws ImportTakenOver when another worker counts as well.
+ * @throws ImportTakenOver when another worker counts as well; ImportProblem when a batch would be more than the quota: it is
+ * not stored, those before it stay.
  */
 export async function storeLinks(
   database: Database,
   { id, userId }: PendingImport,
   links: AsyncIterable<Link>,
   sha256: string,
+  quota: Quota,
   signal: AbortSignal,
 ): Promise<void> {
   await database.bookmarkImport.updateMany({
@@ -63,7 +67,7 @@ export async function storeLinks(
   let length = 0
   const store = async () => {
     signal.throwIfAborted()
-    await storeBatch(database, { id, userId }, batch, position - batch.length)
+    await storeBatch(database, quota, { id, userId }, batch, position - batch.length)
     batch = []
     length = 0
   }
@@ -79,6 +83,7 @@ export async function storeLinks(
 
 async function storeBatch(
   database: Database,
+  quota: Quota,
   { id, userId }: Pick<PendingImport, 'id' | 'userId'>,
   links: readonly Link[],
   position: number,
@@ -87,9 +92,24 @@ async function storeBatch(
   // Sorted, so that bookmarks of the same second are listed as they stood in the file.
   const ids = bookmarks.map(() => randomUUIDv7()).sort()
   const rows = bookmarks.map((bookmark, index) => ({ ...bookmark, id: ids[index] }))
-  const moved = await database.query(insertBatch, [id, userId, position, links.length, JSON.stringify(rows)])
+  const moved = await withinQuota(database, userId, quota, (transaction) =>
+    transaction.$queryRawUnsafe<unknown[]>(
+      insertBatch,
+      id,
+      userId,
+      position,
+      links.length,
+      JSON.stringify(rows),
+    ),
+  ).catch((error: unknown) => {
+    throw error instanceof BookmarkQuotaExceeded ? new ImportProblem(quotaExceeded) : error
+  })
   if (moved.length === 0) throw new ImportTakenOver('Another worker goes on with this import')
 }
+
+const quotaExceeded =
+  'With the rest of this file you would have more bookmarks, or more text in them, than one person may have. What was ' +
+  'imported before it stays.'
 
 // One statement, so that the links and their count are stored together or not at all. As one text, since the same through
 // Prisma's createMany takes seven times as long. Ordered by address, since two imports that met the same addresses in

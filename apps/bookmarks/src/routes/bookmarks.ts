@@ -17,6 +17,7 @@ import {
 } from '../domain/bookmarks.ts'
 import { CursorInvalid } from '../domain/cursor.ts'
 import { formatFolderPath } from '../domain/folder-path.ts'
+import { BookmarkQuotaExceeded, type Quota } from '../domain/quota.ts'
 
 // Postgres stores no NUL; without this, whoever sends one would get a 500.
 const Text = (maxLength: number) => Type.String({ maxLength, pattern: /^[^\0]*$/.source })
@@ -62,7 +63,12 @@ const BookmarkQuery = Type.Object({
 
 const BookmarkId = Type.Object({ id: Text(100) })
 
-export async function bookmarkRoutes(app: Service, { database }: { database: Database }): Promise<void> {
+interface Options {
+  database: Database
+  quota: Quota
+}
+
+export async function bookmarkRoutes(app: Service, { database, quota }: Options): Promise<void> {
   const limitSearch = database.limitQueries(searchLimits)
 
   app.get(
@@ -98,11 +104,14 @@ export async function bookmarkRoutes(app: Service, { database }: { database: Dat
       schema: {
         summary: 'Add a bookmark',
         body: NewBookmark,
-        response: { 201: BookmarkBody, ...problemResponses(BookmarkUrlInvalid, SignedOut, BookmarkExists) },
+        response: {
+          201: BookmarkBody,
+          ...problemResponses(BookmarkUrlInvalid, SignedOut, BookmarkQuotaExceeded, BookmarkExists),
+        },
       },
     },
     async (request, reply) => {
-      const bookmark = await addBookmark(database, currentUser(request).id, request.body)
+      const bookmark = await addBookmark(database, quota, currentUser(request).id, request.body)
       return reply.code(201).header('location', `/api/bookmarks/${bookmark.id}`).send(toBody(bookmark))
     },
   )
@@ -130,13 +139,19 @@ export async function bookmarkRoutes(app: Service, { database }: { database: Dat
         body: BookmarkChange,
         response: {
           200: BookmarkBody,
-          ...problemResponses(BookmarkUrlInvalid, SignedOut, BookmarkNotFound, BookmarkExists),
+          ...problemResponses(
+            BookmarkUrlInvalid,
+            SignedOut,
+            BookmarkQuotaExceeded,
+            BookmarkNotFound,
+            BookmarkExists,
+          ),
         },
       },
     },
     async (request) => {
       const { id } = currentUser(request)
-      return toBody(await changeBookmark(database, id, request.params.id, request.body))
+      return toBody(await changeBookmark(database, quota, id, request.params.id, request.body))
     },
   )
 

@@ -8,6 +8,7 @@ import { limits } from '../domain/bookmark.ts'
 import {
   importFromUpload,
   importFromUrl,
+  ImportLimitReached,
   ImportNotFound,
   ImportUrlInvalid,
   readImport,
@@ -44,16 +45,19 @@ const ImportBody = Type.Object({
   }),
 })
 
-const enqueueImport: Enqueue = (transaction, importId) => enqueue(transaction, importBookmarks, { importId })
+// One at a time for each person: whoever has many has one place of all workers, and the others theirs.
+const enqueueImport: Enqueue = (transaction, { importId, userId }) =>
+  enqueue(transaction, importBookmarks, { importId }, { oneAtATime: userId })
 
 interface Options {
   database: Database
   maxBytes: number
+  maxInFlight: number
 }
 
-export async function importRoutes(app: Service, { database, maxBytes }: Options): Promise<void> {
+export async function importRoutes(app: Service, { database, ...limits }: Options): Promise<void> {
   await app.register(multipart)
-  const { receiveFile, ImportTooLarge } = createFileReceiver(maxBytes)
+  const { receiveFile, ImportTooLarge } = createFileReceiver(limits.maxBytes)
 
   app.post(
     '/',
@@ -76,6 +80,7 @@ export async function importRoutes(app: Service, { database, maxBytes }: Options
             SignedOut,
             UploadExpired,
             ImportTooLarge,
+            ImportLimitReached,
           ),
         },
       },
@@ -83,13 +88,16 @@ export async function importRoutes(app: Service, { database, maxBytes }: Options
     async (request, reply) => {
       const { id: userId } = currentUser(request)
       const { id } = request.isMultipart()
-        ? await importFromUpload(
+        ? await receiveFile(request, reply, ({ bytes, file }) =>
+            importFromUpload(database, limits, userId, { bytes, file: sparingMemory(file) }, enqueueImport),
+          )
+        : await importFromUrl(
             database,
+            limits,
             userId,
-            sparingMemory(await receiveFile(request, reply)),
+            (request.body as Static<typeof ImportUrl>).url,
             enqueueImport,
           )
-        : await importFromUrl(database, userId, (request.body as Static<typeof ImportUrl>).url, enqueueImport)
       return reply
         .code(202)
         .header('location', `/api/bookmarks/imports/${id}`)

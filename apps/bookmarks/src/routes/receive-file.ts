@@ -13,6 +13,13 @@ export const ImportFormMalformed = createError(
   400,
 )
 
+/** A file on its way. */
+export interface Upload {
+  /** No more than this; how many they are, its end tells. */
+  bytes: number
+  file: AsyncIterable<Buffer>
+}
+
 /** What a form adds around its file at most. */
 const formBytes = 64 * 1024
 
@@ -21,28 +28,30 @@ export function createFileReceiver(maxBytes: number) {
   const ImportTooLarge = createError('IMPORT_TOO_LARGE', `The file is larger than ${maxBytes} bytes.`, 413)
 
   /**
-   * The file of a form, while it arrives: no faster than it is taken, and never whole in memory.
+   * Hands the file of a form to `take` while it arrives: no faster than it is taken, and never whole in memory.
    * @throws IMPORT_TOO_LARGE before a byte is read when the form says its length, else once there are too many.
-   * @throws IMPORT_FILE_MISSING, IMPORT_FORM_MALFORMED
+   * @throws IMPORT_FILE_MISSING, IMPORT_FORM_MALFORMED, and what `take` throws
    */
-  async function receiveFile(request: FastifyRequest, reply: FastifyReply): Promise<AsyncIterable<Buffer>> {
-    if (Number(request.headers['content-length']) > maxBytes + formBytes) {
+  async function receiveFile<Result>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    take: (upload: Upload) => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      const length = Number(request.headers['content-length'] ?? maxBytes)
+      if (length > maxBytes + formBytes) throw new ImportTooLarge()
+      const part = await request.file({ limits: { files: 1, fileSize: Infinity } }).catch(() => {
+        throw new ImportFormMalformed()
+      })
+      if (part?.fieldname !== 'file') throw new ImportFileMissing()
+      return await take({ bytes: Math.min(length, maxBytes), file: read(part.file) })
+    } finally {
       leaveRest(request, reply)
-      throw new ImportTooLarge()
     }
-    const part = await request.file({ limits: { files: 1, fileSize: Infinity } }).catch(() => {
-      leaveRest(request, reply)
-      throw new ImportFormMalformed()
-    })
-    if (part?.fieldname !== 'file') {
-      leaveRest(request, reply)
-      throw new ImportFileMissing()
-    }
-    return read(part.file, () => leaveRest(request, reply))
   }
 
   // Counted here: busboy notices a file that is too large as well, but goes on to its end before it says so.
-  async function* read(file: AsyncIterable<Buffer>, leave: () => void): AsyncGenerator<Buffer, void> {
+  async function* read(file: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
     let bytes = 0
     try {
       for await (const piece of file) {
@@ -52,8 +61,6 @@ export function createFileReceiver(maxBytes: number) {
       }
     } catch (error) {
       throw error instanceof ImportTooLarge ? error : new ImportFormMalformed()
-    } finally {
-      leave()
     }
   }
 

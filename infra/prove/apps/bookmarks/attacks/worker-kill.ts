@@ -9,6 +9,7 @@ import { signUp, type Person } from '../../../load/person.ts'
 /** Enough for an import to take a second or two, so that it is met in the middle. */
 const LINKS = 15_000
 const IMPORTS = '/api/bookmarks/imports/'
+const PEOPLE = 16
 /** A worker that is started again must get to work before it is killed again. */
 const EVERY_MS = 2500
 
@@ -18,6 +19,7 @@ const LEASE_MS = 15_000
 const WORK_MS = 10_000
 
 interface Job {
+  person: Person
   name: string
   links: number
   /** Where its status stands; undefined when it was not accepted. */
@@ -36,13 +38,19 @@ export const workerKill: Attack = {
   async run({ deployment, random, scale, note }) {
     const agent = new Agent({ connections: 64 })
     const caller = { url: deployment.url, dispatcher: agent }
-    const person = await signUp(caller, `importer-${process.pid}-${Date.now()}@prove.example`)
+    // Those of one person wait for each other, also for one whose worker was killed.
+    const people: Person[] = []
+    while (people.length < PEOPLE) {
+      people.push(
+        await signUp(caller, `importer-${people.length}-${process.pid}-${Date.now()}@prove.example`),
+      )
+    }
     await using files = await serveBookmarkFiles(scale(200, 20))
     const run = Date.now().toString(36)
     const jobs: Job[] = [
       ...list(scale(2, 20), (n) => ({ name: `${run}-import-${n}`, links: LINKS })),
       ...list(scale(80, 5000), (n) => ({ name: `${run}-job-${n}`, links: 1 })),
-    ]
+    ].map((job, n) => ({ ...job, person: people[n % PEOPLE]! }))
 
     const workers = deployment.formation.running.filter(({ route }) => route === undefined)
     let kills = 0
@@ -61,26 +69,31 @@ export const workerKill: Attack = {
 
     await eachOf(jobs, 8, async (job) => {
       const json = { url: files.urlOf(job.name, job.links) }
-      const { status, headers } = await person.ask({ method: 'POST', path: IMPORTS, json })
-      if (status === 202) job.location = String(headers.location)
+      let answer = await job.person.ask({ method: 'POST', path: IMPORTS, json })
+      while (answer.status === 429) {
+        await sleep(200)
+        answer = await job.person.ask({ method: 'POST', path: IMPORTS, json })
+      }
+      if (answer.status === 202) job.location = String(answer.headers.location)
     })
     const accepted = jobs.filter(({ location }) => location !== undefined)
     note(`${accepted.length} jobs are accepted`)
 
     // Before the end the killing stops: what the last victims held must come free by itself.
-    await askUntilEnded(person, accepted, 0.7)
+    await askUntilEnded(accepted, 0.7)
     await pollUntil('enough workers were killed', () => kills >= scale(3, 20), { deadlineMs: 60_000 })
     enough.abort()
     await killing
     note('the last worker was killed')
-    const longestPauseMs = await askUntilEnded(person, accepted, 1)
+    const longestPauseMs = await askUntilEnded(accepted, 1)
 
     const unfinished = accepted.filter((job) => !hasEnded(job))
     const miscounted = accepted.filter(
       ({ status, links }) =>
         status && (status.total !== links || status.imported !== links || status.skipped > 0),
     )
-    const stored = await countLinks(person, run)
+    let stored = 0
+    for (const person of people) stored += await countLinks(person, run)
     await agent.destroy()
     return [
       atLeast('workers killed', kills, scale(3, 20)),
@@ -111,13 +124,13 @@ function hasEnded({ status }: Job): boolean {
  * Asks for the oldest ones that have not ended, until that share of all has, or none of them has ended for longer than a
  * lease and its work take. Resolves to the longest time in which none did.
  */
-async function askUntilEnded(person: Person, jobs: readonly Job[], share: number): Promise<number> {
+async function askUntilEnded(jobs: readonly Job[], share: number): Promise<number> {
   let left = jobs.filter((job) => !hasEnded(job))
   let lastEndAt = performance.now()
   let longestPauseMs = 0
   while (left.length > jobs.length * (1 - share) && longestPauseMs <= LEASE_MS + WORK_MS) {
     await eachOf(left.slice(0, 100), 4, async (job) => {
-      const { status, text } = await person.ask({ method: 'GET', path: job.location! })
+      const { status, text } = await job.person.ask({ method: 'GET', path: job.location! })
       if (status === 200) job.status = (JSON.parse(text) as { import: NonNullable<Job['status']> }).import
     })
     const still = left.filter((job) => !hasEnded(job))

@@ -45,7 +45,7 @@ const calls: Record<string, (request: FastifyRequest) => Promise<unknown> | unde
   '@repo/queue measureQueue': () => measureQueue(database),
   '@repo/queue migrateQueue': () => migrateQueue(url),
   '@repo/queue runJobs': () =>
-    runJobs(url, { jobs: [], schedules: [{ job, cron: 'never', payload: {} }], log: app.log }),
+    runJobs(url, { database, jobs: [], schedules: [{ job, cron: 'never', payload: {} }], log: app.log }),
   'a function of the app': async (request) => {
     await sleep(1)
     await signOut(request)

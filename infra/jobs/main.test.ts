@@ -22,7 +22,7 @@ test('shows what failed for good, and has it tried again', async () => {
   const failing = handle(pay, async () => {
     throw new Error('no money')
   })
-  const running = await runJobs(server.url, { log, jobs: [failing] })
+  const running = await runJobs(server.url, { database, log, jobs: [failing] })
   const hasFailed = async () => (await measureQueue(database)).failed === 1
   await pollUntil('it has failed', hasFailed)
   await running[Symbol.asyncDispose]()

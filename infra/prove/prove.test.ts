@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { findProgram } from '@repo/testing/find-program'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { attacks } from './attacks.ts'
 import { renderConfig } from './deployment/haproxy.ts'
 import { listFaults } from './list-faults.ts'
@@ -25,6 +25,21 @@ test('every planted fault belongs to a row', async () => {
   const files = globSync('{faults,apps/*/faults}/*/*.ts', { cwd: import.meta.dirname })
   const rows = new Set(files.map((file) => basename(dirname(file))))
   expect([...rows].sort()).toEqual(attacks.map(({ name }) => name).sort())
+})
+
+test('what a planted fault replaces is there to be replaced', async () => {
+  const planted: { file: string; right: string }[] = []
+  vi.doMock('./faults/plant.ts', () => ({
+    plant: (file: string, right: string) => planted.push({ file, right }),
+  }))
+  for (const file of globSync('{faults,apps/*/faults}/*/*.ts', { cwd: import.meta.dirname })) {
+    const path = join(import.meta.dirname, file)
+    if ((await readFile(path, 'utf8')).includes('plant(')) await import(path)
+  }
+  vi.doUnmock('./faults/plant.ts')
+  expect(planted.length).toBeGreaterThan(20)
+  for (const { file, right } of planted)
+    expect(await readFile(join(import.meta.dirname, '../..', file), 'utf8'), file).toContain(right)
 })
 
 test('a seed repeats its choices, and each row has its own', () => {

@@ -7,8 +7,10 @@ import { handleImportBookmarks } from './jobs/import-bookmarks.ts'
 
 /** The jobs of the bookmarks worker, and when those run that nobody asks for. */
 export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
-  const database = openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX })
+  await using opened = new AsyncDisposableStack()
+  const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))
   const jobs = await runJobs(env.DATABASE_URL, {
+    database,
     jobs: [
       handleImportBookmarks({
         database,
@@ -16,7 +18,7 @@ export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJ
         quota: quotaOf(env),
         isAllowedAddress: createAddressCheck(env.IMPORT_ALLOWED_ADDRESSES),
       }),
-      handleEndLostImports({ database }),
+      handleEndLostImports(),
     ],
     schedules: [schedule(endLost, '*/15 * * * *', {})],
     concurrency: 2,
@@ -24,11 +26,7 @@ export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJ
     abortAfterMs: env.SHUTDOWN_DEADLINE_MS / 2,
     log,
   })
-  return {
-    ...jobs,
-    async [Symbol.asyncDispose]() {
-      await jobs[Symbol.asyncDispose]()
-      await database[Symbol.asyncDispose]()
-    },
-  }
+  opened.use(jobs)
+  const held = opened.move()
+  return { ...jobs, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -34,6 +35,28 @@ test('unpacks what was compressed', async () => {
     response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('the file'))
   })
   expect(await fetchText(url)).toBe('the file')
+})
+
+// A process of its own, in a network that leads nowhere: no name is resolved, and no address reached.
+const inNoNetwork = [
+  'unshare',
+  ...(process.getuid?.() === 0 ? ['--net'] : ['--user', '--map-root-user', '--net']),
+]
+const hasNoNetworks = spawnSync(inNoNetwork[0]!, [...inNoNetwork.slice(1), 'true']).status !== 0
+
+test.skipIf(hasNoNetworks).each([
+  ['its name is not resolved', 'http://example.org/', 'EAI_AGAIN'],
+  ['no network leads there', 'http://192.0.2.1/', 'ENETUNREACH'],
+])('is no problem of the file when %s, but ours', (_, url, code) => {
+  const script = `
+    import { fetchFile } from ${JSON.stringify(new URL('../src/domain/fetch-file.ts', import.meta.url).href)}
+    const limits = { maxBytes: 1000, isAllowedAddress: () => true }
+    await fetchFile('${url}', limits, new AbortController().signal).next().catch((error) => {
+      console.log(error.name, error.cause?.code)
+    })`
+  const args = [...inNoNetwork.slice(1), process.execPath, '--input-type=module', '--eval', script]
+  const { stdout, stderr } = spawnSync(inNoNetwork[0]!, args, { encoding: 'utf8' })
+  expect(stdout + stderr).toBe(`TypeError ${code}\n`)
 })
 
 describe('refuses to go', () => {

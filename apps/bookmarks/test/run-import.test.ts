@@ -10,7 +10,7 @@ import type { FiledBookmark } from '../src/domain/bookmark.ts'
 import { addBookmark } from '../src/domain/bookmarks.ts'
 import { ImportProblem } from '../src/domain/import-problem.ts'
 import { createAddressCheck } from '../src/domain/public-address.ts'
-import { beginImport, endImport, ImportTakenOver, storeLinks } from '../src/domain/run-import.ts'
+import { beginImport, finishImport, storeLinks, type Write } from '../src/domain/run-import.ts'
 import { handleImportBookmarks } from '../src/jobs/import-bookmarks.ts'
 
 let disposable: TestDatabase
@@ -24,7 +24,7 @@ afterAll(async () => {
   await disposable?.[Symbol.asyncDispose]()
 })
 
-const forever = new AbortController().signal
+const write: Write = (work) => database.$transaction(work)
 const quota = { maxBookmarks: 10_000, maxBytes: 10_000_000 }
 
 test('wherever it is interrupted and however often, each link is counted once and stored once', async () => {
@@ -41,18 +41,13 @@ test('wherever it is interrupted and however often, each link is counted once an
         const { id, userId } = await newImport()
         for (const interruption of interruptions) {
           const broken = breakOff(links, interruption)
-          await storeLinks(
-            database,
-            { ...(await beginImport(database, id))! },
-            broken,
-            'file',
-            quota,
-            forever,
-          ).catch(() => {})
+          await storeLinks(write, { ...(await beginImport(database, id))! }, broken, 'file', quota).catch(
+            () => {},
+          )
         }
         const pending = (await beginImport(database, id))!
-        await storeLinks(database, pending, iterate(links), 'file', quota, forever)
-        await endImport(database, id, null)
+        await storeLinks(write, pending, iterate(links), 'file', quota)
+        await finishImport(write, id)
 
         const different = new Set(numbers.filter((n) => n !== null)).size
         expect(await counts(id)).toEqual({
@@ -76,12 +71,12 @@ test('of two workers that both hold an import, the one that was slower stops', a
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
   const { promise: isWaiting, resolve: reportWaiting } = Promise.withResolvers<void>()
 
-  const slow = storeLinks(database, pending, pauseAt(links, 700, gate, reportWaiting), 'file', quota, forever)
+  const slow = storeLinks(write, pending, pauseAt(links, 700, gate, reportWaiting), 'file', quota)
   const outcome = slow.catch((error: unknown) => error)
   await isWaiting
-  await storeLinks(database, (await beginImport(database, id))!, iterate(links), 'file', quota, forever)
+  await storeLinks(write, (await beginImport(database, id))!, iterate(links), 'file', quota)
   open()
-  expect(await outcome).toBeInstanceOf(ImportTakenOver)
+  expect(await outcome).toMatchObject({ message: expect.stringMatching(/further than this worker knows/) })
   expect(await counts(id)).toMatchObject({ total: 2000, imported: 2000, skipped: 0 })
   expect(await database.bookmark.count({ where: { userId } })).toBe(2000)
 })
@@ -93,7 +88,7 @@ test('imports of one person at the same moment store each address once, in whate
     const imports = await Promise.all(
       [links, links.toReversed(), links, links.toReversed()].map(async (order) => {
         const { id } = await newImport(userId)
-        await storeLinks(database, (await beginImport(database, id))!, iterate(order), 'file', quota, forever)
+        await storeLinks(write, (await beginImport(database, id))!, iterate(order), 'file', quota)
         return counts(id)
       }),
     )
@@ -108,9 +103,9 @@ test('a file that is another one the second time is counted from its beginning',
   const first = Array.from({ length: 1200 }, (_, n) => bookmark(n))
   const second = Array.from({ length: 1300 }, (_, n) => bookmark(n + 100))
   const pending = (await beginImport(database, id))!
-  await storeLinks(database, pending, breakOff(first, 1100), 'one', quota, forever).catch(() => {})
+  await storeLinks(write, pending, breakOff(first, 1100), 'one', quota).catch(() => {})
   expect(await counts(id)).toMatchObject({ total: 1000, imported: 1000 })
-  await storeLinks(database, pending, iterate(second), 'two', quota, forever)
+  await storeLinks(write, pending, iterate(second), 'two', quota)
   expect(await counts(id)).toMatchObject({ total: 1300, imported: 400, skipped: 900 })
 })
 
@@ -122,12 +117,14 @@ test('stops between two batches when its job must end', async () => {
   const { promise: isWaiting, resolve: reportWaiting } = Promise.withResolvers<void>()
   const source = pauseAt(links, 1600, gate, reportWaiting)
   const stored = storeLinks(
-    database,
+    (work) => {
+      ending.signal.throwIfAborted()
+      return write(work)
+    },
     (await beginImport(database, id))!,
     source,
     'file',
     quota,
-    ending.signal,
   )
   await isWaiting
   ending.abort(new Error('the process must end'))
@@ -144,14 +141,7 @@ test('stores what the quota allows, batch by batch, and says that the rest was t
   ]
   for (const limit of limits) {
     const { id, userId } = await newImport()
-    const stored = storeLinks(
-      database,
-      (await beginImport(database, id))!,
-      iterate(links),
-      'file',
-      limit,
-      forever,
-    )
+    const stored = storeLinks(write, (await beginImport(database, id))!, iterate(links), 'file', limit)
     await expect(stored).rejects.toThrow(ImportProblem)
     expect(await counts(id)).toMatchObject({ total: 1000, imported: 1000 })
     expect(await database.bookmark.count({ where: { userId } })).toBe(1000)
@@ -159,7 +149,7 @@ test('stores what the quota allows, batch by batch, and says that the rest was t
     // What is there already needs no room.
     const again = await newImport(userId)
     const pending = (await beginImport(database, again.id))!
-    await storeLinks(database, pending, iterate(links.slice(0, 1000)), 'file', limit, forever)
+    await storeLinks(write, pending, iterate(links.slice(0, 1000)), 'file', limit)
     expect(await counts(again.id)).toMatchObject({ total: 1000, skipped: 1000 })
   }
 })
@@ -175,7 +165,7 @@ test('of imports and additions of one person at once, none makes more than the q
   const imports = [0, 5000].map(async (from) => {
     const links = Array.from({ length: 1000 }, (_, n) => bookmark(from + n))
     const pending = (await beginImport(database, (await newImport(userId)).id))!
-    await storeLinks(database, pending, iterate(links), 'file', limit, forever).catch(() => {})
+    await storeLinks(write, pending, iterate(links), 'file', limit).catch(() => {})
   })
   const added = await Promise.all(Array.from({ length: 40 }, (_, n) => add(n)))
   await Promise.all(imports)
@@ -192,7 +182,8 @@ test('an import that takes longer than it may ends with a sentence', async () =>
   const isAllowedAddress = createAddressCheck(['127.0.0.1'])
   const job = handleImportBookmarks({ database, quota, maxBytes: 1e6, isAllowedAddress, withinMs: 300 })
   const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
-  await job.run({ importId: id }, { id: '1', attempt: 1, signal: forever, log })
+  const { signal } = new AbortController()
+  await job.run({ importId: id }, { id: '1', attempt: 1, signal, log, transaction: write })
   server.closeAllConnections()
   server.close()
   expect(await database.bookmarkImport.findUniqueOrThrow({ where: { id } })).toMatchObject({

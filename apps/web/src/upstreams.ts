@@ -20,7 +20,8 @@ interface UpstreamsOptions extends Omit<RotationOptions, 'urls' | 'onChange'> {
 
 /** Opens the rotation of every service. Resolves once each process was asked for the first time. */
 export async function openUpstreams({ routes, log, ...options }: UpstreamsOptions): Promise<Upstreams> {
-  const upstreams = await Promise.all(
+  await using opening = new AsyncDisposableStack()
+  const opened = await Promise.allSettled(
     routes.map(async (route): Promise<Upstream> => {
       const [prefix, urls] = route.split('=', 2) as [string, string]
       const rotation = await openRotation({
@@ -28,15 +29,19 @@ export async function openUpstreams({ routes, log, ...options }: UpstreamsOption
         urls: urls.split('|').map((url) => new URL(url)),
         onChange: (origin, health) => log.info({ upstream: prefix, origin, health }, `upstream ${health}`),
       })
+      opening.use(rotation)
       return { prefix, rotation }
     }),
   )
+  const upstreams = opened.map((one) => {
+    if (one.status === 'rejected') throw one.reason
+    return one.value
+  })
   upstreams.sort((a, b) => b.prefix.length - a.prefix.length)
 
+  const rotations = opening.move()
   return {
     find: (path) => upstreams.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`)) ?? null,
-    async [Symbol.asyncDispose]() {
-      await Promise.all(upstreams.map(({ rotation }) => rotation[Symbol.asyncDispose]()))
-    },
+    [Symbol.asyncDispose]: () => rotations.disposeAsync(),
   }
 }

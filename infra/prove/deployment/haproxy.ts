@@ -19,22 +19,19 @@ export const BALANCER_PROBE_MS = 200
 export async function startHaproxy(port: number, config: string): Promise<AsyncDisposable> {
   const program = findProgram('haproxy')
   if (!program) throw new Error('This machine has no haproxy')
-  const folder = await openTemporaryFolder('haproxy')
+  await using starting = new AsyncDisposableStack()
+  const folder = starting.use(await openTemporaryFolder('haproxy'))
   const file = join(folder.path, 'haproxy.cfg')
   await writeFile(file, config)
   const running = spawnTethered(program, ['-db', '-f', file], {
     env: { PATH: process.env.PATH },
   })
+  starting.defer(() => running.stop())
   await pollUntil('HAProxy listens', () => {
     if (!running.isRunning) throw new Error(running.output())
     return isListening(`http://127.0.0.1:${port}`)
   })
-  return {
-    async [Symbol.asyncDispose]() {
-      await running.stop()
-      await folder[Symbol.asyncDispose]()
-    },
-  }
+  return starting.move()
 }
 
 /** A balancer as one would run it: it looks who is ready, and repeats what is safe to repeat. */

@@ -86,18 +86,16 @@ export function withoutTrace(error: unknown): string {
 }
 
 async function openScratch(url: string): Promise<{ pool: Pool; close(): Promise<void> }> {
+  await using opening = new AsyncDisposableStack()
   const database = `scratch_${randomUUID().replaceAll('-', '')}`
   const server = openSingle(url)
+  opening.defer(() => server.end())
   await server.query(`CREATE DATABASE ${database} TEMPLATE template0`)
+  opening.defer(async () => void (await server.query(`DROP DATABASE ${database} WITH (FORCE)`)))
   const pool = openSingle(Object.assign(new URL(url), { pathname: `/${database}` }).href)
-  return {
-    pool,
-    async close() {
-      await pool.end()
-      await server.query(`DROP DATABASE ${database} WITH (FORCE)`)
-      await server.end()
-    },
-  }
+  opening.defer(() => pool.end())
+  const opened = opening.move()
+  return { pool, close: () => opened.disposeAsync() }
 }
 
 async function readSchema(folder: string): Promise<Migrations['schema']> {

@@ -34,7 +34,12 @@ export async function openSchemaEngine(
     connect: () => adapt(main),
     connectToShadowDb: async () => {
       const scratch = await openScratch()
-      return Object.assign(await adapt(scratch.pool), { dispose: scratch.close })
+      try {
+        return Object.assign(await adapt(scratch.pool), { dispose: scratch.close })
+      } catch (error) {
+        await scratch.close()
+        throw error
+      }
     },
   }
   loaded ??= loadEngine()

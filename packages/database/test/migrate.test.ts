@@ -179,6 +179,20 @@ async function addMigration(name: string, sql: string): Promise<void> {
   await writeFile(join(folders.migrations, name, 'migration.sql'), sql)
 }
 
+test('a role that may make no scratch database is told so, and no connection stays open', async () => {
+  const role = `scratchless_${Date.now()}`
+  await ask(`CREATE ROLE ${role} LOGIN; GRANT ALL ON SCHEMA public TO ${role}`)
+  const url = Object.assign(new URL(database.url), { username: role }).href
+  try {
+    await expect(draftMigration(url, folders)).rejects.toThrow('permission denied to create database')
+    await pollUntil('its connections are closed', async () => {
+      return (await ask(`SELECT FROM pg_stat_activity WHERE usename = '${role}'`)).length === 0
+    })
+  } finally {
+    await ask(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+  }
+})
+
 async function ask(sql: string): Promise<unknown[]> {
   const client = new Client({ connectionString: database.url })
   await client.connect()

@@ -1,4 +1,5 @@
 import type { RawQueries } from './enqueue.ts'
+import { DIED } from './run-job.ts'
 
 export interface FailedJob {
   id: string
@@ -33,9 +34,10 @@ export async function listFailed(database: RawQueries, { limit = 100 } = {}): Pr
  */
 export async function retryFailed(database: RawQueries, id?: string): Promise<number> {
   const rows = await database.$queryRawUnsafe<unknown[]>(
-    `WITH retried AS MATERIALIZED (
-       SELECT (graphile_worker.reschedule_jobs(array_agg(id), run_at => now(), attempts => 0)).id
-       FROM graphile_worker.jobs WHERE ${isFailed} AND ($1::text IS NULL OR id::text = $1)
+    `WITH retried AS (
+       UPDATE graphile_worker._private_jobs
+       SET attempts = 0, flags = flags - '${DIED}', run_at = now(), updated_at = now()
+       WHERE ${isFailed} AND ($1::text IS NULL OR id::text = $1) RETURNING id
      )
      SELECT id::text, pg_notify('jobs:insert', '{"count":1}')::text FROM retried`,
     id ?? null,

@@ -10,5 +10,7 @@ export {
   type QueueLog,
   type RunJobsOptions,
   type RunningJobs,
+  type TransactionSource,
 } from './run-jobs.ts'
+export { JobTakenOver } from './run-job.ts'
 export { schedule, type Schedule } from './schedule.ts'

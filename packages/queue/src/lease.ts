@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
+import { DIED } from './run-job.ts'
 import type { QueueLog } from './run-jobs.ts'
 
 export interface Lease extends AsyncDisposable {
@@ -10,6 +11,8 @@ export interface Lease extends AsyncDisposable {
 export interface LeaseOptions {
   leaseMs: number
   log: QueueLog
+  /** Ids of this process's earlier leases whose jobs could not be given back yet, because Postgres was away. */
+  unreturned: Set<string>
   /** Called about once a second while the lease is held, with the session that holds it. */
   upkeep(session: Client): Promise<void>
 }
@@ -24,7 +27,7 @@ export interface LeaseOptions {
  * A process that was frozen, or busy with itself, counts on where it was: its lock was held all the while.
  */
 export async function holdLease(url: string, workerId: string, options: LeaseOptions): Promise<Lease> {
-  const { leaseMs, log, upkeep } = options
+  const { leaseMs, log, unreturned, upkeep } = options
   const pauseMs = Math.min(1_000, leaseMs / 10)
   const looksOfALease = Math.ceil(leaseMs / pauseMs)
   const lost = new AbortController()
@@ -32,8 +35,12 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
   const looksWithoutLock = new Map<string, number>()
   let looks = 0
   let pausesWithoutContact = 0
+  await using opening = new AsyncDisposableStack()
   let session = await openSession(url, workerId, leaseMs)
+  opening.defer(() => close(session))
   await register(session, workerId)
+  for (const id of unreturned) await giveBack(id)
+  opening.move()
   const kept = keep()
   const watch = setInterval(giveUpInTime, pauseMs)
 
@@ -52,7 +59,7 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
         }
       } catch (error) {
         log.warn({ err: error }, 'the lease on the jobs could not be renewed')
-        await session.end().catch(() => {})
+        await close(session)
         // Several sessions of one worker may hold its lock at once (it is a shared one), so it does not matter
         // whether Postgres has noticed the end of the last.
         await reopen().catch(() => {})
@@ -83,17 +90,24 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
       const times = (looksWithoutLock.get(id) ?? 0) + 1
       looksWithoutLock.set(id, times)
       if (times <= looksOfALease) continue
-      const freed = await freeJobs(id)
-      await session.query('DELETE FROM queue.workers WHERE id = $1', [id])
+      const { freed, left } = await freeJobs(id, countsAsAttempt)
+      if (left === 0) await session.query('DELETE FROM queue.workers WHERE id = $1', [id])
       if (freed > 0) log.warn({ worker: id, jobs: freed }, 'a worker is gone; its jobs are free again')
     }
   }
 
-  async function freeJobs(id: string): Promise<number> {
-    const { rowCount } = await session.query(sayWhatHappened, [id])
-    await session.query('SELECT graphile_worker.force_unlock_workers($1)', [[id]])
+  async function freeJobs(id: string, change: string): Promise<Freed> {
+    const { rows } = await session.query<Freed>(free(change), [id])
+    await session.query(freeQueues, [id])
     await session.query(`SELECT pg_notify('jobs:insert', '{"count":100}')`)
-    return rowCount ?? 0
+    return rows[0]!
+  }
+
+  /** Only what nobody runs any more may be given back. */
+  async function giveBack(id: string): Promise<void> {
+    unreturned.add(id)
+    const { left } = await freeJobs(id, countsForNothing)
+    if (left === 0) unreturned.delete(id)
   }
 
   async function release(): Promise<void> {
@@ -101,11 +115,16 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
     clearInterval(watch)
     await kept
     lose('the worker has ended')
-    // After an orderly end it holds no job. What cannot be said now, and what an answer that was lost still takes in its
-    // name, the others notice: they forget a worker only when it has been gone for a lease.
-    await freeJobs(workerId).catch(() => {})
-    await session.end().catch(() => {})
+    // After an orderly end it runs no job: what it holds was interrupted, or could not be reported. What cannot be said now,
+    // the next lease of this process says; and what an answer that was lost still takes in its name, the others notice: they
+    // forget a worker only when it has been gone for a lease.
+    await giveBack(workerId).catch(() => {})
+    await close(session)
   }
+}
+
+async function close(session: Client): Promise<void> {
+  await session.end().catch(() => {})
 }
 
 async function openSession(url: string, workerId: string, leaseMs: number): Promise<Client> {
@@ -126,7 +145,7 @@ async function openSession(url: string, workerId: string, leaseMs: number): Prom
     await session.query(`SELECT pg_advisory_lock_shared(hashtext('queue.workers'), hashtext($1))`, [workerId])
     return session
   } catch (error) {
-    await session.end().catch(() => {})
+    await close(session)
     throw error
   }
 }
@@ -137,11 +156,43 @@ async function register(session: Client, workerId: string): Promise<boolean> {
   return (await session.query(insert, [workerId])).rowCount === 1
 }
 
-const sayWhatHappened = `
-  UPDATE graphile_worker._private_jobs SET last_error = 'its worker died', updated_at = now() WHERE locked_by = $1`
+interface Freed {
+  freed: number
+  left: number
+}
+
+// A job that somebody writes for at this moment is left for the next look. To wait for a frozen worker's transaction would
+// cost us our own lease.
+const free = (change: string): string => `
+  WITH held AS (
+    SELECT id FROM graphile_worker._private_jobs WHERE locked_by = $1 FOR UPDATE SKIP LOCKED
+  ), freed AS (
+    UPDATE graphile_worker._private_jobs AS jobs SET locked_by = NULL, locked_at = NULL, updated_at = now(), ${change}
+    FROM held WHERE jobs.id = held.id RETURNING jobs.id
+  ), counted AS (
+    SELECT count(*)::int AS freed FROM freed
+  )
+  SELECT freed, (SELECT count(*)::int FROM graphile_worker._private_jobs WHERE locked_by = $1) - freed AS left FROM counted`
+
+const countsForNothing = 'attempts = greatest(0, attempts - 1)'
+
+// Nobody knows whether it was the job that ended its worker, so a death counts. At the last attempt another worker is given
+// the job once more, to give it up.
+const countsAsAttempt = `last_error = 'its worker died',
+  attempts = CASE WHEN attempts >= max_attempts AND (flags ? '${DIED}') IS NOT TRUE THEN max_attempts - 1 ELSE attempts END,
+  flags = CASE WHEN attempts >= max_attempts THEN coalesce(flags, '{}') || '{"${DIED}": true}' ELSE flags END`
+
+const freeQueues = `
+  UPDATE graphile_worker._private_job_queues AS queues SET locked_by = NULL, locked_at = NULL
+  WHERE locked_by = $1 AND NOT EXISTS (
+    SELECT FROM graphile_worker._private_jobs AS jobs WHERE jobs.job_queue_id = queues.id AND jobs.locked_by = $1
+  )`
 
 // graphile-worker itself takes a job for abandoned that has been locked for four hours, though its worker be alive.
-const touch = 'UPDATE graphile_worker._private_jobs SET locked_at = now() WHERE locked_by = $1'
+const touch = `
+  UPDATE graphile_worker._private_jobs SET locked_at = now() WHERE id IN (
+    SELECT id FROM graphile_worker._private_jobs WHERE locked_by = $1 FOR UPDATE SKIP LOCKED
+  )`
 
 // To take a job, graphile-worker locks the row of every queue that is free, so those that are used up must go. A job that is
 // just being added would never be taken without its queue: whoever adds one holds the lock, too (enqueue.ts). In one simple

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Static, TObject } from 'typebox'
+import { Value } from 'typebox/value'
 import { checkPayload, type Job } from './define-job.ts'
+import type { RawQueries } from './enqueue.ts'
 import { createScheduler, type Schedule } from './schedule.ts'
 import { work } from './work.ts'
 
@@ -13,23 +15,38 @@ export interface QueueLog {
   child(values: object): QueueLog
 }
 
-export interface JobContext {
+/** What handlers write to: a Prisma client, or what begins transactions as one does. */
+export interface TransactionSource<Tx extends RawQueries> {
+  $transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+}
+
+export interface JobContext<Tx = RawQueries> {
   id: string
   /** 1 on the first try. */
   attempt: number
   /** Aborted when the process must end or others may be given the job: stop writing, then throw. */
   signal: AbortSignal
   log: QueueLog
+  /**
+   * How a handler writes. The transaction is refused when the job belongs to another worker by now, which this process cannot
+   * know when it was frozen; and while it is open, the job stays with this one.
+   *
+   * @throws QUEUE_JOB_TAKEN_OVER, and the reason of `signal` once that is aborted
+   */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
 }
 
 /** A job and what it does, made by `handle`. */
-export interface HandledJob {
+export interface HandledJob<Tx = RawQueries> {
   readonly job: Job
-  run(payload: unknown, context: JobContext): Promise<void>
+  run(payload: unknown, context: JobContext<Tx>): Promise<void>
+  giveUp?(payload: unknown, tx: Tx): Promise<void>
 }
 
-export interface RunJobsOptions {
-  jobs: HandledJob[]
+export interface RunJobsOptions<Tx extends RawQueries = RawQueries> {
+  /** What `transaction` of the handlers begins its transactions on. */
+  database: TransactionSource<Tx>
+  jobs: HandledJob<Tx>[]
   schedules?: Schedule[]
   /** How many jobs this process runs at once. Default 5. */
   concurrency?: number
@@ -49,13 +66,23 @@ export interface RunningJobs extends AsyncDisposable {
 
 /**
  * Says what a job does. It may be run more than once, one run after the other: after a failure, and when a worker died
- * before it could say that it was done. So running it twice must change nothing.
+ * before it could say that it was done. So running it twice must change nothing, and it writes with `transaction` alone.
+ *
+ * @param options.giveUp is run in the transaction in which the job is given up: its last attempt has failed, or its worker
+ *   died at it. For what was promised to somebody, and will not happen now.
  */
-export function handle<S extends TObject>(
+export function handle<S extends TObject, Tx = RawQueries>(
   job: Job<S>,
-  handler: (payload: Static<S>, context: JobContext) => Promise<void>,
-): HandledJob {
-  return { job, run: (payload, context) => handler(checkPayload(job, payload), context) }
+  handler: (payload: Static<S>, context: JobContext<Tx>) => Promise<void>,
+  { giveUp }: { giveUp?: (payload: Static<S>, tx: Tx) => Promise<unknown> } = {},
+): HandledJob<Tx> {
+  return {
+    job,
+    run: (payload, context) => handler(checkPayload(job, payload), context),
+    async giveUp(payload, tx) {
+      if (Value.Check(job.payload, payload)) await giveUp?.(payload, tx)
+    },
+  }
 }
 
 /**
@@ -64,11 +91,15 @@ export function handle<S extends TObject>(
  *
  * @throws when a schedule cannot be understood
  */
-export async function runJobs(url: string, options: RunJobsOptions): Promise<RunningJobs> {
+export async function runJobs<Tx extends RawQueries>(
+  url: string,
+  options: RunJobsOptions<Tx>,
+): Promise<RunningJobs> {
   const { log, schedules = [], abortAfterMs = 15_000 } = options
   const upkeep = await createScheduler(schedules)
   const stopping = new AbortController()
   const deadline = new AbortController()
+  const unreturned = new Set<string>()
   let count: (() => Promise<number>) | undefined
   let problem: unknown = new Error('the worker has not begun yet')
   const ended = keepWorking()
@@ -98,6 +129,7 @@ export async function runJobs(url: string, options: RunJobsOptions): Promise<Run
         await work(url, {
           ...options,
           upkeep,
+          unreturned,
           stopping: stopping.signal,
           deadline: deadline.signal,
           onBegun,

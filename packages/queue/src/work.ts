@@ -1,16 +1,21 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { JobHelpers, Runner, TaskList, WorkerEvents } from 'graphile-worker'
+import type { TaskList, WorkerEvents } from 'graphile-worker'
 import { Pool } from 'pg'
-import { PayloadInvalid } from './define-job.ts'
+import type { Job } from './define-job.ts'
+import type { RawQueries } from './enqueue.ts'
 import { holdLease, type Lease, type LeaseOptions } from './lease.ts'
-import type { HandledJob, QueueLog, RunJobsOptions } from './run-jobs.ts'
+import { runJob } from './run-job.ts'
+import type { RunJobsOptions } from './run-jobs.ts'
 
-/** So long a runner that is told to stop may take, once no job runs, to tell Postgres how the last ones ended. */
+/**
+ * So long Postgres may take to answer at the end of a life. The runner may wait for ever, when two reports failed at once
+ * (graphile/worker#636); without a limit this life would neither work nor end.
+ */
 const REPORT_MS = 2_000
 
-export interface WorkOptions extends RunJobsOptions {
-  upkeep: LeaseOptions['upkeep']
+export interface WorkOptions<Tx extends RawQueries>
+  extends RunJobsOptions<Tx>, Pick<LeaseOptions, 'upkeep' | 'unreturned'> {
   stopping: AbortSignal
   deadline: AbortSignal
   onBegun(countWaiting: () => Promise<number>): void
@@ -19,8 +24,8 @@ export interface WorkOptions extends RunJobsOptions {
 }
 
 /** One life of a worker: resolves when it was told to stop, rejects when it cannot go on and another must begin. */
-export async function work(url: string, options: WorkOptions): Promise<void> {
-  const { concurrency = 5, leaseMs = 15_000, log, upkeep, stopping } = options
+export async function work<Tx extends RawQueries>(url: string, options: WorkOptions<Tx>): Promise<void> {
+  const { concurrency = 5, leaseMs = 15_000, log, upkeep, unreturned, stopping } = options
   const { Logger, run } = await import('graphile-worker')
   await using resources = new AsyncDisposableStack()
   const pool = openPool(url, concurrency)
@@ -38,16 +43,28 @@ export async function work(url: string, options: WorkOptions): Promise<void> {
   events.on('worker:getJob:error', ({ error }) => ended.reject(error))
   events.on('pool:fatalError', ({ error }) => ended.reject(error))
 
+  // What was interrupted waits for the lease to give it back. Only then is graphile-worker told that it failed, which changes
+  // nothing any more.
+  const givenBack = Promise.withResolvers<never>()
+  givenBack.promise.catch(() => {})
+  let finished: Promise<void> | undefined
+  resources.defer(async () => {
+    givenBack.reject(new Error('The job was given back'))
+    await inTime(finished)
+  })
+
   // The runner asks this before its first job: no job is taken before there is a lease to hold it.
   let lease: Promise<Lease> | undefined
   const begun = Promise.withResolvers<Lease>()
   const takeLease = async (workerId: string): Promise<void> => {
-    lease ??= holdLease(url, workerId, { leaseMs, log, upkeep })
+    lease ??= holdLease(url, workerId, { leaseMs, log, upkeep, unreturned })
     lease.then(begun.resolve, begun.reject)
     await lease
   }
+  resources.defer(async () => (await lease?.catch(() => undefined))?.[Symbol.asyncDispose]())
 
-  const running = new Set<Promise<void>>()
+  const running = new Set<Promise<unknown>>()
+  const claims = trackClaims(events)
   const runner = await run({
     pgPool: pool,
     events,
@@ -57,7 +74,7 @@ export async function work(url: string, options: WorkOptions): Promise<void> {
       if (level === 'error' && !meta?.['failure']) log.warn({ graphile: meta?.['error'] }, message)
       else log.debug({}, message)
     }),
-    taskList: toTasks(options, begun.promise, running),
+    taskList: toTasks(options, { lease: begun.promise, running, givenBack: givenBack.promise, ended }),
     parsedCronItems: [],
     preset: {
       // Unbatched, an answer that Postgres never got would be an unhandled rejection.
@@ -71,8 +88,14 @@ export async function work(url: string, options: WorkOptions): Promise<void> {
       ],
     },
   })
-  resources.defer(async () => (await lease?.catch(() => undefined))?.[Symbol.asyncDispose]())
-  resources.defer(() => stop(runner, running))
+  resources.defer(async () => {
+    finished = runner
+      .stop()
+      .then(() => runner.promise)
+      .catch(() => {})
+    runner.promise.catch(() => {})
+    await settle(running, claims)
+  })
   runner.promise.then(() => ended.reject(new Error('the runner ended')), ended.reject)
   begun.promise.then(({ signal: lost }) => {
     lost.addEventListener('abort', () => ended.reject(lost.reason), { signal: life.signal })
@@ -87,49 +110,38 @@ export async function work(url: string, options: WorkOptions): Promise<void> {
   }
 }
 
-function toTasks(
-  { jobs, deadline, log }: WorkOptions,
-  lease: Promise<Lease>,
-  running: Set<Promise<void>>,
+interface Life {
+  lease: Promise<Lease>
+  running: Set<Promise<unknown>>
+  givenBack: Promise<never>
+  ended: PromiseWithResolvers<void>
+}
+
+function toTasks<Tx extends RawQueries>(
+  { jobs, database, deadline, log }: WorkOptions<Tx>,
+  { lease, running, givenBack, ended }: Life,
 ): TaskList {
   return Object.fromEntries(
     jobs.map((handled) => [
       handled.job.name,
       async (payload, helpers) => {
-        const { signal } = await lease
-        signal.throwIfAborted()
-        const run = runJob(handled, payload, helpers, AbortSignal.any([signal, deadline]), log)
+        const run = lease.then((held) =>
+          runJob(handled, payload, helpers, {
+            database,
+            signal: AbortSignal.any([held.signal, deadline]),
+            log,
+            onUnreported: ended.reject,
+          }),
+        )
         running.add(run)
-        await run.finally(() => running.delete(run))
+        const outcome = await run.finally(() => running.delete(run))
+        if (outcome === 'interrupted') await givenBack
       },
     ]),
   )
 }
 
-async function runJob(
-  { job, run }: HandledJob,
-  payload: unknown,
-  { job: { id, attempts: attempt, max_attempts }, withPgClient }: JobHelpers,
-  signal: AbortSignal,
-  workerLog: QueueLog,
-): Promise<void> {
-  const log = workerLog.child({ job: job.name, jobId: id, attempt })
-  const begunAt = performance.now()
-  try {
-    await run(payload, { id, attempt, signal, log })
-    log.info({ ms: Math.round(performance.now() - begunAt) }, 'job done')
-  } catch (error) {
-    const isLast = error instanceof PayloadInvalid || attempt >= max_attempts
-    if (isLast) await withPgClient((client) => client.query(spendAttempts, [id]))
-    log.error({ err: error }, isLast ? 'job failed for good' : 'job failed, and will be tried again')
-    throw error
-  }
-}
-
-const spendAttempts = `
-  UPDATE graphile_worker._private_jobs SET attempts = max_attempts, updated_at = now() WHERE id = $1`
-
-async function countWaiting(pool: Pool, jobs: HandledJob[]): Promise<number> {
+async function countWaiting(pool: Pool, jobs: readonly { job: Job }[]): Promise<number> {
   const { rows } = await pool.query<{ count: number }>(
     // Of those that run one at a time, the first at most, and none while one runs: more workers would not help.
     `SELECT count(DISTINCT coalesce(queue_name, id::text))::int FROM graphile_worker.jobs
@@ -157,18 +169,35 @@ function openPool(url: string, concurrency: number): Pool {
   return pool
 }
 
-/**
- * Waits until none of our jobs runs, which the runner does not always do: only then they are given back. It may also wait
- * for ever, when two reports failed at once (graphile/worker#636); without a limit this life would neither work nor end.
- */
-async function stop(runner: Runner, running: ReadonlySet<Promise<void>>): Promise<void> {
-  const stopped = runner
-    .stop()
-    .then(() => runner.promise)
-    .catch(() => {})
-  runner.promise.catch(() => {})
+/** The questions for a job that are under way. Who stopped asking may still be given one by them. */
+function trackClaims(events: WorkerEvents): ReadonlyMap<unknown, PromiseWithResolvers<void>> {
+  const claims = new Map<unknown, PromiseWithResolvers<void>>()
+  const settle = ({ worker }: { worker: unknown }): void => {
+    claims.get(worker)?.resolve()
+    claims.delete(worker)
+  }
+  events.on('worker:getJob:start', ({ worker }) => claims.set(worker, Promise.withResolvers()))
+  events.on('worker:getJob:empty', settle)
+  events.on('worker:getJob:error', settle)
+  events.on('job:start', settle)
+  return claims
+}
+
+/** Waits until none of our jobs runs and none is on its way to us: only then they are given back. */
+async function settle(
+  running: ReadonlySet<Promise<unknown>>,
+  claims: ReturnType<typeof trackClaims>,
+): Promise<void> {
   do {
     await Promise.allSettled(running)
-    await Promise.race([stopped, sleep(REPORT_MS, undefined, { ref: false })])
+    await inTime(Promise.all(claims.values().map(({ promise }) => promise)))
   } while (running.size > 0)
+}
+
+async function inTime(work: Promise<unknown> | undefined): Promise<void> {
+  const isDone = new AbortController()
+  // It holds the process: at this moment nothing else may do so.
+  const patience = sleep(REPORT_MS, undefined, { signal: isDone.signal }).catch(() => {})
+  await Promise.race([work, patience])
+  isDone.abort()
 }

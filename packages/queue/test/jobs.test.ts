@@ -18,6 +18,7 @@ import {
   type RunJobsOptions,
 } from '../src/index.ts'
 import { jobLog } from './job-log.ts'
+import { toDatabase, toQueries } from './to-database.ts'
 
 const count = defineJob({
   name: 'test.count',
@@ -166,8 +167,8 @@ test('a job that fails is tried again later and later, then kept as failed until
     await pool.query("UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 s'")
     await pool.query(`SELECT pg_notify('jobs:insert', '{"count":1}')`)
   }
-  expect(delays[1]! / delays[0]!).toBeCloseTo(Math.E, 0)
-  expect(delays[2]! / delays[1]!).toBeCloseTo(Math.E, 0)
+  expect(delays[0]).toBeCloseTo(Math.E, 0)
+  expect(delays[1]).toBeCloseTo(Math.E ** 2, 0)
   expect(await listFailed(queries)).toMatchObject([{ id, error: 'no luck 3' }])
   expect(lines.filter((line) => line.includes('failed for good'))).toHaveLength(1)
 
@@ -231,8 +232,12 @@ test('to dispose of it takes no new job, waits for those that run, and aborts wh
   await disposed
   expect(events.slice(0, 2).sort()).toEqual(['begun 1', 'begun 2'])
   expect(events.slice(2)).toEqual(['ended 1'])
-  // The aborted one waits for another try, the last one for another worker; the finished one is gone.
-  expect(await measureQueue(queries)).toEqual({ waiting: 1, running: 0, later: 1, failed: 0 })
+  // The aborted one waits for another worker as the last one does, and has lost no attempt; the finished one is gone.
+  expect(await measureQueue(queries)).toEqual({ waiting: 2, running: 0, later: 0, failed: 0 })
+  expect((await pool.query('SELECT attempts FROM graphile_worker.jobs')).rows).toEqual([
+    { attempts: 0 },
+    { attempts: 0 },
+  ])
 })
 
 test('a worker that cannot report that jobs are done begins again, and gives them back', async () => {
@@ -264,6 +269,124 @@ test('a worker that cannot report that jobs are done begins again, and gives the
   await jobs.check()
 })
 
+test('a worker that fails to start closes what it had opened, however often it begins again', async () => {
+  await pool.query('ALTER TABLE queue.workers RENAME TO workers_of_a_newer_release')
+  const seen: number[] = []
+  const handled = handle(count, async ({ n }) => void seen.push(n))
+  await using _ = await runJobs(database.url, {
+    database: toDatabase(pool),
+    jobs: [handled],
+    log: jobLog((line) => lines.push(line)),
+  })
+  await pollUntil('it has failed thrice', () => {
+    return lines.filter((line) => line.includes('it will begin again')).length >= 3
+  })
+  await pollUntil('at most one try is open', async () => (await connections()) <= 1, { deadlineMs: 2_000 })
+
+  await pool.query('ALTER TABLE queue.workers_of_a_newer_release RENAME TO workers')
+  await enqueue(queries, count, { n: 1 })
+  await pollUntil('it works', () => seen.length === 1)
+  expect(await connections()).toBe(1)
+})
+
+test('what a handler writes after its job was given to another is refused, and the job is not done', async () => {
+  const outcomes: unknown[] = []
+  const handled = handle(count, async (_, { transaction }) => {
+    await pool.query("UPDATE graphile_worker._private_jobs SET locked_by = 'another'")
+    const write = transaction((tx) => tx.$queryRawUnsafe('CREATE TABLE written ()'))
+    outcomes.push(await write.catch((error: unknown) => error))
+  })
+  await using _ = await run([handled])
+  await enqueue(queries, count, { n: 1 })
+  await pollUntil('it says so', () => lines.some((line) => line.includes('taken over by another worker')))
+  expect(outcomes).toMatchObject([{ code: 'QUEUE_JOB_TAKEN_OVER' }])
+  expect((await pool.query("SELECT to_regclass('written') AS written")).rows).toEqual([{ written: null }])
+  expect((await pool.query('SELECT locked_by FROM graphile_worker.jobs')).rows).toEqual([
+    { locked_by: 'another' },
+  ])
+})
+
+test('a job that another runs is not done because its first worker is', async () => {
+  const handled = handle(count, async () => {
+    await pool.query("UPDATE graphile_worker._private_jobs SET locked_by = 'another'")
+  })
+  await using _ = await run([handled])
+  await enqueue(queries, count, { n: 1 })
+  await pollUntil('it says so', () => lines.some((line) => line.includes('taken over by another worker')))
+  expect(await measureQueue(queries)).toMatchObject({ running: 1 })
+})
+
+test('a handler that has ended can write nothing more', async () => {
+  let late: JobContext['transaction'] | undefined
+  const handled = handle(count, async (_, { transaction }) => void (late = transaction))
+  await using _ = await run([handled])
+  await enqueue(queries, count, { n: 1 })
+  await pollUntil('it is done', async () => late !== undefined && (await depth()) === 0)
+  await expect(late!(async () => {})).rejects.toThrow('The handler of test.count has ended')
+})
+
+test('a job is given up together with what follows from it, once, also when that fails', async () => {
+  await pool.query('CREATE TABLE given_up (n int CHECK (n < 2))')
+  const failing = defineJob({ ...count, payload: count.payload, retry: { attempts: 1 } })
+  const handled = handle(
+    failing,
+    async () => {
+      throw new Error('no luck')
+    },
+    { giveUp: ({ n }, tx) => tx.$queryRawUnsafe('INSERT INTO given_up VALUES ($1)', n) },
+  )
+  await using _ = await run([handled])
+  await enqueue(queries, failing, { n: 1 })
+  await enqueue(queries, failing, { n: 2 })
+  await pollUntil('both have failed', async () => (await measureQueue(queries)).failed === 2)
+  expect((await listFailed(queries)).map(({ error }) => error)).toEqual(['no luck', 'no luck'])
+  expect((await pool.query('SELECT n FROM given_up')).rows).toEqual([{ n: 1 }])
+  expect(lines.filter((line) => line.includes('what follows from giving the job up'))).toHaveLength(1)
+})
+
+test('a job of a named queue that is interrupted, and one that is given up, keep no other of it from running', async () => {
+  await pool.query(
+    `SELECT graphile_worker.add_job('test.count', json_build_object('n', n), 'ada', max_attempts => 1)
+     FROM generate_series(1, 2) AS n`,
+  )
+  const first = await run([handle(count, (_, context) => untilAborted(context))], { abortAfterMs: 0 })
+  await pollUntil('the first runs', async () => (await measureQueue(queries)).running === 1)
+  await first[Symbol.asyncDispose]()
+
+  const seen: number[] = []
+  const handled = handle(count, async ({ n }) => {
+    seen.push(n)
+    if (n === 1) throw new Error('no luck')
+  })
+  await using _ = await run([handled])
+  await pollUntil('both have run', () => seen.length === 2)
+  expect(seen).toEqual([1, 2])
+})
+
+test('a dead worker whose transaction still holds its job costs no other its lease', async () => {
+  const seen: number[] = []
+  await pool.query("INSERT INTO queue.workers VALUES ('dead')")
+  await enqueue(queries, count, { n: 1 })
+  await pool.query(
+    "UPDATE graphile_worker._private_jobs SET locked_by = 'dead', locked_at = now(), attempts = 1",
+  )
+  const client = await pool.connect()
+  await client.query('BEGIN')
+  await client.query('SELECT FROM graphile_worker._private_jobs FOR SHARE')
+  await using jobs = await run([handle(count, async ({ n }) => void seen.push(n))], { leaseMs: 300 })
+  await enqueue(queries, count, { n: 2 })
+  await pollUntil('others run', () => seen.length === 1)
+  const until = performance.now() + 1_500
+  await pollUntil('five leases have passed', () => performance.now() > until)
+  await jobs.check()
+  expect(lines.filter((line) => line.includes('lease'))).toEqual([])
+  await client.query('ROLLBACK')
+  client.release()
+  await pollUntil('it is free', () => seen.length === 2)
+  expect(seen).toEqual([2, 1])
+  await pollUntil('the dead one is forgotten', async () => (await knownWorkers()) === 1)
+})
+
 test('a worker is forgotten when it has been gone for a lease', async () => {
   const first = await run([handle(count, async () => {})])
   await first[Symbol.asyncDispose]()
@@ -279,7 +402,11 @@ test('a worker that is started before Postgres waits, says so, and begins when i
   await server.stop()
   const seen: number[] = []
   const handled = handle(count, async ({ n }) => void seen.push(n))
-  await using jobs = await runJobs(server.url, { jobs: [handled], log: jobLog((line) => lines.push(line)) })
+  await using jobs = await runJobs(server.url, {
+    database: toDatabase(pool),
+    jobs: [handled],
+    log: jobLog((line) => lines.push(line)),
+  })
   await pollUntil('it has tried', () => lines.some((line) => line.includes('it will begin again')))
   await expect(jobs.check()).rejects.toThrow(/ECONNREFUSED/)
   await server.restart()
@@ -334,7 +461,12 @@ test('a worker counts the jobs that it could run, and not those of others', asyn
 })
 
 async function run(jobs: HandledJob[], options: Partial<RunJobsOptions> = {}) {
-  const running = await runJobs(database.url, { jobs, log: jobLog((line) => lines.push(line)), ...options })
+  const running = await runJobs(database.url, {
+    database: toDatabase(pool),
+    jobs,
+    log: jobLog((line) => lines.push(line)),
+    ...options,
+  })
   await pollUntil('the worker has begun', async () => {
     await running.check()
     return true
@@ -344,6 +476,15 @@ async function run(jobs: HandledJob[], options: Partial<RunJobsOptions> = {}) {
 
 const waiting = `
   SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+
+/** Those of leases, as Postgres counts them. */
+async function connections(): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>(
+    `SELECT count(*)::int FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name LIKE 'queue lease%'`,
+  )
+  return rows[0]!.count
+}
 
 async function knownWorkers(): Promise<number | null> {
   return (await pool.query('SELECT FROM queue.workers')).rowCount
@@ -357,12 +498,4 @@ async function depth(): Promise<number> {
 async function untilAborted({ signal }: JobContext): Promise<never> {
   await new Promise((resolve) => signal.addEventListener('abort', resolve))
   throw signal.reason
-}
-
-function toQueries(source: Pick<Pool, 'query'>): RawQueries {
-  return {
-    async $queryRawUnsafe<T>(sql: string, ...values: unknown[]) {
-      return (await source.query(sql, values)).rows as T
-    },
-  }
 }

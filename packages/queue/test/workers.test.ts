@@ -8,8 +8,16 @@ import {
 } from '@repo/testing'
 import { Pool } from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { enqueue, listFailed, measureQueue, migrateQueue, type RawQueries } from '../src/index.ts'
-import { note, once, wait } from './processes/jobs.ts'
+import {
+  enqueue,
+  listFailed,
+  measureQueue,
+  migrateQueue,
+  retryFailed,
+  type RawQueries,
+} from '../src/index.ts'
+import { note, once, store, wait } from './processes/jobs.ts'
+import { toQueries } from './to-database.ts'
 
 const LEASE_MS = 1_500
 
@@ -52,7 +60,7 @@ test('a job of the last worker is begun by the next one to come', async () => {
   expect((await runs(2))[1]).toMatchObject({ event: 'begun 2' })
 })
 
-test('a job whose worker is killed at its last attempt is kept as failed, and says why', async () => {
+test('a job whose worker is killed at its last attempt is given up by another, kept as failed, and says why', async () => {
   await startWorker()
   await startWorker()
   const { id } = await enqueue(queries(), once, { ms: 10_000 })
@@ -63,6 +71,10 @@ test('a job whose worker is killed at its last attempt is kept as failed, and sa
   const [failed] = await listFailed(queries())
   expect(failed).toMatchObject({ id, job: 'test.once', error: 'its worker died' })
   expect(Date.now() - Date.parse(failed!.failedAt)).toBeLessThan(60_000)
+  expect((await runs(2)).slice(1)).toMatchObject([{ job: 'once', event: 'given up' }])
+
+  expect(await retryFailed(queries(), id)).toBe(1)
+  expect((await runs(3))[2]).toMatchObject({ event: 'begun 1' })
 })
 
 test('a worker that is frozen for longer than its lease keeps its job: nobody runs it a second time', async () => {
@@ -89,9 +101,47 @@ test('a worker that is told to stop hands on what it cannot finish, and ends by 
   expect(await stopped.exited).toEqual({ code: 0, signal: null })
   const later = await runs(3)
   expect(later[1]).toMatchObject({ pid, event: 'aborted 1' })
-  expect(later[2]!.event).toBe('begun 2')
+  // The same attempt: that its worker had to end is no failure of the job.
+  expect(later[2]!.event).toBe('begun 1')
   expect(later[2]!.pid).not.toBe(pid)
   expect(worker.pid).toBeGreaterThan(0)
+})
+
+test('a job at its last attempt is not lost when its worker is told to stop', async () => {
+  await startWorker()
+  await startWorker()
+  await enqueue(queries(), once, { ms: 60_000 })
+  const [{ pid }] = (await runs(1)) as [Run]
+  workers.find((worker) => worker.pid === pid)!.kill('SIGTERM')
+  const toldAt = performance.now()
+  expect((await runs(3)).map(({ event }) => event)).toEqual(['begun 1', 'aborted 1', 'begun 1'])
+  expect(performance.now() - toldAt).toBeLessThan(LEASE_MS)
+  expect(await listFailed(queries())).toEqual([])
+})
+
+test('a frozen worker whose job another was given writes nothing more when it thaws', async () => {
+  await startWorker()
+  await startWorker()
+  await enqueue(queries(), store, { ms: 1_000 })
+  const [{ pid: frozen }] = (await runs(1)) as [Run]
+  process.kill(frozen, 'SIGSTOP')
+  // Postgres takes it for gone, as it does when a network drops idle connections.
+  await pool.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity, graphile_worker._private_jobs AS jobs
+    WHERE application_name = 'queue lease ' || jobs.locked_by`)
+  const [, { pid }] = (await runs(2)) as [Run, Run]
+  expect(pid).not.toBe(frozen)
+  process.kill(frozen, 'SIGCONT')
+
+  const worker = workers.find((candidate) => candidate.pid === frozen)!
+  await pollUntil('it has noticed', () => /taken over|interrupted/.test(worker.output()))
+  await runs(3)
+  await pollUntil('the job is done', async () => (await measureQueue(queries())).running === 0)
+  expect(await runs(3)).toEqual([
+    { job: 'store', pid: frozen, event: 'begun 1' },
+    { job: 'store', pid, event: 'begun 2' },
+    { job: 'store', pid, event: 'stored 2' },
+  ])
+  expect(worker.output()).not.toContain('job done')
 })
 
 test('each tick of a schedule is one job, however many workers share it, and a missed one is made up for once', async () => {
@@ -152,7 +202,7 @@ test('after a restart of Postgres the workers go on, and no job is lost', async 
     return rows[0]!.done === 100
   }
   await pollUntil('every job has run', isDone, { deadlineMs: 20_000 })
-  expect(worker!.isRunning).toBe(true)
+  expect(worker!.isRunning, worker!.output()).toBe(true)
   for (const worker of workers.splice(0)) await worker.stop()
   await again.end()
 }, 60_000)
@@ -173,7 +223,7 @@ test('a worker that cannot reach Postgres aborts its jobs before others may have
     'it is begun again',
     async () => {
       const { rows } = await ours.query<Run>("SELECT event FROM runs WHERE event LIKE 'begun%'")
-      return rows.length === 2
+      return rows.map(({ event }) => event).join() === 'begun 1,begun 1'
     },
     { deadlineMs: 20_000 },
   )
@@ -243,9 +293,5 @@ async function openRuns(url: string): Promise<Pool> {
 }
 
 function queries(source: Pool = pool): RawQueries {
-  return {
-    async $queryRawUnsafe<T>(sql: string, ...values: unknown[]) {
-      return (await source.query(sql, values)).rows as T
-    },
-  }
+  return toQueries(source)
 }

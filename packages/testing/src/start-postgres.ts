@@ -34,8 +34,8 @@ const FORGETFUL = { fsync: 'off', full_page_writes: 'off' }
  * @throws when another server already uses the folder, or this machine cannot run one, and says why.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<BackingService> {
-  const resources = new AsyncDisposableStack()
-  const directory = options.directory ?? resources.use(await openTemporaryFolder('postgres')).path
+  await using opening = new AsyncDisposableStack()
+  const directory = options.directory ?? opening.use(await openTemporaryFolder('postgres')).path
   const port = options.port ?? (await freePort())
   const data = join(directory, 'data')
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
@@ -71,7 +71,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
         await client.end()
       }
     },
-    resources,
+    resources: opening.move(),
   })
 }
 

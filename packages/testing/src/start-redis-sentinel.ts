@@ -81,8 +81,8 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
 
 /** A sentinel keeps what it has learnt in its configuration, so its file is its data. */
 async function startSentinel(program: string, master: BackingService): Promise<BackingService> {
-  const resources = new AsyncDisposableStack()
-  const directory = resources.use(await openTemporaryFolder('sentinel')).path
+  await using opening = new AsyncDisposableStack()
+  const directory = opening.use(await openTemporaryFolder('sentinel')).path
   const file = join(directory, 'sentinel.conf')
   const port = await freePort()
   const lines = [
@@ -101,7 +101,7 @@ async function startSentinel(program: string, master: BackingService): Promise<B
         env: { PATH: process.env.PATH },
       }),
     check: async () => void (await expectAnswer(port, 'PING', /^\+PONG/)),
-    resources,
+    resources: opening.move(),
   })
 }
 

@@ -23,8 +23,8 @@ export interface RedisOptions {
 export async function startRedis(options: RedisOptions = {}): Promise<BackingService | undefined> {
   const program = options.program ? findProgram(options.program) : findRedis()
   if (!program) return undefined
-  const resources = new AsyncDisposableStack()
-  const directory = options.directory ?? resources.use(await openTemporaryFolder('redis')).path
+  await using opening = new AsyncDisposableStack()
+  const directory = options.directory ?? opening.use(await openTemporaryFolder('redis')).path
   const port = options.port ?? (await freePort())
   const settings = [
     '--bind',
@@ -51,7 +51,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<BackingSer
       }),
     // A Redis that still reads its data back answers -LOADING.
     check: async () => void (await expectAnswer(port, 'PING', /^\+PONG/)),
-    resources,
+    resources: opening.move(),
   })
 }
 

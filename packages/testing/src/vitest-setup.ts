@@ -12,19 +12,20 @@ import { startRedis } from './start-redis.ts'
  * of them; a member that is tested alone gets here what is missing.
  */
 export async function setup({ config }: TestProject): Promise<() => Promise<void>> {
-  const resources = new AsyncDisposableStack()
+  await using opening = new AsyncDisposableStack()
   const isAlone = process.env.TEST_RUN_ID === undefined
   process.env.TEST_RUN_ID ??= randomBytes(4).toString('hex')
   if (isAlone) await makeProducts(config.root)
   if (!process.env.DATABASE_URL) {
-    process.env.DATABASE_URL = resources.use(await startPostgres()).url
+    process.env.DATABASE_URL = opening.use(await startPostgres()).url
   } else if (isAlone) {
-    resources.defer(dropDatabases)
+    opening.defer(dropDatabases)
   }
   if (!process.env.SESSION_STORE_URL) {
     const redis = await startRedis()
-    if (redis) process.env.SESSION_STORE_URL = resources.use(redis).url
+    if (redis) process.env.SESSION_STORE_URL = opening.use(redis).url
   }
+  const resources = opening.move()
   return () => resources.disposeAsync()
 }
 

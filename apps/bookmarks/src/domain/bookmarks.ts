@@ -54,7 +54,9 @@ export async function addBookmark(
     createdAt: wholeSecond(Date.now()),
   }
   return refuseSecond(() =>
-    withinQuota(database, userId, quota, ({ bookmark }) => bookmark.create({ data, select: fields })),
+    database.$transaction((tx) =>
+      withinQuota(tx, userId, quota, () => tx.bookmark.create({ data, select: fields })),
+    ),
   )
 }
 
@@ -75,8 +77,10 @@ export async function changeBookmark(
 ): Promise<Bookmark> {
   const data = tidy(change)
   const [bookmark] = await refuseSecond(() =>
-    withinQuota(database, userId, quota, (transaction) =>
-      transaction.bookmark.updateManyAndReturn({ where: { id, userId }, data, select: fields }),
+    database.$transaction((tx) =>
+      withinQuota(tx, userId, quota, () =>
+        tx.bookmark.updateManyAndReturn({ where: { id, userId }, data, select: fields }),
+      ),
     ),
   )
   if (!bookmark) throw new BookmarkNotFound()

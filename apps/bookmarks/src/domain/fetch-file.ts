@@ -30,7 +30,8 @@ export interface FetchLimits {
  * once, so it cannot point elsewhere a moment later), checks every redirect again, and counts bytes after decompression, so
  * that a small answer cannot become a large file.
  *
- * @throws ImportProblem in words for that stranger, which tell nothing about the network that we stand in.
+ * @throws ImportProblem in words for that stranger, which tell nothing about the network that we stand in; what is wrong with
+ *   that network itself, as it is.
  */
 export async function* fetchFile(
   url: string,
@@ -136,14 +137,37 @@ function notFound(): ImportProblem {
   return new ImportProblem('The server was not found on the public internet.')
 }
 
-function explain(error: unknown): ImportProblem {
+function explain(error: unknown): unknown {
+  if (isOurNetwork(error)) return error
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof ImportProblem) return cause
     const code = 'code' in cause ? String(cause.code) : ''
-    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return notFound()
+    if (code === 'ENOTFOUND') return notFound()
     if (code.startsWith('UND_ERR_') && code.endsWith('_TIMEOUT')) {
       return new ImportProblem('The server took too long to answer.')
     }
   }
   return new ImportProblem('The file could not be fetched: the connection failed.')
 }
+
+/** What says nothing about the address: our resolver has no answer, or there is no way out of here. It will be tried again. */
+function isOurNetwork(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  // A name with several IP addresses: each has failed for a reason of its own.
+  if (error instanceof AggregateError) return error.errors.every(isOurNetwork)
+  return ('code' in error && ourCodes.has(String(error.code))) || isOurNetwork(error.cause)
+}
+
+const ourCodes = new Set([
+  'EADDRNOTAVAIL',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+  'EAI_MEMORY',
+  'EAI_SYSTEM',
+  'EMFILE',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOMEM',
+])

@@ -153,18 +153,20 @@ const insertChunk = `
  * Clears up what nobody will come back to: uploads whose process died, and imports that no job works on any more.
  * @returns how many there were of each.
  */
-export async function endLostImports(database: Database): Promise<{ uploads: number; imports: number }> {
-  const uploads = await database.bookmarkImport.deleteMany({
+export async function endLostImports(
+  transaction: Transaction,
+): Promise<{ uploads: number; imports: number }> {
+  const uploads = await transaction.bookmarkImport.deleteMany({
     where: { status: 'uploading', updatedAt: { lt: new Date(Date.now() - uploadTimeMs) } },
   })
-  const imports = await database.bookmarkImport.updateMany({
+  const imports = await transaction.bookmarkImport.updateMany({
     where: { status: { in: ['queued', 'running'] }, updatedAt: { lt: new Date(Date.now() - lostAfterMs) } },
     data: {
       status: 'failed',
       error: 'The import was lost, for a reason on our side. Please start it again.',
     },
   })
-  await database.importChunk.deleteMany({ where: { import: { status: { in: ['done', 'failed'] } } } })
+  await transaction.importChunk.deleteMany({ where: { import: { status: { in: ['done', 'failed'] } } } })
   return { uploads: uploads.count, imports: imports.count }
 }
 

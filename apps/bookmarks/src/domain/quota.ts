@@ -1,5 +1,5 @@
 import { createError } from '@fastify/error'
-import type { Database, Transaction } from '@repo/database'
+import type { Transaction } from '@repo/database'
 
 /** What one person may have. */
 export interface Quota {
@@ -15,30 +15,29 @@ export const BookmarkQuotaExceeded = createError(
 )
 
 /**
- * Writes, and takes it back when the person then has more than the quota. The count is kept by Postgres in the transaction of
- * the write, on a row that the write holds until its end: so of two processes that write at once, the second sees the first.
+ * Writes, and throws when the person then has more than the quota, so that the transaction takes it back. The count is kept by
+ * Postgres in that transaction, on a row that the write holds until its end: so of two processes that write at once, the
+ * second sees the first.
  * Whoever has too much already, because the quota was larger, may still write what makes it no more.
  *
  * @throws BOOKMARK_QUOTA_EXCEEDED
  */
 export async function withinQuota<Result>(
-  database: Database,
+  transaction: Transaction,
   userId: string,
   { maxBookmarks, maxBytes }: Quota,
-  write: (transaction: Transaction) => Promise<Result>,
+  write: () => Promise<Result>,
 ): Promise<Result> {
-  return database.$transaction(async (transaction) => {
-    const before = await readUsage(transaction, userId)
-    const result = await write(transaction)
-    const after = await readUsage(transaction, userId)
-    if (
-      after.bookmarks > Math.max(maxBookmarks, before.bookmarks) ||
-      after.bytes > Math.max(maxBytes, before.bytes)
-    ) {
-      throw new BookmarkQuotaExceeded()
-    }
-    return result
-  })
+  const before = await readUsage(transaction, userId)
+  const result = await write()
+  const after = await readUsage(transaction, userId)
+  if (
+    after.bookmarks > Math.max(maxBookmarks, before.bookmarks) ||
+    after.bytes > Math.max(maxBytes, before.bytes)
+  ) {
+    throw new BookmarkQuotaExceeded()
+  }
+  return result
 }
 
 async function readUsage(

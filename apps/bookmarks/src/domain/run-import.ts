@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
-import type { Database } from '@repo/database'
+import type { Transaction } from '@repo/database'
 import type { FiledBookmark } from './bookmark.ts'
 import { ImportProblem } from './import-problem.ts'
 import { BookmarkQuotaExceeded, withinQuota, type Quota } from './quota.ts'
@@ -22,12 +22,12 @@ export interface PendingImport {
 /** A link of the file: a bookmark, or null when it is no web address. */
 type Link = FiledBookmark | null
 
-/** Another worker goes on with this import, so this one must not. */
-export class ImportTakenOver extends Error {}
+/** Each call is a transaction of its own, which is refused when another worker goes on with the import. */
+export type Write = <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>
 
 /** Marks an import as running. @returns null when nothing is left to do, as when the job is done a second time. */
-export async function beginImport(database: Database, id: string): Promise<PendingImport | null> {
-  const [row] = await database.bookmarkImport.updateManyAndReturn({
+export async function beginImport(transaction: Transaction, id: string): Promise<PendingImport | null> {
+  const [row] = await transaction.bookmarkImport.updateManyAndReturn({
     where: { id, status: { in: ['queued', 'running'] } },
     data: { status: 'running' },
     select: { id: true, userId: true, url: true, createdAt: true },
@@ -42,32 +42,29 @@ export async function beginImport(database: Database, id: string): Promise<Pendi
  * what the first try stored from it then counts as already there.
  *
  * @param sha256 identifies the file.
- * @throws ImportTakenOver when another worker counts as well; ImportProblem when a batch would be more than the quota: it is
- * not stored, those before it stay.
+ * @throws ImportProblem when a batch would be more than the quota: it is not stored, those before it stay.
  */
 export async function storeLinks(
-  database: Database,
+  write: Write,
   { id, userId }: PendingImport,
   links: AsyncIterable<Link>,
   sha256: string,
   quota: Quota,
-  signal: AbortSignal,
 ): Promise<void> {
-  await database.bookmarkImport.updateMany({
-    where: { id, OR: [{ sha256: null }, { sha256: { not: sha256 } }] },
-    data: { sha256, total: 0, imported: 0, skipped: 0 },
-  })
-  const { total } = await database.bookmarkImport.findUniqueOrThrow({
-    where: { id },
-    select: { total: true },
+  const { total } = await write(async (transaction) => {
+    await transaction.bookmarkImport.updateMany({
+      where: { id, OR: [{ sha256: null }, { sha256: { not: sha256 } }] },
+      data: { sha256, total: 0, imported: 0, skipped: 0 },
+    })
+    return transaction.bookmarkImport.findUniqueOrThrow({ where: { id }, select: { total: true } })
   })
 
   let position = 0
   let batch: Link[] = []
   let length = 0
   const store = async () => {
-    signal.throwIfAborted()
-    await storeBatch(database, quota, { id, userId }, batch, position - batch.length)
+    const from = position - batch.length
+    await write((transaction) => storeBatch(transaction, quota, { id, userId }, batch, from))
     batch = []
     length = 0
   }
@@ -82,7 +79,7 @@ export async function storeLinks(
 }
 
 async function storeBatch(
-  database: Database,
+  transaction: Transaction,
   quota: Quota,
   { id, userId }: Pick<PendingImport, 'id' | 'userId'>,
   links: readonly Link[],
@@ -92,19 +89,13 @@ async function storeBatch(
   // Sorted, so that bookmarks of the same second are listed as they stood in the file.
   const ids = bookmarks.map(() => randomUUIDv7()).sort()
   const rows = bookmarks.map((bookmark, index) => ({ ...bookmark, id: ids[index] }))
-  const moved = await withinQuota(database, userId, quota, (transaction) =>
-    transaction.$queryRawUnsafe<unknown[]>(
-      insertBatch,
-      id,
-      userId,
-      position,
-      links.length,
-      JSON.stringify(rows),
-    ),
+  const values = [id, userId, position, links.length, JSON.stringify(rows)]
+  const moved = await withinQuota(transaction, userId, quota, () =>
+    transaction.$queryRawUnsafe<unknown[]>(insertBatch, ...values),
   ).catch((error: unknown) => {
     throw error instanceof BookmarkQuotaExceeded ? new ImportProblem(quotaExceeded) : error
   })
-  if (moved.length === 0) throw new ImportTakenOver('Another worker goes on with this import')
+  if (moved.length === 0) throw new Error('The import has ended, or is further than this worker knows')
 }
 
 const quotaExceeded =
@@ -135,16 +126,26 @@ const insertBatch = `
   FROM ours, counted WHERE bookmark_imports.id = ours.id
   RETURNING total`
 
-/** Ends an import, with the reason when it failed, and lets go of the uploaded file. */
-export async function endImport(database: Database, id: string, error: string | null): Promise<void> {
-  const [[ended]] = await database.$transaction([
-    database.bookmarkImport.updateManyAndReturn({
-      where: { id, status: { in: ['queued', 'running'] } },
-      data: { status: error === null ? 'done' : 'failed', error },
-      select: { imported: true },
-    }),
-    database.importChunk.deleteMany({ where: { importId: id } }),
-  ])
+/** Ends an import whose links are all stored. */
+export async function finishImport(write: Write, id: string): Promise<void> {
+  const ended = await write((transaction) => endImport(transaction, id, null))
   // Until Postgres has looked at so many new rows, it plans as if they were few, and an export takes ten times as long.
-  if (ended && ended.imported > 10_000) await database.query('ANALYZE bookmarks', []).catch(() => {})
+  if (ended && ended.imported > 10_000) {
+    await write((transaction) => transaction.$executeRawUnsafe('ANALYZE bookmarks')).catch(() => {})
+  }
+}
+
+/** Ends an import, with the reason when it failed, and lets go of the uploaded file. @returns null when it had ended before. */
+export async function endImport(
+  transaction: Transaction,
+  id: string,
+  error: string | null,
+): Promise<{ imported: number } | null> {
+  const [ended] = await transaction.bookmarkImport.updateManyAndReturn({
+    where: { id, status: { in: ['queued', 'running'] } },
+    data: { status: error === null ? 'done' : 'failed', error },
+    select: { imported: true },
+  })
+  await transaction.importChunk.deleteMany({ where: { importId: id } })
+  return ended ?? null
 }

@@ -1,5 +1,5 @@
-import type { Database } from '@repo/database'
-import { defineJob, handle, type HandledJob } from '@repo/queue'
+import type { Transaction } from '@repo/database'
+import { defineJob, handle, type HandledJob, type JobContext } from '@repo/queue'
 import { Type } from 'typebox'
 import { endLostImports } from '../domain/imports.ts'
 
@@ -10,9 +10,9 @@ export const endLost = defineJob({
 })
 
 /** Clears up after processes that died in the middle of an upload, and after jobs that nobody could handle. */
-export function handleEndLostImports({ database }: { database: Database }): HandledJob {
-  return handle(endLost, async (_payload, { log }) => {
-    const counts = await endLostImports(database)
+export function handleEndLostImports(): HandledJob<Transaction> {
+  return handle(endLost, async (_payload, { log, transaction }: JobContext<Transaction>) => {
+    const counts = await transaction(endLostImports)
     if (counts.uploads + counts.imports > 0) log.warn(counts, 'lost imports were ended')
   })
 }

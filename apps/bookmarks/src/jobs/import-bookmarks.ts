@@ -1,5 +1,5 @@
-import type { Database } from '@repo/database'
-import { defineJob, handle, type HandledJob } from '@repo/queue'
+import type { Database, Transaction } from '@repo/database'
+import { defineJob, handle, type HandledJob, type JobContext } from '@repo/queue'
 import { Type } from 'typebox'
 import { fetchFile } from '../domain/fetch-file.ts'
 import { ImportProblem } from '../domain/import-problem.ts'
@@ -7,7 +7,7 @@ import { readUpload } from '../domain/imports.ts'
 import type { AddressCheck } from '../domain/public-address.ts'
 import type { Quota } from '../domain/quota.ts'
 import { readBookmarkFile } from '../domain/read-bookmark-file.ts'
-import { beginImport, endImport, ImportTakenOver, storeLinks } from '../domain/run-import.ts'
+import { beginImport, endImport, finishImport, storeLinks, type Write } from '../domain/run-import.ts'
 import { openTemporaryFile } from '../domain/temporary-file.ts'
 import { sparingMemory } from '../sparing-memory.ts'
 
@@ -20,6 +20,7 @@ export const importBookmarks = defineJob({
 const importWithinMs = 15 * 60_000
 
 interface Options {
+  /** For reading: what this job writes, it writes with `transaction`. */
   database: Database
   quota: Quota
   maxBytes: number
@@ -36,9 +37,14 @@ export function handleImportBookmarks({
   quota,
   withinMs = importWithinMs,
   ...limits
-}: Options): HandledJob {
-  return handle(importBookmarks, async ({ importId }, { signal, attempt, log }) => {
-    const pending = await beginImport(database, importId)
+}: Options): HandledJob<Transaction> {
+  return handle(importBookmarks, run, { giveUp: ({ importId }, tx) => endImport(tx, importId, givenUp) })
+
+  async function run(
+    { importId }: { importId: string },
+    { signal, log, transaction }: JobContext<Transaction>,
+  ): Promise<void> {
+    const pending = await transaction((tx) => beginImport(tx, importId))
     if (!pending) return
     const late = new AbortController()
     const timer = setTimeout(() => late.abort(new ImportProblem(tookTooLong)), withinMs)
@@ -49,22 +55,20 @@ export function handleImportBookmarks({
         pending.url === null ? readUpload(database, importId) : fetchFile(pending.url, limits, until)
       const sha256 = await file.fill(sparingMemory(source), until)
       const links = readBookmarkFile(sparingMemory(file.read()), pending.createdAt)
-      await storeLinks(database, pending, links, sha256, quota, until)
-      await endImport(database, importId, null)
+      const write: Write = (work) => {
+        until.throwIfAborted()
+        return transaction(work)
+      }
+      await storeLinks(write, pending, links, sha256, quota)
+      await finishImport(transaction, importId)
     } catch (error) {
-      if (error instanceof ImportProblem) {
-        log[error.cause ? 'error' : 'info']({ reason: error.message, err: error.cause }, 'import failed')
-        return endImport(database, importId, error.message)
-      }
-      const isLast = attempt >= importBookmarks.attempts
-      if (isLast && !signal.aborted && !(error instanceof ImportTakenOver)) {
-        await endImport(database, importId, givenUp)
-      }
-      throw error
+      if (!(error instanceof ImportProblem)) throw error
+      log[error.cause ? 'error' : 'info']({ reason: error.message, err: error.cause }, 'import failed')
+      await transaction((tx) => endImport(tx, importId, error.message))
     } finally {
       clearTimeout(timer)
     }
-  })
+  }
 }
 
 const tookTooLong = 'The import took longer than it may. What was imported until then stays.'

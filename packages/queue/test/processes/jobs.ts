@@ -9,3 +9,6 @@ export const wait = defineJob({ name: 'test.wait', payload: Type.Object({ ms: Ty
 
 /** As `wait`, and never a second time. */
 export const once = defineJob({ ...wait, name: 'test.once', retry: { attempts: 1 } })
+
+/** Writes a line when it begins, and after so long another one, in a transaction of the job. */
+export const store = defineJob({ name: 'test.store', payload: Type.Object({ ms: Type.Number() }) })

@@ -2,16 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'pg'
 import { handle, runJobs, schedule, type JobContext } from '../../src/index.ts'
 import { jobLog } from '../job-log.ts'
-import { note, once, wait } from './jobs.ts'
+import { toDatabase } from '../to-database.ts'
+import { note, once, store, wait } from './jobs.ts'
 
 /** A worker process of its own, for the tests that kill, freeze and stop one. */
 const url = process.env.DATABASE_URL!
 const pool = new Pool({ connectionString: url, max: 2 })
 pool.on('error', () => {})
-const write = (job: string, event: string): Promise<unknown> =>
-  pool.query('INSERT INTO runs (job, pid, event) VALUES ($1, $2, $3)', [job, process.pid, event])
+const insert = 'INSERT INTO runs (job, pid, event) VALUES ($1, $2, $3)'
+const write = (job: string, event: string): Promise<unknown> => pool.query(insert, [job, process.pid, event])
 
 const jobs = await runJobs(url, {
+  database: toDatabase(pool),
   log: jobLog((line) => console.log(line)),
   leaseMs: Number(process.env.LEASE_MS),
   abortAfterMs: 200,
@@ -20,7 +22,12 @@ const jobs = await runJobs(url, {
       await write('note', text)
     }),
     handle(wait, waitFor),
-    handle(once, waitFor),
+    handle(once, waitFor, { giveUp: (_, tx) => tx.$queryRawUnsafe(insert, 'once', process.pid, 'given up') }),
+    handle(store, async ({ ms }, { attempt, transaction }) => {
+      await write('store', `begun ${attempt}`)
+      await sleep(ms)
+      await transaction((tx) => tx.$queryRawUnsafe(insert, 'store', process.pid, `stored ${attempt}`))
+    }),
   ],
   schedules: process.env.SCHEDULE ? [schedule(note, process.env.SCHEDULE, { text: 'tick' })] : [],
 })

@@ -5,13 +5,9 @@ import { handleFinish } from './jobs/finish-item.ts'
 
 /** The jobs of the any-name worker. */
 export async function startJobs(env: Env, log: QueueLog): Promise<RunningJobs> {
-  const database = openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX })
-  const jobs = await runJobs(env.DATABASE_URL, { jobs: [handleFinish({ database })], log })
-  return {
-    ...jobs,
-    async [Symbol.asyncDispose]() {
-      await jobs[Symbol.asyncDispose]()
-      await database[Symbol.asyncDispose]()
-    },
-  }
+  await using opened = new AsyncDisposableStack()
+  const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))
+  const jobs = opened.use(await runJobs(env.DATABASE_URL, { database, jobs: [handleFinish()], log }))
+  const held = opened.move()
+  return { ...jobs, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }

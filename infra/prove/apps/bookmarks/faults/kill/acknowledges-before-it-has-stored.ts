@@ -3,10 +3,10 @@ import { plant } from '../../../../faults/plant.ts'
 // Says 201 at once and writes a second later: who is killed in between has lied.
 plant(
   'apps/bookmarks/src/domain/bookmarks.ts',
-  'return refuseSecond(() =>\n    withinQuota(',
+  'return refuseSecond(() =>\n    database.$transaction(',
   `const id = crypto.randomUUID()
   setTimeout(() => database.bookmark.create({ data: { ...data, id } }).catch(() => {}), 1000)
   return { ...data, id }
   return refuseSecond(() =>
-    withinQuota(`,
+    database.$transaction(`,
 )

@@ -1,4 +1,4 @@
 import { plant } from '../../../../faults/plant.ts'
 
 // A worker that says a job is done when it has begun it: who is killed in between has lost it.
-plant('packages/queue/src/work.ts', 'await run(payload, {', 'void run(payload, {')
+plant('packages/queue/src/run-job.ts', 'await run(payload, {', 'void run(payload, {')

@@ -47,6 +47,6 @@ export async function readItem(database: Database, userId: string, id: string): 
 }
 
 /** Doing it twice changes nothing: a job may be run again. */
-export async function finishItem(database: Database, id: string): Promise<void> {
-  await database.ownNameItem.updateMany({ where: { id, doneAt: null }, data: { doneAt: new Date() } })
+export async function finishItem(transaction: Transaction, id: string): Promise<void> {
+  await transaction.ownNameItem.updateMany({ where: { id, doneAt: null }, data: { doneAt: new Date() } })
 }

@@ -41,6 +41,6 @@ export async function readItem(database: Database, id: string): Promise<Item> {
 }
 
 /** Doing it twice changes nothing: a job may be run again. */
-export async function finishItem(database: Database, id: string): Promise<void> {
-  await database.anyNameItem.updateMany({ where: { id, doneAt: null }, data: { doneAt: new Date() } })
+export async function finishItem(transaction: Transaction, id: string): Promise<void> {
+  await transaction.anyNameItem.updateMany({ where: { id, doneAt: null }, data: { doneAt: new Date() } })
 }

@@ -1,5 +1,5 @@
-import type { Database } from '@repo/database'
-import { defineJob, handle, type HandledJob } from '@repo/queue'
+import type { Transaction } from '@repo/database'
+import { defineJob, handle, type HandledJob, type JobContext } from '@repo/queue'
 import { Type } from 'typebox'
 import { finishItem } from '../domain/items.ts'
 
@@ -8,6 +8,8 @@ export const finishJob = defineJob({
   payload: Type.Object({ itemId: Type.String() }),
 })
 
-export function handleFinish({ database }: { database: Database }): HandledJob {
-  return handle(finishJob, ({ itemId }) => finishItem(database, itemId))
+export function handleFinish(): HandledJob<Transaction> {
+  return handle(finishJob, async ({ itemId }, { transaction }: JobContext<Transaction>) => {
+    await transaction((tx) => finishItem(tx, itemId))
+  })
 }

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { Agent } from 'undici'
-import { openSessionStore, type SessionStore } from '../../../packages/session/src/index.ts'
+import { openSessionStore, type SessionStore } from '@repo/session'
 import { atMost, none, told, type Attack } from '../attack.ts'
 import { measureMemory } from '../deployment/measure-memory.ts'
 import { eachOf } from '../load/each-of.ts'

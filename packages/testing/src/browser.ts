@@ -50,7 +50,7 @@ export function openBrowser(send: Browser['request'], origin: string): Browser {
 }
 
 /** One of those that are set aside for tests of networks. @see RFC 2544, appendix C.2.2 */
-export function randomAddress(): string {
+function randomAddress(): string {
   return `198.${randomInt(18, 20)}.${randomInt(256)}.${randomInt(256)}`
 }
 

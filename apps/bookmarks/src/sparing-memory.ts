@@ -8,9 +8,9 @@ setFlagsFromString('--semi-space-growth-factor=1')
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-const everyBytes = 1024 * 1024
+const everyBytes = 512 * 1024
 
-/** Passes a stream on, and has what each megabyte of it left behind collected, which takes about 30 ms. */
+/** Passes a stream on, and has what each half megabyte of it left behind collected, which takes about 30 ms. */
 export async function* sparingMemory<Piece extends Uint8Array | string>(
   source: AsyncIterable<Piece>,
 ): AsyncGenerator<Piece> {

@@ -107,9 +107,9 @@ describe('one bookmark', () => {
 
   test('may hold anything that is text', async () => {
     const person = await house.person()
-    const title = '\u{1F600} <b>&amp;</b> "\' \\ % _ \ud800'
+    const title = '\u{1F600} <b>&amp;</b> "\' \\ % _'
     const body = await add(person, { url: 'https://example.org/text', title })
-    expect(body.title).toBe(title.toWellFormed())
+    expect(body.title).toBe(title)
     expect((await person.get(`/${body.id}`)).body).toEqual(body)
   })
 })

@@ -43,11 +43,20 @@ export async function withMigrations<T>(
   const schema = await readSchema(folders.schema)
   const scripts = await readScripts(folders.migrations)
   const main = openSingle(url)
+  // The engine says no more of it than that it could not connect.
+  let scratchError: unknown
+  const openOurScratch = (): ReturnType<typeof openScratch> =>
+    openScratch(url).catch((error: unknown) => {
+      scratchError = error
+      throw error
+    })
   try {
-    const engine = await openSchemaEngine(schema, { main, openScratch: () => openScratch(url) })
+    const engine = await openSchemaEngine(schema, { main, openScratch: openOurScratch })
     return await use({ engine, main, schema, scripts, list: toList(folders.migrations, scripts) })
   } catch (error) {
-    throw error instanceof MigrationError ? error : new MigrationError(withoutTrace(error), { cause: error })
+    if (error instanceof MigrationError) throw error
+    const cause = scratchError ?? error
+    throw new MigrationError(withoutTrace(cause), { cause })
   } finally {
     await main.end()
   }

@@ -4,8 +4,9 @@ import { Pool } from 'pg'
 export async function migrateQueue(url: string): Promise<void> {
   const { Logger, runMigrations } = await import('graphile-worker')
   const pool = new Pool({ connectionString: url, connectionTimeoutMillis: 10_000 })
-  // Whoever asks next is told; without a listener the process would end.
+  // Whoever asks next is told; without listeners the process would end.
   pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
   try {
     await runMigrations({ pgPool: pool, logger: new Logger(() => () => {}) })
     await pool.query(tables)

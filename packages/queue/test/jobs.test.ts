@@ -360,7 +360,7 @@ test('a job of a named queue that is interrupted, and one that is given up, keep
   })
   await using _ = await run([handled])
   await pollUntil('both have run', () => seen.length === 2)
-  expect(seen).toEqual([1, 2])
+  expect(seen.sort()).toEqual([1, 2])
 })
 
 test('a dead worker whose transaction still holds its job costs no other its lease', async () => {
@@ -442,8 +442,9 @@ test('a worker that slept so long that its jobs were freed notices, and aborts t
   await pool.query(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'queue lease%'",
   )
-  await pollUntil('it is aborted', () => reasons.length === 1)
-  expect(reasons).toEqual([new Error('The lease on the job is lost: others were given its jobs')])
+  // Its own runner may have taken the freed job once more meanwhile.
+  await pollUntil('it is aborted', () => reasons.length > 0)
+  expect(reasons[0]).toEqual(new Error('The lease on the job is lost: others were given its jobs'))
 })
 
 test('a worker counts the jobs that it could run, and not those of others', async () => {

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { expect, test } from 'vitest'
 import { createService, type Access, type Service } from '../src/index.ts'
 import * as access from '../src/access.ts'
+import { RouteLimitUncounted } from '../src/require-limiter.ts'
 import { startFixture } from './start-fixture.ts'
 import { testEnv } from './test-env.ts'
 
@@ -151,6 +152,6 @@ test('the codes that stop the boot are in the README, and no others', () => {
   const documented = [...readme.matchAll(/^\| `([A-Z_]+)` +\| boot /gm)].map(([, code]) => code)
 
   expect(documented).toEqual(
-    [access.RouteAccessMissing, access.RouteAccessUnchecked].map((Thrown) => new Thrown().code),
+    [access.RouteAccessMissing, access.RouteAccessUnchecked, RouteLimitUncounted].map((Thrown) => new Thrown().code),
   )
 })

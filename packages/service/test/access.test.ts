@@ -152,6 +152,8 @@ test('the codes that stop the boot are in the README, and no others', () => {
   const documented = [...readme.matchAll(/^\| `([A-Z_]+)` +\| boot /gm)].map(([, code]) => code)
 
   expect(documented).toEqual(
-    [access.RouteAccessMissing, access.RouteAccessUnchecked, RouteLimitUncounted].map((Thrown) => new Thrown().code),
+    [access.RouteAccessMissing, access.RouteAccessUnchecked, RouteLimitUncounted].map(
+      (Thrown) => new Thrown().code,
+    ),
   )
 })

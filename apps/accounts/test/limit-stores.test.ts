@@ -31,11 +31,6 @@ async function openProcess(url: string, opened: AsyncDisposableStack): Promise<S
   const sessions = opened.use(await openSessionStore(url))
   const app = createService({ name: 'limited', env })
   opened.defer(() => app.close())
-  app.decorateRequest('network', {
-    getter() {
-      return this.ip
-    },
-  })
   await app.register(limits, { store: sessions.connection })
   app.get('/items', { config: { access: 'public', limit } }, async () => 'read')
   app.get('/dear', { config: { access: 'public', limit: { ...limit, whenAway: 'refuse' } } }, async () => '')
@@ -105,7 +100,6 @@ test('limits of one scope count nothing in the scope beside it: its routes stop 
   const sessions = opened.use(await openSessionStore(opened.use(await startPostgres()).url))
   const app = createService({ name: 'limited', env })
   await app.register(async (scope) => {
-    scope.decorateRequest('network', { getter: () => '' })
     await scope.register(limits, { store: sessions.connection })
     scope.get('/counted', { config: { access: 'public', limit } }, async () => 'read')
   })

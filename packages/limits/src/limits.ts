@@ -27,15 +27,17 @@ export interface LimitsOptions {
   store: LimitStore
   /** Who is signed in, for limits per `user`: their id. */
   userOf?: (request: FastifyRequest) => string
+  /** How long a request waits to be counted, at most. Default 500, as for its session. */
+  deadlineMs?: number
 }
 
 const SECOND_MS = 1000
 const MONTH_MS = 30 * 24 * 60 * 60 * SECOND_MS
 
-/** How long a request waits to be counted, as long as it waits for its session. */
-const DEADLINE_MS = 500
-
-async function limitsPlugin(app: FastifyInstance, { store, userOf }: LimitsOptions): Promise<void> {
+async function limitsPlugin(
+  app: FastifyInstance,
+  { store, userOf, deadlineMs = 500 }: LimitsOptions,
+): Promise<void> {
   const { options, prepare } = createCounter(store)
   await app.register(rateLimit, {
     ...options,
@@ -58,7 +60,7 @@ async function limitsPlugin(app: FastifyInstance, { store, userOf }: LimitsOptio
 
   async function limitRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     try {
-      await withDeadline(countRequest(request, reply))
+      await withDeadline(deadlineMs, countRequest(request, reply))
     } catch (error) {
       if (error instanceof LimitReached) throw error
       request.log.warn({ err: error }, 'A request could not be counted for its limit')
@@ -78,7 +80,7 @@ async function limitsPlugin(app: FastifyInstance, { store, userOf }: LimitsOptio
 
   app.addHook('onReady', async () => {
     if (!prepare) return
-    await withDeadline(prepare()).catch((err: Error) => {
+    await withDeadline(deadlineMs, prepare()).catch((err: Error) => {
       app.log.warn({ err }, 'The store of limits is not available yet')
     })
   })
@@ -104,12 +106,12 @@ function networkOf(request: FastifyRequest): string {
   return (request as FastifyRequest & { network: string }).network
 }
 
-async function withDeadline(work: Promise<void>): Promise<void> {
+async function withDeadline(deadlineMs: number, work: Promise<void>): Promise<void> {
   const { promise, reject } = Promise.withResolvers<never>()
   // A process that was itself held up, as a flood does it, finds its timer due before it has looked at its sockets, and
   // would let through what it could have counted. It looks first: an answer that lies there wins.
-  const giveUp = (): void => reject(new Error(`no answer within ${DEADLINE_MS} ms`))
-  const timer = setTimeout(() => setImmediate(giveUp), DEADLINE_MS)
+  const giveUp = (): void => reject(new Error(`no answer within ${deadlineMs} ms`))
+  const timer = setTimeout(() => setImmediate(giveUp), deadlineMs)
   try {
     await Promise.race([work, promise])
   } finally {

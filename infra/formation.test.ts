@@ -60,7 +60,7 @@ describe('the formation', () => {
     expect(problems().split('\n')).toEqual([
       'apps/a/package.json: processes.a.entry: there is no src/nowhere.ts',
       'apps/a/package.json: processes.B!: expected a name of lower case letters, digits and hyphens',
-      'apps/b/package.json: processes.b.rout is no field: there are entry, route, needs, page, memoryMiB, internet, release',
+      'apps/b/package.json: processes.b.rout is no field: there are entry, route, needs, page, memoryMiB, scratchMiB, internet, release',
       expect.stringMatching(/^apps\/b\/package\.json: processes\.c\.needs: expected what it is attached to/),
       expect.stringMatching(/^apps\/b\/package\.json: processes\.d\.entry: expected the file that Node runs/),
       'apps/b/package.json: processes.e: expected an object',

@@ -13,6 +13,7 @@ const NOT_CALLED: Record<string, string[]> = {
     'loadEnv',
     'parseEnv',
     'createService',
+    'networkOf',
     'problemResponses',
     'currentUser',
   ],

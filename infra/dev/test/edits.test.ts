@@ -73,7 +73,7 @@ describe('pnpm dev', () => {
     const load = (async () => {
       for (; !stop.signal.aborted; await sleep(15)) {
         statuses.push((await fetch(`${dev.url}/api/accounts/me`)).status)
-        statuses.push((await fetch(`${dev.url}/api/accounts/sign-up`, { method: 'POST', ...nobody })).status)
+        statuses.push((await fetch(`${dev.url}/api/accounts/sign-in`, { method: 'POST', ...nobody })).status)
       }
     })()
     const ours = ['accounts.1', 'accounts.2'].map((name) => dev.pid(name))

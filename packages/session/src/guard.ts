@@ -6,7 +6,7 @@ export interface GuardOptions {
   deadlineMs?: number
   /** After so many missed deadlines in a row nobody waits any more. Default 8. */
   missesToOpen?: number
-  /** Then one request is let through this often, to see whether the store is back. Default 200. */
+  /** Then one request is let through this often, one at a time, to see whether the store is back. Default 200. */
   probeMs?: number
   /** So many requests may be with the store at once; it bounds what a silent store costs in memory. Default 512. */
   capacity?: number
@@ -30,7 +30,10 @@ export function guardStore(
       // Not the time of day, which jumps: set back by an hour, it would keep the breaker open for so long.
       const now = performance.now()
       if (now < nextProbeAt) return Promise.reject(storeUnavailable('it has been silent'))
-      nextProbeAt = now + probeMs
+      // The next one waits for this one's end: a Postgres that is back first starts a process for every connection that
+      // was tried meanwhile. Even a probe that never ends is waited for no longer than ten others would take.
+      nextProbeAt = now + 10 * probeMs
+      return withDeadline(() => operation().finally(() => (nextProbeAt = now + probeMs)))
     }
     return withDeadline(operation)
   }

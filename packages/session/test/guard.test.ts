@@ -93,6 +93,24 @@ test('a clock that is set back does not keep the breaker open', async () => {
   now.mockRestore()
 })
 
+test('a silent store is asked once at a time, however often a probe would be due', async () => {
+  const endings: (() => void)[] = []
+  const store = storeThat(
+    () => new Promise((_, reject) => endings.push(() => reject(new Error('timed out')))),
+  )
+  const guarded = guardStore(store, { deadlineMs: 5, missesToOpen: 2, probeMs: 20 })
+  const askFor = async (ms: number): Promise<number> => {
+    const from = performance.now()
+    while (performance.now() - from < ms) await guarded.load('key', 1).catch(() => new Promise(setImmediate))
+    return endings.length
+  }
+  expect(await askFor(100)).toBe(3)
+  endings.at(-1)!()
+  expect(await askFor(50)).toBe(4)
+  // One that never ends is not waited for for ever.
+  await expect.poll(() => askFor(10)).toBe(5)
+})
+
 const ECHO = `require('node:worker_threads').parentPort.on('message', function (m) { this.postMessage(m) })`
 
 test('an answer that came while the process itself was held up is not late', async () => {

@@ -19,7 +19,7 @@ export const QueryUnderWay = createError(
 )
 
 export interface QueryLimits {
-  /** Limits of one name share the rule of one query per user, in all processes. As `bookmarks.search`. */
+  /** Limits of one name share the rule of one query per user, in all processes. As `orders.search`. */
   name: string
   /** The part of the pool that these queries may hold, at least one connection. Default 0.3. */
   share?: number

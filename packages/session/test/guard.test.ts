@@ -99,16 +99,24 @@ test('a silent store is asked once at a time, however often a probe would be due
     () => new Promise((_, reject) => endings.push(() => reject(new Error('timed out')))),
   )
   const guarded = guardStore(store, { deadlineMs: 5, missesToOpen: 2, probeMs: 20 })
-  const askFor = async (ms: number): Promise<number> => {
-    const from = performance.now()
-    while (performance.now() - from < ms) await guarded.load('key', 1).catch(() => new Promise(setImmediate))
+  const now = vi.spyOn(performance, 'now')
+  const askAt = async (ms: number): Promise<number> => {
+    now.mockReturnValue(ms)
+    await guarded.load('key', 1).catch(() => {})
     return endings.length
   }
-  expect(await askFor(100)).toBe(3)
-  endings.at(-1)!()
-  expect(await askFor(50)).toBe(4)
-  // One that never ends is not waited for for ever.
-  await expect.poll(() => askFor(10)).toBe(5)
+  try {
+    for (const calls of [1, 2, 3, 3]) expect(await askAt(1000)).toBe(calls)
+    expect(await askAt(1100)).toBe(3)
+    endings.at(-1)!()
+    await new Promise((resolve) => setImmediate(resolve))
+    for (const calls of [4, 4]) expect(await askAt(1150)).toBe(calls)
+    expect(await askAt(1349)).toBe(4)
+    // One that never ends is not waited for for ever.
+    expect(await askAt(1350)).toBe(5)
+  } finally {
+    now.mockRestore()
+  }
 })
 
 const ECHO = `require('node:worker_threads').parentPort.on('message', function (m) { this.postMessage(m) })`

@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { createDatabase, fleet, pollUntil, type Browser, type Fleet, type TestDatabase } from '@repo/testing'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { changePassword } from '../src/domain/accounts.ts'
+import { changePassword, PasswordWrong } from '../src/domain/accounts.ts'
 import { createDeviceCookie } from '../src/domain/device-cookie.ts'
 import { openApp, type OpenApp } from './open-app.ts'
 
@@ -117,9 +117,7 @@ test('a sign-in with the old password, begun while others are being ended, waits
   await using opened = await openApp()
   const { change, session, user } = await changeOf(opened)
   const [ended, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  // Most are ended before the transaction, and those of the meantime in it.
-  let times = 0
-  session.endOthers = () => (++times === 1 ? Promise.resolve() : (ended.resolve(), goOn.promise))
+  session.endOthers = () => (ended.resolve(), goOn.promise)
   const changing = change()
   await ended.promise
   const payload = { email: user.email, password }
@@ -134,6 +132,21 @@ test('a sign-in with the old password, begun while others are being ended, waits
   goOn.resolve()
   await changing
   expect((await signingIn).statusCode).toBe(401)
+})
+
+test('a change that comes second ends nothing, so the session that the first has begun lives on', async () => {
+  await using opened = await openApp()
+  const { change, accounts, session, user } = await changeOf(opened)
+  const { hash } = accounts.passwords
+  const first = await hash('first horse', network)
+  accounts.passwords.hash = async (...words) => {
+    await accounts.database.user.update({ where: { id: user.id }, data: { passwordHash: first } })
+    return hash(...words)
+  }
+  let isAnyEnded = false
+  session.endOthers = async () => void (isAnyEnded = true)
+  await expect(change()).rejects.toThrow(PasswordWrong)
+  expect(isAnyEnded).toBe(false)
 })
 
 function fail(): Promise<never> {
@@ -160,8 +173,8 @@ async function changeOf({ resources, env }: OpenApp) {
     next: 'another horse',
     network,
   }
-  const accounts = { database, passwords, devices, host: 'example.com' }
-  return { user, session, change: () => changePassword(accounts, words, session) }
+  const accounts = { database, passwords: { ...passwords }, devices, host: 'example.com' }
+  return { user, accounts, session, change: () => changePassword(accounts, words, session) }
 }
 
 interface Proxy extends AsyncDisposable {

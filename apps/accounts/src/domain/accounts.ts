@@ -144,11 +144,10 @@ export async function changePassword(
   if (!isRight) throw new PasswordWrong()
 
   const passwordHash = await passwords.hash(change.next, change.network)
-  // Most of them before the transaction, which would otherwise take as long as there are many.
-  await session.endOthers(user)
   const isStored = await failClosed(session, (begin) =>
     database.$transaction(async (tx) => {
       // Whoever signs in by the old password at this moment waits for the end of this transaction: `readPasswordHash`.
+      // Before it nothing ends: of two changes at once the later would end the session that the earlier has just begun.
       if (!(await storePassword(tx, user, passwordHash))) return false
       await session.endOthers(user)
       await begin(user)

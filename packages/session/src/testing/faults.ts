@@ -82,8 +82,8 @@ export const faults: Behaviour[] = [
     number: 22,
     claim: 'a store that freezes, dies or is absent is a 503 at once, and the service recovers by itself',
     async play(stage) {
-      await playFreeze(stage)
-      await playRestart(stage)
+      const hitchMs = await playFreeze(stage)
+      await playRestart(stage, hitchMs)
       await playAbsent(stage)
       await playShutdown(stage)
     },
@@ -113,7 +113,8 @@ export const faults: Behaviour[] = [
   },
 ]
 
-async function playFreeze({ a, b, store }: Stage): Promise<void> {
+/** Returns what a request that needs no store took at worst meanwhile: so much this machine is held up by others. */
+async function playFreeze({ a, b, store }: Stage): Promise<number> {
   const user = newPerson()
   const visitor = await signedIn(a, user)
   assert.equal(await who(visitor, b), user.id)
@@ -128,24 +129,32 @@ async function playFreeze({ a, b, store }: Stage): Promise<void> {
   // What a request without a session takes on this machine at this moment.
   const [publicMs, waitedMs] = [times(publicAnswers), times(answers)]
   const [usual, slowest] = [waitedMs[waitedMs.length >> 1]!, waitedMs.at(-1)!]
+  const hitchMs = publicMs.at(-1)!
   assert.ok(
     publicAnswers.every(({ status }) => status === 200),
     'a public route failed',
   )
   assert.ok(usual <= publicMs[publicMs.length >> 1]! + 50, `a 503 usually took ${usual} ms`)
   assert.deepEqual([...new Set(answers.map(({ status }) => status))], [503])
-  assert.ok(slowest <= DEADLINE_MS + 100 + publicMs.at(-1)!, `the slowest 503 took ${slowest} ms`)
+  assert.ok(slowest <= DEADLINE_MS + 100 + hitchMs, `the slowest 503 took ${slowest} ms`)
   for (const answer of answers) assertTellsNothing(answer)
   assert.ok(
     answers.every(({ headers }) => Number(headers['retry-after']) > 0),
     'no Retry-After',
   )
-  assert.ok(recoveredMs <= store.recoveryMs.thaw, `it took ${recoveredMs} ms after the thaw`)
+  assertInTime(recoveredMs, store.recoveryMs.thaw, hitchMs)
   const grownMb = ((await memoryOf(a, b)) - memory) / 1e6
   assert.ok(grownMb < 60, `memory grew by ${grownMb} MB`)
+  return hitchMs
 }
 
-async function playRestart({ a, b, store }: Stage): Promise<void> {
+/** About ten things happen one after the other until a store answers again, and each may be held up once. */
+function assertInTime(recoveredMs: number, limitMs: number, hitchMs: number): void {
+  const most = limitMs + 10 * hitchMs
+  assert.ok(recoveredMs <= most, `it recovered after ${recoveredMs} ms, and not within ${most} ms`)
+}
+
+async function playRestart({ a, b, store }: Stage, hitchMs: number): Promise<void> {
   const user = newPerson()
   const visitor = await signedIn(a, user)
   await store.kill()
@@ -154,7 +163,7 @@ async function playRestart({ a, b, store }: Stage): Promise<void> {
   )
   for (const answer of answers) {
     assert.equal(answer.status, 503)
-    assert.ok(answer.tookMs < DEADLINE_MS + 100)
+    assert.ok(answer.tookMs < DEADLINE_MS + 100 + hitchMs)
     assertTellsNothing(answer)
   }
   const recoveredMs = await until(
@@ -162,7 +171,7 @@ async function playRestart({ a, b, store }: Stage): Promise<void> {
     async () => (await visitor.ask(a, 'GET', '/who')).status === 200,
     15_000,
   )
-  assert.ok(recoveredMs <= store.recoveryMs.restart, `it took ${recoveredMs} ms after the restart`)
+  assertInTime(recoveredMs, store.recoveryMs.restart, hitchMs)
   if (store.cannot[22]) assert.equal(await who(visitor, a), null)
   else await untilSignedIn(visitor, [a, b], user.id, 5000)
 }

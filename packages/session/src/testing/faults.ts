@@ -82,8 +82,8 @@ export const faults: Behaviour[] = [
     number: 22,
     claim: 'a store that freezes, dies or is absent is a 503 at once, and the service recovers by itself',
     async play(stage) {
-      const hitchMs = await playFreeze(stage)
-      await playRestart(stage, hitchMs)
+      await playFreeze(stage)
+      await playRestart(stage)
       await playAbsent(stage)
       await playShutdown(stage)
     },
@@ -113,8 +113,7 @@ export const faults: Behaviour[] = [
   },
 ]
 
-/** Returns what a request that needs no store took at worst meanwhile: so much this machine is held up by others. */
-async function playFreeze({ a, b, store }: Stage): Promise<number> {
+async function playFreeze({ a, b, store }: Stage): Promise<void> {
   const user = newPerson()
   const visitor = await signedIn(a, user)
   assert.equal(await who(visitor, b), user.id)
@@ -142,19 +141,14 @@ async function playFreeze({ a, b, store }: Stage): Promise<number> {
     answers.every(({ headers }) => Number(headers['retry-after']) > 0),
     'no Retry-After',
   )
-  assertInTime(recoveredMs, store.recoveryMs.thaw, hitchMs)
+  // Postgres, once it is back, starts a process for each of the ten connections of the two, and each start may be held up.
+  const most = store.recoveryMs.thaw + 10 * hitchMs
+  assert.ok(recoveredMs <= most, `it took ${recoveredMs} ms after the thaw, and not ${most}`)
   const grownMb = ((await memoryOf(a, b)) - memory) / 1e6
   assert.ok(grownMb < 60, `memory grew by ${grownMb} MB`)
-  return hitchMs
 }
 
-/** About ten things happen one after the other until a store answers again, and each may be held up once. */
-function assertInTime(recoveredMs: number, limitMs: number, hitchMs: number): void {
-  const most = limitMs + 10 * hitchMs
-  assert.ok(recoveredMs <= most, `it recovered after ${recoveredMs} ms, and not within ${most} ms`)
-}
-
-async function playRestart({ a, b, store }: Stage, hitchMs: number): Promise<void> {
+async function playRestart({ a, b, store }: Stage): Promise<void> {
   const user = newPerson()
   const visitor = await signedIn(a, user)
   await store.kill()
@@ -163,7 +157,7 @@ async function playRestart({ a, b, store }: Stage, hitchMs: number): Promise<voi
   )
   for (const answer of answers) {
     assert.equal(answer.status, 503)
-    assert.ok(answer.tookMs < DEADLINE_MS + 100 + hitchMs)
+    assert.ok(answer.tookMs < DEADLINE_MS + 100)
     assertTellsNothing(answer)
   }
   const recoveredMs = await until(
@@ -171,7 +165,7 @@ async function playRestart({ a, b, store }: Stage, hitchMs: number): Promise<voi
     async () => (await visitor.ask(a, 'GET', '/who')).status === 200,
     15_000,
   )
-  assertInTime(recoveredMs, store.recoveryMs.restart, hitchMs)
+  assert.ok(recoveredMs <= store.recoveryMs.restart, `it took ${recoveredMs} ms after the restart`)
   if (store.cannot[22]) assert.equal(await who(visitor, a), null)
   else await untilSignedIn(visitor, [a, b], user.id, 5000)
 }

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import pLimit from 'p-limit'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import type { ProcessType } from '../../formation.ts'
 
@@ -17,7 +19,7 @@ export interface Place {
   readonly pid: number | undefined
   /** Since when the process that runs now has been ready, on the clock of `performance.now()`. */
   readonly readySince: number | undefined
-  /** Resolves once it is ready; at once when a process runs here. */
+  /** Resolves once it is ready: it begins when a core is free. At once when a process runs here. */
   start(otherwise?: Otherwise): Promise<void>
   /** `kill -9`. */
   kill(): Promise<void>
@@ -29,6 +31,12 @@ export interface Place {
   /** Resident memory; 0 when nobody is here. */
   measureMemory(): Promise<number>
 }
+
+/**
+ * A start takes a core for about a second, and a deployment has a dozen processes. Were all of them to start at once on two
+ * cores, the others would be too late for their probes, and it would be the machine that broke the promise.
+ */
+const atACore = pLimit(availableParallelism())
 
 export type PlaceEnvironment = Record<string, string | undefined>
 
@@ -59,8 +67,17 @@ export function openPlace(options: PlaceOptions): Place {
   /** Those whose end is no crash: we have ended them. */
   const ended = new WeakSet<NodeProcess>()
 
-  async function start({ env, via = [] }: Otherwise = {}): Promise<void> {
-    if (current) return
+  /** What was last asked for: whoever waits for a core, and is overtaken by another call, does not start any more. */
+  let calls = 0
+
+  function start(otherwise?: Otherwise): Promise<void> {
+    const call = ++calls
+    return atACore(async () => {
+      if (!current && call === calls) await launch(otherwise)
+    })
+  }
+
+  async function launch({ env, via = [] }: Otherwise = {}): Promise<void> {
     const started = await startProcess({
       name,
       cwd,
@@ -90,6 +107,7 @@ export function openPlace(options: PlaceOptions): Place {
   }
 
   function dismiss(): NodeProcess | undefined {
+    calls++
     const process = vacate()
     if (process) ended.add(process)
     return process

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { backOff } from './back-off.ts'
 import { applyLines, buildRecord, findJson, nameOf, readHead, readValues } from './record.ts'
 import type { Line, RecordHead, SessionUser } from './record.ts'
 import { logUnseen, type OwnedWork } from './owned-work.ts'
@@ -261,6 +262,7 @@ async function update(state: SessionState, key: string, fn: (value: unknown) => 
     if (result === 'done') data.live.delete(key)
     rebase(data, result === 'done' ? applyLines(data.record, lines) : result.conflict)
     if (result === 'done') return value
+    await backOff(attempt)
   }
   throw sessionBusy()
 }

@@ -1,3 +1,4 @@
+import { backOff } from '../back-off.ts'
 import { applyLines, findJson } from '../record.ts'
 import { sessionBusy, StoreUnsuitable } from '../session-error.ts'
 import { parseHost } from '../store-url.ts'
@@ -35,6 +36,7 @@ export async function openStore(url: string): Promise<SessionStore> {
           ? await send(`md ${key} ${condition}`)
           : await send(`ms ${key} S T${expiry(decision.ttlMs)} ${condition}`, decision.put)
       if (status === 'HD') return value
+      await backOff(attempt)
     }
     throw sessionBusy()
   }

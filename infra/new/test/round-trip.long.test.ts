@@ -91,10 +91,13 @@ test.skipIf(!findProgram('haproxy'))(
   async () => {
     // Its processes would need the cores of those that are attacked.
     await dev[Symbol.asyncDispose]()
-    await must(clone.run('infra/prove/main.ts', ['kill', 'roll', '--quick']))
+    try {
+      await must(clone.run('infra/prove/main.ts', ['kill', 'roll', '--quick']))
+    } finally {
+      dev = await startDev(clone)
+    }
     const record = await readFile(join(clone.root, 'prove.json'), 'utf8')
     for (const { name } of SERVICES) expect(record).toContain(`${name}.1`)
-    dev = await startDev(clone)
   },
 )
 

@@ -13,7 +13,7 @@ const NEWS_MS = 250
 /** `kill -9`, at most one a second, of processes whose type has another one. */
 export const kill: Attack = {
   name: 'kill',
-  does: '`kill -9` of a random process every second or so, all types, each started again at once',
+  does: '`kill -9` of a random process every second or so, all types, each started again as soon as a core is free',
   claim:
     'only what was in flight on the victim fails, and reads do not even then: the balancer and the edge ask another process',
   isQuick: true,

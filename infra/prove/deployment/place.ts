@@ -32,12 +32,6 @@ export interface Place {
   measureMemory(): Promise<number>
 }
 
-/**
- * A start takes a core for about a second, and a deployment has a dozen processes. Were all of them to start at once on two
- * cores, the others would be too late for their probes, and it would be the machine that broke the promise.
- */
-const atACore = pLimit(availableParallelism())
-
 export type PlaceEnvironment = Record<string, string | undefined>
 
 /** What is different about one process, until it ends. */
@@ -60,6 +54,12 @@ export interface PlaceOptions {
   onCrash(sentence: string): void
 }
 
+/**
+ * A start takes a core for about a second, and a deployment has a dozen processes. Were all of them to start at once on two
+ * cores, the others would be too late for their probes, and it would be the machine that broke the promise.
+ */
+const whenACoreIsFree = pLimit(availableParallelism())
+
 export function openPlace(options: PlaceOptions): Place {
   const { name, type, port, cwd, graceMs, onCrash } = options
   let current: NodeProcess | undefined
@@ -70,9 +70,10 @@ export function openPlace(options: PlaceOptions): Place {
   /** What was last asked for: whoever waits for a core, and is overtaken by another call, does not start any more. */
   let calls = 0
 
-  function start(otherwise?: Otherwise): Promise<void> {
+  async function start(otherwise?: Otherwise): Promise<void> {
+    if (current) return
     const call = ++calls
-    return atACore(async () => {
+    await whenACoreIsFree(async () => {
       if (!current && call === calls) await launch(otherwise)
     })
   }

@@ -32,9 +32,11 @@ export const freeze: Attack = {
     note('freeze the session store')
     const frozenAt = performance.now()
     await redis.freeze()
+    await sleep(FROZEN_MS / 2)
+    const grown = (await measureMemory(deployment.inhabited())).map((bytes, i) => bytes - before[i]!)
+    // Only then: each of them brings a password, and hashing that takes its memory, whatever the store does.
     const newcomers = await askNewcomers(deployment.url)
     await sleep(frozenAt + FROZEN_MS - performance.now())
-    const grown = (await measureMemory(deployment.inhabited())).map((bytes, i) => bytes - before[i]!)
     note('thaw the session store')
     const thawedAt = performance.now()
     await redis.thaw()

@@ -1,7 +1,11 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 // Those that take minutes have a run of their own: `pnpm test:long`.
 const LONG = '**/*.long.test.ts'
+
+// PGSSLMODE and its like are meant for another server than the one of the tests, and the pg client would follow them.
+for (const name of Object.keys(process.env)) if (name.startsWith('PG')) delete process.env[name]
 
 /** The one configuration of every member's tests: `vitest run --config ../../vitest.config.ts --root .` */
 export default defineConfig({
@@ -13,8 +17,8 @@ export default defineConfig({
       '**/generated/**',
       ...(process.env.TEST_LONG ? [] : [LONG]),
     ],
-    globalSetup: [new URL('./packages/testing/src/vitest-setup.ts', import.meta.url).pathname],
-    setupFiles: [new URL('./packages/testing/src/expect-no-leaks.ts', import.meta.url).pathname],
+    globalSetup: [fileURLToPath(new URL('./packages/testing/src/vitest-setup.ts', import.meta.url))],
+    setupFiles: [fileURLToPath(new URL('./packages/testing/src/expect-no-leaks.ts', import.meta.url))],
     // `pnpm test` runs two members at once, and many tests start processes of their own.
     maxWorkers: '50%',
     testTimeout: 30_000,

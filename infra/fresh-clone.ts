@@ -25,9 +25,10 @@ export interface Dev {
   stop(): Promise<void>
 }
 
-export async function openFreshClone(): Promise<FreshClone> {
+/** @param name of its folder, which may lie in others: `my apps/nonstick` */
+export async function openFreshClone(name = 'nonstick'): Promise<FreshClone> {
   const parent = mkdtempSync(join(tmpdir(), 'nonstick-fresh-'))
-  const folder = join(parent, 'nonstick')
+  const folder = join(parent, name)
   const port = await freePort()
   const env = {
     ...process.env,

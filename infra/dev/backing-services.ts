@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { freePort, isFree } from '@repo/testing/free-port'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import type { Need } from '../formation.ts'
@@ -23,10 +24,12 @@ export async function openBackingServices(
   say: (sentence: string) => void,
 ): Promise<BackingServices> {
   await using opening = new AsyncDisposableStack()
-  const [postgres, redis, secrets] = await Promise.all([
-    given.DATABASE_URL ? undefined : startPostgres({ directory: join(root, '.dev/postgres') }),
-    given.SESSION_STORE_URL ? undefined : startRedisIn(join(root, '.dev/redis')),
-    readSecrets(join(root, '.dev/secrets.json')),
+  const known = await readKnown(join(root, '.dev/secrets.json'))
+  const [postgres, redis] = await Promise.all([
+    given.DATABASE_URL
+      ? undefined
+      : startPostgres({ directory: join(root, '.dev/postgres'), port: known.postgresPort }),
+    given.SESSION_STORE_URL ? undefined : startRedisIn(join(root, '.dev/redis'), known.redisPassword),
   ])
   // Stopped only: disposal would be right for a folder that is temporary.
   for (const server of [postgres, redis]) if (server) opening.defer(() => server.stop())
@@ -50,26 +53,39 @@ export async function openBackingServices(
       database: { DATABASE_URL: databaseUrl },
       session: {
         SESSION_STORE_URL: sessionStoreUrl,
-        SESSION_SECRETS: given.SESSION_SECRETS || secrets.SESSION_SECRETS,
+        SESSION_SECRETS: given.SESSION_SECRETS || known.sessionSecret,
       },
     },
     [Symbol.asyncDispose]: () => stores.disposeAsync(),
   }
 }
 
-async function startRedisIn(directory: string): ReturnType<typeof startRedis> {
+async function startRedisIn(directory: string, password: string): ReturnType<typeof startRedis> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  return startRedis({ directory })
+  return startRedis({ directory, password })
+}
+
+/** What stays the same from one start to the next. */
+interface Known {
+  sessionSecret: string
+  redisPassword: string
+  /** So that a client of one's own finds Postgres where it was. */
+  postgresPort: number
 }
 
 /** Made once, so that nobody is signed out by a restart, and readable by nobody else. */
-async function readSecrets(file: string): Promise<{ SESSION_SECRETS: string }> {
+async function readKnown(file: string): Promise<Known> {
+  const text = await readFile(file, 'utf8').catch(() => '{}')
+  const before = JSON.parse(text) as Partial<Known>
+  const { postgresPort } = before
+  const known = {
+    sessionSecret: before.sessionSecret ?? randomBytes(32).toString('base64url'),
+    redisPassword: before.redisPassword ?? randomBytes(24).toString('base64url'),
+    postgresPort: postgresPort && (await isFree(postgresPort)) ? postgresPort : await freePort(),
+  }
   await mkdir(join(file, '..'), { recursive: true, mode: 0o700 })
-  const fresh = JSON.stringify({ SESSION_SECRETS: randomBytes(32).toString('base64url') }, null, 2)
-  await writeFile(file, `${fresh}\n`, { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
-  return JSON.parse(await readFile(file, 'utf8')) as { SESSION_SECRETS: string }
+  await writeFile(file, `${JSON.stringify(known, null, 2)}\n`, { mode: 0o600 })
+  return known
 }
 
 function withoutPassword(url: string): string {

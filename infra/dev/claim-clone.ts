@@ -11,8 +11,7 @@ import { text } from 'node:stream/consumers'
  * @throws when another one runs, with what it says of itself
  */
 export async function claimClone(root: string, whoWeAre: string): Promise<Disposable> {
-  // A socket's path may hold about a hundred characters, so it is told from where we stand.
-  const path = relative(process.cwd(), join(root, '.dev/claim')) || '.dev/claim'
+  const path = socketIn(root)
   await mkdir(join(root, '.dev'), { recursive: true, mode: 0o700 })
 
   const other = await askHolder(path)
@@ -24,6 +23,16 @@ export async function claimClone(root: string, whoWeAre: string): Promise<Dispos
   await once(server, 'listening')
   server.unref()
   return { [Symbol.dispose]: () => server.close() }
+}
+
+/** Where the `pnpm dev` of this clone answers; undefined when none runs. */
+export async function findDevelopment(root: string): Promise<string | undefined> {
+  return (await askHolder(socketIn(root)))?.split(' ')[0]
+}
+
+/** A socket's path may hold about a hundred characters, so it is told from where we stand. */
+function socketIn(root: string): string {
+  return relative(process.cwd(), join(root, '.dev/claim')) || '.dev/claim'
 }
 
 /** Undefined when nobody holds the claim, or only the file is left of one who did. */

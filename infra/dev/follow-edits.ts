@@ -51,7 +51,7 @@ export function followEdits(options: EditsOptions): Disposable {
   let installed = packagesOf(root)
   const lockfile = watch(root, (_event, name) => {
     if (name !== 'pnpm-lock.yaml' || installed === (installed = packagesOf(root))) return
-    print.say('pnpm-lock.yaml changed: start pnpm dev again, which installs what it asks for.')
+    print.say('pnpm-lock.yaml changed. Once "pnpm install" has run, save a file of a service to restart it.')
   })
   const sources = watchFolders([join(root, 'apps'), join(root, 'packages')], onChange)
   return {

@@ -2,9 +2,10 @@ import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { forgetPostgresVariables } from '../forget-postgres-variables.ts'
 import type { Supervisor } from './supervisor.ts'
 
-const HELP = `pnpm dev [type...] [--each N] [--inspect type]
+const HELP = `pnpm dev [type...] [--each N] [--inspect type] [--raw]
 
 Runs everything on this machine: Postgres and a session store, the migrations, one process of the public edge on
 http://localhost:3000, and two of every other process type. An edit restarts those who import the file.
@@ -12,14 +13,17 @@ http://localhost:3000, and two of every other process type. An edit restarts tho
   type              these process types only, and the public edge
   --each N          N processes of each type instead of two
   --inspect type    a debugger on the first process of this type; may be given again
+  --raw             the log as the processes write it: a line of JSON each
 
   PORT=3001             another port
-  DATABASE_URL=...      a Postgres of yours, instead of the embedded one in .dev/postgres
+  DATABASE_URL=...      a Postgres of yours, instead of the embedded one in .dev/postgres. PGSSLMODE and its like are not read:
+                        the URL says everything
   SESSION_STORE_URL=... a session store of yours, instead of a private Redis or that Postgres
 `
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const options = readArguments()
+const { isRaw, ...options } = readArguments()
+forgetPostgresVariables()
 
 // Starting is mostly compiling: what was compiled once is kept for us and for every process we start.
 enableCompileCache(join(root, '.dev/compile-cache'))
@@ -28,7 +32,7 @@ const { createPrinter } = await import('./print.ts')
 const { runDevelopment } = await import('./run-development.ts')
 const { watchParents } = await import('./watch-parents.ts')
 
-const print = createPrinter(process.stdout)
+const print = createPrinter(process.stdout, { isRaw })
 const running = new AsyncDisposableStack()
 let supervisor: Supervisor | undefined
 let stoppingSince: number | undefined
@@ -66,13 +70,14 @@ try {
   await stop(1)
 }
 
-function readArguments(): { only: string[]; each: number; inspected: string[] } {
+function readArguments(): { only: string[]; each: number; inspected: string[]; isRaw: boolean } {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: {
         each: { type: 'string', default: '2' },
         inspect: { type: 'string', multiple: true, default: [] },
+        raw: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
@@ -82,7 +87,7 @@ function readArguments(): { only: string[]; each: number; inspected: string[] } 
     }
     if (!/^[1-9]\d?$/.test(values.each))
       throw new Error(`--each ${values.each}: expected a number from 1 to 99`)
-    return { only: positionals, each: Number(values.each), inspected: values.inspect }
+    return { only: positionals, each: Number(values.each), inspected: values.inspect, isRaw: values.raw }
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${HELP}`)
     process.exit(1)

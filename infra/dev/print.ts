@@ -33,7 +33,8 @@ const LEVELS: Record<string, Colour> = { warn: 'yellow', error: 'red', fatal: 'r
 /** What every start and stop says, of itself and of others: the table and our own sentences say it better. */
 const EXPECTED = /^(listening|stopping|stopped|upstream \w+|\w+ \/readyz .*)$/
 
-export function createPrinter(out: NodeJS.WriteStream): Printer {
+/** @param options.isRaw what processes write stays as it is, for other programs to read */
+export function createPrinter(out: NodeJS.WriteStream, { isRaw = false } = {}): Printer {
   const colours = new Map<string, Colour>()
   let width = 0
 
@@ -75,12 +76,17 @@ export function createPrinter(out: NodeJS.WriteStream): Printer {
       write('')
     },
     log(name, line) {
+      if (isRaw) return write(line)
       const entry = readLogLine(line)
       if (!entry) writeOf(name, line)
       else if (!EXPECTED.test(entry.text)) writeLog(name, entry)
     },
     logStart(name, lines) {
       for (const line of lines) {
+        if (isRaw) {
+          write(line)
+          continue
+        }
         const entry = readLogLine(line)
         const isWrong = entry?.level === 'error' || entry?.level === 'fatal'
         if (!entry) writeOf(name, line)

@@ -23,13 +23,13 @@ interface LoggedError {
 }
 
 /** What machines need to join lines together, and what the prefix of the line says already. */
-const LEFT_OUT = ['service', 'process', 'pid', 'hostname', 'request_id', 'trace_id', 'span_id', 'route']
+const LEFT_OUT = ['service', 'process', 'pid', 'hostname', 'trace_id', 'span_id', 'route']
 
 /** Reads a JSON line of a service; null when a process wrote something else. */
 export function readLogLine(line: string): LogLine | null {
   const entry = parse(line)
   if (!entry) return null
-  const { time, level, msg = '', err, ...rest } = entry
+  const { time, level, msg = '', err, request_id: request, ...rest } = entry
   for (const name of LEFT_OUT) delete rest[name]
   let text = msg
   if (msg.startsWith('request') && 'status' in rest) {
@@ -38,6 +38,8 @@ export function readLogLine(line: string): LogLine | null {
     text = `${method} ${path} ${status} ${problem}${problem && ' '}${durationMs} ms${note}`
     for (const name of ['method', 'path', 'status', 'problem', 'durationMs']) delete rest[name]
   }
+  // As much of it as tells requests apart: the answer's header x-request-id begins with it.
+  if (request !== undefined) rest['request'] = String(request).slice(0, 8)
   const details = Object.entries(rest).map(([name, value]) => `${name}=${show(value)}`)
   const hasErrors = level === 'error' || level === 'fatal'
   const messages = [...causes(err)].map(({ message }) => message).filter((message) => message !== msg)

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { openDatabase } from '@repo/database'
 import { defineJob, enqueue, handle, measureQueue, runJobs, type QueueLog } from '@repo/queue'
 import { createDatabase, pollUntil } from '@repo/testing'
@@ -65,7 +66,7 @@ async function jobs(
     const env = { ...process.env, DATABASE_URL: url }
     execFile(
       process.execPath,
-      [new URL('main.ts', import.meta.url).pathname, ...args],
+      [fileURLToPath(new URL('main.ts', import.meta.url)), ...args],
       { env },
       (error, out, err) => resolve({ code: Number(error?.code ?? 0), out, err }),
     )

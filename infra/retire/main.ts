@@ -21,7 +21,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 enableCompileCache(join(root, '.dev/compile-cache'))
 const { applyChange, pathOf, planRetirement, printChange, Refusal, settleChange } =
   await import('@repo/generator')
-const { assertCleanTree } = await import('../new/assert-clean-tree.ts')
+const { assertCleanTree, rememberOwnChanges } = await import('../new/clean-tree.ts')
 const { deriveWithout } = await import('../new/derived-files.ts')
 const { listApps } = await import('../new/taken-names.ts')
 const { forgetTables } = await import('./forget-tables.ts')
@@ -44,6 +44,7 @@ async function run(): Promise<void> {
     if (examples.length === 0) console.log('There is no example left.')
     for (const app of examples) await retire({ folder: `apps/${app}`, isExample: true })
   } else await retire({ folder: findMember(positionals[0] ?? ''), isExample: false })
+  if (!options.force && !options['dry-run']) rememberOwnChanges(root)
 }
 
 async function retire(retirement: Retirement): Promise<void> {

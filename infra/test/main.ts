@@ -7,6 +7,7 @@ import { findProgram } from '@repo/testing/find-program'
 import { pollUntil } from '@repo/testing/poll-until'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
+import { forgetPostgresVariables } from '../forget-postgres-variables.ts'
 import { hasLongTests, listMembers, root, type Member } from './members.ts'
 import { readReport, type Result } from './read-report.ts'
 import { runTurbo } from './run-turbo.ts'
@@ -27,6 +28,7 @@ Ends with "N passed, N failed", and fails when a test failed, a report is missin
 // What tests start for themselves, where the machine has it.
 const SERVERS = ['redis-server', 'valkey-server', 'memcached', 'haproxy', 'chromium']
 
+forgetPostgresVariables()
 const { options, positionals } = readArguments()
 if (options.help) {
   console.log(help)

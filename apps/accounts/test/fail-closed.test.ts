@@ -182,7 +182,7 @@ interface Proxy extends AsyncDisposable {
 }
 
 /** Passes on what the two say to each other, and breaks off before words that must not reach the server. */
-async function openProxy(target: URL, isForbidden: (words: Buffer) => boolean): Promise<Proxy> {
+async function openProxy(target: URL, isForbidden: (words: Buffer | string) => boolean): Promise<Proxy> {
   const open = new Set<Socket>()
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname)

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { createEmptyDatabase, startProcess } from '@repo/testing'
 import { expect, test } from 'vitest'
 
@@ -26,7 +27,7 @@ test('a release without DATABASE_URL is told what is missing', async () => {
 async function release(env: Record<string, string>): Promise<{ code: number | null; output: string }> {
   await using running = await startProcess({
     name: 'migrate',
-    cwd: new URL('..', import.meta.url).pathname,
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
     entry: 'src/migrate.ts',
     env,
   })

@@ -1,10 +1,11 @@
+import { fileURLToPath } from 'node:url'
 import { createService, type Service } from '@repo/service'
 import type { Env } from './env.ts'
 import { apiRoutes } from './routes/api.ts'
 import { CONTENT_SECURITY_POLICY, pageRoutes } from './routes/page.ts'
 import { openUpstreams } from './upstreams.ts'
 
-const PAGE = new URL('../dist/page', import.meta.url).pathname
+const PAGE = fileURLToPath(new URL('../dist/page', import.meta.url))
 
 /** The public edge, in the order it is put together. Read this file first. */
 export async function buildApp(env: Env, { page = PAGE } = {}): Promise<Service> {

@@ -19,11 +19,12 @@ test('a request is one short line', () => {
     problem: 'X_NOT_FOUND',
     durationMs: 1.5,
   }
-  expect(readLogLine(line({ ...request, trace_id: 'abc', msg: 'request' }))).toEqual({
+  const ids = { trace_id: 'abc', request_id: '0b65d1c2-4d5e-4f60-8f2c-2f1e7a3b9c11' }
+  expect(readLogLine(line({ ...request, ...ids, msg: 'request' }))).toEqual({
     time: '07:14:03',
     level: 'info',
     text: 'GET /api/x 404 X_NOT_FOUND 1.5 ms',
-    details: '',
+    details: 'request=0b65d1c2',
     stack: [],
   })
 })

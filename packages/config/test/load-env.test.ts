@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const run = promisify(execFile)
-const entry = new URL('fixtures/main.ts', import.meta.url).pathname
+const entry = fileURLToPath(new URL('fixtures/main.ts', import.meta.url))
 
 test('a good environment is handed to the process', async () => {
   const { stdout } = await run(process.execPath, [entry], { env: { PORT: '3000', TOKEN: 'x'.repeat(32) } })

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import house from '../../../vitest.config.ts'
 
@@ -8,7 +9,7 @@ export default defineConfig({
     ...house.test,
     globalSetup: [
       ...[house.test?.globalSetup ?? []].flat(),
-      new URL('./templates-setup.ts', import.meta.url).pathname,
+      fileURLToPath(new URL('./templates-setup.ts', import.meta.url)),
     ],
   },
 })

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { onTestFinished } from 'vitest'
 
@@ -12,7 +13,7 @@ export async function startFixture(
   env: Record<string, string> = {},
   { waits = true } = {},
 ): Promise<Fixture> {
-  const cwd = new URL('fixtures', import.meta.url).pathname
+  const cwd = fileURLToPath(new URL('fixtures', import.meta.url))
   const fixture = await startProcess({ name: entry, cwd, entry, env })
   onTestFinished(() => fixture.stop())
   if (waits) await fixture.ready

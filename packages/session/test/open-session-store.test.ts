@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { promisify } from 'node:util'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { findProgram } from '@repo/testing/find-program'
 import { startMemcached } from '@repo/testing/start-memcached'
@@ -40,7 +41,7 @@ test('the library of a store that is not used is never loaded', async () => {
       const files = Object.keys(Module._cache)
       console.log(['ioredis', 'pg'].filter((name) => files.some((file) => file.includes('/node_modules/' + name + '/'))).join())`
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
-      cwd: new URL('..', import.meta.url).pathname,
+      cwd: fileURLToPath(new URL('..', import.meta.url)),
     })
     expect(stdout.trim()).toBe(own ?? '')
   }

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { startProcess } from '@repo/testing'
 import type { Stage, StoreUnderTest } from '../src/testing/index.ts'
 
@@ -15,7 +16,7 @@ export async function openStage(
   const start: Stage['start'] = async (env = {}, { whetherReady = true } = {}) => {
     const running = await startProcess({
       name: `session on ${store.name}`,
-      cwd: new URL('..', import.meta.url).pathname,
+      cwd: fileURLToPath(new URL('..', import.meta.url)),
       entry,
       env: {
         NODE_ENV: 'production',

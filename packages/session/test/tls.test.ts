@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { fileURLToPath } from 'node:url'
 import { expectAnswer } from '@repo/testing/expect-answer'
 import { findProgram } from '@repo/testing/find-program'
 import { freePort } from '@repo/testing/free-port'
@@ -98,7 +99,7 @@ async function tryStore(url: string, trusted?: string): Promise<string> {
     }
     console.log(await work().catch(({ code }) => code))`
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
-    cwd: new URL('..', import.meta.url).pathname,
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
     env: { PATH: process.env.PATH, ...(trusted && { NODE_EXTRA_CA_CERTS: trusted }) },
   })
   return stdout.trim()

@@ -47,7 +47,9 @@ export async function runBackingService({ url, launch, check, resources }: Recip
       return launched
     } catch (cause) {
       await launched.stop()
-      throw new Error(`${(cause as Error).message}. Its last words:\n${launched.output()}`, { cause })
+      const { message, cause: why } = cause as Error
+      const reason = why instanceof Error ? ` (${why.message})` : ''
+      throw new Error(`${message}${reason}. Its last words:\n${launched.output()}`, { cause })
     }
   }
 

@@ -75,7 +75,7 @@ export async function fleet(appFolder: string | URL, options: FleetOptions = {})
       name,
       cwd: folder,
       entry: type.entry,
-      nodeArgs: ['--permission', '--allow-fs-read=*', `--allow-fs-write=${TMPDIR}`],
+      nodeArgs: ['--permission', '--allow-net', '--allow-fs-read=*', `--allow-fs-write=${TMPDIR}`],
       env: { PROCESS_NAME: name, TMPDIR, ...env },
     })
     members[n - 1] = { running, agent: new Agent(), isMeantToRun: true }

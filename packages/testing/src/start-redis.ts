@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { runBackingService, type BackingService } from './backing-service.ts'
 import { expectAnswer } from './expect-answer.ts'
 import { findProgram } from './find-program.ts'
@@ -12,6 +14,8 @@ export interface RedisOptions {
   port?: number
   /** This one of the two and no other. Default: whichever there is, Redis first. */
   program?: 'redis-server' | 'valkey-server'
+  /** Who does not know it is refused. Default: nobody is asked. */
+  password?: string
   /** More of Redis's own arguments, as `['--maxmemory', '10mb']`. */
   args?: string[]
 }
@@ -26,7 +30,12 @@ export async function startRedis(options: RedisOptions = {}): Promise<BackingSer
   await using opening = new AsyncDisposableStack()
   const directory = options.directory ?? opening.use(await openTemporaryFolder('redis')).path
   const port = options.port ?? (await freePort())
+  // In a file, since every user of the machine can read a command line.
+  const secrets = join(directory, 'redis.conf')
+  const { password } = options
+  if (password) await writeFile(secrets, `requirepass ${password}\n`, { mode: 0o600 })
   const settings = [
+    ...(password ? [secrets] : []),
     '--bind',
     '127.0.0.1',
     '--port',
@@ -44,13 +53,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<BackingSer
   ]
 
   return runBackingService({
-    url: `redis://127.0.0.1:${port}`,
+    url: `redis://${password ? `:${password}@` : ''}127.0.0.1:${port}`,
     launch: () =>
       spawnTethered(program, [...settings, ...(options.args ?? [])], {
         env: { PATH: process.env.PATH },
       }),
     // A Redis that still reads its data back answers -LOADING.
-    check: async () => void (await expectAnswer(port, 'PING', /^\+PONG/)),
+    check: async () =>
+      void (await expectAnswer(port, password ? `AUTH ${password}\r\nPING` : 'PING', /^\+PONG/m)),
     resources: opening.move(),
   })
 }

@@ -48,6 +48,15 @@ describe.skipIf(!findRedis()).concurrent('Redis', () => {
     vi.unstubAllEnvs()
   })
 
+  test('one with a password refuses who does not know it, and no command line shows it', async ({
+    expect,
+  }) => {
+    await using redis = (await startRedis({ password: 'a-word-of-its-own' }))!
+    expect(redis.url).toContain(':a-word-of-its-own@')
+    await expect(expectAnswer(portOf(redis), 'PING', /^\+PONG/)).rejects.toThrow('NOAUTH')
+    expect(await readFile(`/proc/${redis.pid}/cmdline`, 'utf8')).not.toContain('a-word-of-its-own')
+  })
+
   test('one that cannot start says why', async ({ expect }) => {
     await expect(startRedis({ args: ['--no-such-setting', '1'] })).rejects.toThrow(/Bad directive/)
   })

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, readFile, stat, writeFile } from 'node:fs/promises'
+import { access, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -80,6 +80,34 @@ test('a folder that still names a server which is long gone is taken over', asyn
   await writeFile(pidFile, words.replace(/^\d+/, `${process.pid}`))
   await using second = await startPostgres({ directory })
   expect(await query(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+})
+
+test('who does not know its password is refused, and nobody else can read that', async () => {
+  const directory = await temporaryFolder()
+  await using postgres = await startPostgres({ directory })
+  const { port, password } = new URL(postgres.url)
+  for (const other of ['postgres@', 'postgres:guessed@']) {
+    await expect(query(`postgres://${other}127.0.0.1:${port}/postgres`, 'SELECT 1')).rejects.toThrow(
+      /password/i,
+    )
+  }
+  expect(await readFile(join(directory, 'password'), 'utf8')).toBe(password)
+  expect((await stat(join(directory, 'password'))).mode & 0o777).toBe(0o600)
+})
+
+test('a folder of an earlier release, which let everybody in, keeps its data and gets a password', async () => {
+  const directory = await temporaryFolder()
+  const first = await startPostgres({ directory })
+  await query(first.url, 'CREATE TABLE kept (id int)')
+  await query(first.url, 'ALTER ROLE postgres PASSWORD NULL')
+  await first[Symbol.asyncDispose]()
+  await rm(join(directory, 'password'))
+  await using second = await startPostgres({ directory })
+  expect(await query(second.url, 'SELECT * FROM kept')).toEqual([])
+  const { port } = new URL(second.url)
+  await expect(query(`postgres://postgres@127.0.0.1:${port}/postgres`, 'SELECT 1')).rejects.toThrow(
+    /password/i,
+  )
 })
 
 test('a folder that a living server uses is refused in one sentence', { timeout: 60_000 }, async () => {

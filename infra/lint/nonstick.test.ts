@@ -14,14 +14,14 @@ beforeAll(async () => {
   const config = {
     jsPlugins: [join(import.meta.dirname, 'nonstick.ts')],
     categories: { correctness: 'off' },
-    rules: { 'nonstick/share-nothing': 'error' },
+    rules: { 'nonstick/share-nothing': 'error', 'nonstick/file-paths': 'error' },
   }
   await writeFile(join(folder, '.oxlintrc.json'), JSON.stringify(config))
 })
 
 afterAll(() => rm(folder, { recursive: true }))
 
-/** What the rule says about a module, a sentence each. */
+/** What the rules say about a module, a sentence each. */
 function lint(module: string): Promise<string[]> {
   const { promise, resolve, reject } = Promise.withResolvers<string[]>()
   void writeFile(join(folder, 'module.ts'), module).then(() => {
@@ -95,4 +95,11 @@ test.each([
 
 test('an exception without a reason is none', async () => {
   expect(await lint('// share-nothing: ok\nlet visits = 0')).toHaveLength(1)
+})
+
+test('the pathname of a file URL is named, where it is taken for a path', async () => {
+  const [said, ...more] = await lint("export const path = new URL('x', import.meta.url).pathname")
+  expect(said).toContain('Use fileURLToPath')
+  expect(more).toEqual([])
+  expect(await lint('export const route = new URL(request.url).pathname')).toEqual([])
 })

@@ -1,0 +1,24 @@
+// Says in one sentence when this machine's Node is too old, instead of a stack trace from the first file of TypeScript.
+// Plain JavaScript that an old Node reads. It runs after every install, by the Node that runs pnpm.
+import { spawnSync } from 'node:child_process'
+import { readFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = resolve(process.argv[2] ?? join(fileURLToPath(import.meta.url), '../..'))
+const installed = join(root, 'node_modules/.bin/node')
+
+// pnpm puts this one before the machine's own. It is there for glibc and macOS: elsewhere it is absent, or does not start.
+if (spawnSync(installed, ['--version']).status !== 0) {
+  rmSync(installed, { force: true })
+  const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const [, oldest] = /^>=(\d+)$/.exec(engines.node)
+  const [own] = process.versions.node.split('.')
+  if (Number(own) < Number(oldest)) {
+    console.error(
+      `Node ${oldest} or newer is needed. This machine has ${process.version}, and npm has no Node for ` +
+        `${process.platform} ${process.arch} that starts here: install one from https://nodejs.org/download`,
+    )
+    process.exitCode = 1
+  }
+}

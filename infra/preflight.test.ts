@@ -1,0 +1,38 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
+import { expect, test } from 'vitest'
+
+const OTHER_LIBC = '#!/lib/ld-of-another-libc.so.1\n'
+
+/** Runs the preflight in a clone that asks for `oldest`, after `install` has put a Node there, or none. */
+async function preflight(oldest: number, install: (bin: string) => Promise<void>) {
+  await using folder = await openTemporaryFolder('preflight of ü')
+  const bin = join(folder.path, 'node_modules/.bin/node')
+  await mkdir(join(bin, '..'), { recursive: true })
+  await writeFile(join(folder.path, 'package.json'), JSON.stringify({ engines: { node: `>=${oldest}` } }))
+  await install(bin)
+  const { promise, resolve } = Promise.withResolvers<{ code: number; said: string; isLeft: boolean }>()
+  const args = [join(import.meta.dirname, 'preflight.mjs'), folder.path]
+  const child = execFile(process.execPath, args, (_error, stdout, stderr) => {
+    resolve({ code: child.exitCode ?? -1, said: stdout + stderr, isLeft: existsSync(bin) })
+  })
+  return await promise
+}
+
+test('the Node that came with the install serves, however old the machine’s own', async () => {
+  const outcome = await preflight(9999, (bin) => symlink(process.execPath, bin))
+  expect(outcome).toEqual({ code: 0, said: '', isLeft: true })
+})
+
+test.each([
+  ['none came', async () => {}],
+  ['the one that came does not start', (bin: string) => writeFile(bin, OTHER_LIBC, { mode: 0o755 })],
+])('the machine’s own serves where %s, when it is new enough', async (_, install) => {
+  expect(await preflight(20, install)).toEqual({ code: 0, said: '', isLeft: false })
+  const { code, said } = await preflight(9999, install)
+  expect(code).toBe(1)
+  expect(said).toMatch(/^Node 9999 or newer is needed\. This machine has v\d+\.\d+\.\d+, .*\n$/)
+})

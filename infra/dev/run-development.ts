@@ -4,6 +4,7 @@ import { readFormation, type Formation, type ProcessType } from '../formation.ts
 import { assertPortIsFree } from './assert-port-is-free.ts'
 import { openBackingServices } from './backing-services.ts'
 import { claimClone } from './claim-clone.ts'
+import { explainEdits, findUnreadMigrations } from './find-unread-migrations.ts'
 import { followEdits } from './follow-edits.ts'
 import { make, productsOf } from './make.ts'
 import { createSupervisor, type Supervisor, type SupervisorOptions } from './supervisor.ts'
@@ -38,7 +39,7 @@ export async function runDevelopment(
   if (running.disposed) return supervisor
   // A person mends and saves; a script is better told.
   if (problems.length > 0 && !print.isTerminal) throw new Error(problems.join('\n'))
-  running.use(followEdits({ root, formation, supervisor, print, makeFor, release }))
+  running.use(followEdits({ root, formation, supervisor, print, makeFor, release: releaseEdits }))
 
   print.table([...supervisor.rows(), ...stores.rows])
   for (const problem of problems) print.warn(problem)
@@ -53,7 +54,15 @@ export async function runDevelopment(
     await Promise.all(products.map((product) => make(root, product, print.say)))
   }
 
+  async function releaseEdits(formation: Formation): Promise<void> {
+    await release(formation)
+    const edited = await explainEdits(stores.environment.database.DATABASE_URL!)
+    if (edited) print.warn(edited)
+  }
+
   async function release({ release }: Formation): Promise<void> {
+    const unread = await findUnreadMigrations(root, stores.environment.database.DATABASE_URL!)
+    if (unread) return print.warn(unread)
     for (const type of release) {
       const { name, app, entry } = type
       const onLine = (line: string): void => print.log(name, line)

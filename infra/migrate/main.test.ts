@@ -49,6 +49,25 @@ test('help fits a screen, and a word it does not know is a failure', async () =>
   })
 }, 60_000)
 
+test('what loses rows is for a database of this machine, and is not done without a yes', async () => {
+  for (const word of ['amend', 'reset']) {
+    expect(await migrate('postgres://db.example.com/shop', word, '--yes')).toMatchObject({
+      code: 1,
+      err: 'The database is on db.example.com. This is for one of this machine.\n',
+    })
+  }
+  await using database = await createEmptyDatabase()
+  await migrate(database.url)
+  expect(await migrate(database.url, 'reset')).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^All rows of .* go\.\nNothing was changed\. .*--yes$/m),
+  })
+  expect(await migrate(database.url, 'reset', '--yes')).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^The database is new: \d+ migrations were applied\.$/m),
+  })
+}, 60_000)
+
 async function migrate(
   url: string | undefined,
   ...args: string[]

@@ -38,6 +38,8 @@ describe('it is safe when it', () => {
       'makes a table, its indices and its references',
       'CREATE TABLE "a" ("b" INT NOT NULL);\nCREATE INDEX "c" ON "a"("b");\nALTER TABLE "a" ADD CONSTRAINT "d" FOREIGN KEY ("b") REFERENCES "e"("f");',
     ],
+    ['renames an index', 'ALTER INDEX "a" RENAME TO "b";'],
+    ['renames a constraint', 'ALTER TABLE "orders" RENAME CONSTRAINT "a" TO "b";'],
     ['adds a column that may be null', 'ALTER TABLE "orders" ADD COLUMN "note" TEXT;'],
     ['adds a column with a default', 'ALTER TABLE "orders" ADD COLUMN "count" INT NOT NULL DEFAULT 0;'],
     ['makes an index beside those who write', 'CREATE INDEX CONCURRENTLY "a" ON "orders"("note");'],
@@ -54,4 +56,10 @@ describe('it is safe when it', () => {
   ])('%s', (_, sql) => {
     expect(findUnsafeStatements(sql)).toEqual([])
   })
+})
+
+test('one that says nothing yet is not ready: once applied, it would be for good', () => {
+  expect(findUnsafeStatements('-- Write here what the schema cannot say.\n')).toMatchObject([
+    { line: 1, statement: '(no statement)' },
+  ])
 })

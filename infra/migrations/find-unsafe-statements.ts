@@ -25,7 +25,8 @@ const RULES: Rule[] = [
     problem: `the release before still reads that column: ${LATER}`,
   },
   {
-    pattern: /^alter\s+\w+\b.*\brename\b/,
+    // The name of an index or of a constraint is nobody's business.
+    pattern: /^alter\s+(?!index\b)\w+\b.*\brename\b(?!\s+constraint\b)/,
     problem:
       'the release before knows the old name: add the new beside it, write both, and drop the old in a later release',
   },
@@ -88,6 +89,14 @@ const RULES: Rule[] = [
  */
 export function findUnsafeStatements(sql: string): UnsafeStatement[] {
   const statements = splitStatements(sql)
+  if (statements.length === 0)
+    return [
+      {
+        line: 1,
+        statement: '(no statement)',
+        problem: 'nothing would be applied, and for good: write it first',
+      },
+    ]
   const made = new Set(
     statements.flatMap(
       ({ text }) => /^create\s+table\s+(?:if\s+not\s+exists\s+)?(\S+?)\s*\(/.exec(text)?.[1] ?? [],

@@ -1,12 +1,10 @@
-import { globSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { findUnsafeStatements } from './find-unsafe-statements.ts'
+import { resolve } from 'node:path'
+import { CONFIRM, findUnsafeMigrations } from './find-unsafe-migrations.ts'
 
 // One of the checks of `pnpm check`: no migration that the release before would not survive (docs/operations.md).
-const root = resolve(import.meta.dirname, '../..')
-for (const file of globSync('packages/database/migrations/*/migration.sql', { cwd: root }).toSorted()) {
-  for (const { line, statement, problem } of findUnsafeStatements(readFileSync(join(root, file), 'utf8'))) {
-    console.error(`${file}:${line}: ${statement}\n  ${problem}`)
-    process.exitCode = 1
-  }
+const unsafe = findUnsafeMigrations(resolve(import.meta.dirname, '../..'))
+for (const { words } of unsafe) console.error(words)
+if (unsafe.length > 0) {
+  console.error(CONFIRM)
+  process.exitCode = 1
 }

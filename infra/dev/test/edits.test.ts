@@ -158,6 +158,23 @@ describe('pnpm dev', () => {
     await soon('the edge knows it no more', async () => (await read()) === 404)
     expect(await bothAnswer('third')).toBe(true)
   })
+
+  test('a migration that takes something away is applied once a person has said that it may', async () => {
+    const folder = join(copy.root, 'packages/database/migrations/20990101000000_drop')
+    const file = join(folder, 'migration.sql')
+    await mkdir(folder)
+    const held = dev.says(/^.*No migration is applied/m)
+    await writeFile(file, 'DROP TABLE IF EXISTS "left_over";\n')
+    await held
+    expect(dev.said()).toMatch(/20990101000000_drop\/migration\.sql:1: drop table/)
+    const applied = dev.says(/applied.*20990101000000_drop/)
+    await writeFile(file, '-- safe: of this test alone\nDROP TABLE IF EXISTS "left_over";\n')
+    await applied
+
+    const edited = dev.says(/20990101000000_drop: applied as it was before this edit.*pnpm migrate amend/)
+    await writeFile(file, '-- safe: still\nDROP TABLE IF EXISTS "left_over";\n')
+    await edited
+  })
 })
 
 async function writeService(name: string, folder: string): Promise<void> {

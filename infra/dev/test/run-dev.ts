@@ -12,7 +12,9 @@ const COPIED = [
   'apps',
   'packages',
   'infra/dev',
+  'infra/forget-postgres-variables.ts',
   'infra/formation.ts',
+  'infra/migrations',
   'infra/node_modules',
   'infra/package.json',
 ]

@@ -20,6 +20,8 @@ export interface MigrationStatus {
   edited: string[]
   /** Applied by a release that has migrations which this one has not. */
   unknown: string[]
+  /** The last that the folder has, applied or not. */
+  newest: string | undefined
 }
 
 /**
@@ -58,6 +60,7 @@ export async function readMigrationStatus(url: string, folders = ownFolders): Pr
       interrupted: failedMigrationNames,
       edited: editedMigrationNames,
       unknown,
+      newest: names.at(-1),
     }
   })
 }
@@ -77,6 +80,24 @@ export async function settleMigration(
     if (outcome === 'undone') await engine.markMigrationRolledBack({ migrationName: name })
     else await engine.markMigrationApplied({ migrationName: name, migrationsList })
   })
+}
+
+/**
+ * Takes away everything that migrations have made, with all rows, and applies them from the first. What else uses the
+ * database has a schema of its own (sessions, counters, jobs), and stays.
+ */
+export async function resetDatabase(
+  url: string,
+  options: Parameters<typeof migrate>[1] = {},
+): Promise<string[]> {
+  const main = openSingle(url)
+  try {
+    await waitForOtherReleases(main, options.log ?? (() => {}))
+    await main.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public')
+  } finally {
+    await main.end()
+  }
+  return await migrate(url, options)
 }
 
 async function makeDatabase(url: string, log: (line: string) => void): Promise<void> {

@@ -19,6 +19,7 @@ export const ownFolders: Folders = {
 
 export interface Migrations {
   engine: SchemaEngine
+  folders: Folders
   /** The one connection that the engine works on. */
   main: Pool
   list: MigrationList
@@ -52,7 +53,7 @@ export async function withMigrations<T>(
     })
   try {
     const engine = await openSchemaEngine(schema, { main, openScratch: openOurScratch })
-    return await use({ engine, main, schema, scripts, list: toList(folders.migrations, scripts) })
+    return await use({ engine, folders, main, schema, scripts, list: toList(folders.migrations, scripts) })
   } catch (error) {
     if (error instanceof MigrationError) throw error
     const cause = scratchError ?? error
@@ -124,7 +125,7 @@ async function readScripts(folder: string): Promise<Map<string, string>> {
   return scripts
 }
 
-function toList(baseDir: string, scripts: Map<string, string>): MigrationList {
+export function toList(baseDir: string, scripts: ReadonlyMap<string, string>): MigrationList {
   return {
     baseDir,
     // The engine insists on Prisma's lock file, whose only word is the kind of database.

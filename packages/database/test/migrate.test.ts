@@ -38,6 +38,7 @@ test('applies each migration once, in order, and records them where Prisma does'
     interrupted: [],
     edited: [],
     unknown: [],
+    newest: names.at(-1),
   })
 })
 

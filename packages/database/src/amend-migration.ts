@@ -1,0 +1,112 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  MigrationError,
+  openSingle,
+  ownFolders,
+  toList,
+  withMigrations,
+  withoutTrace,
+} from './open-migrations.ts'
+import { compare, draft, type DraftOptions } from './write-migration.ts'
+
+export interface Amended {
+  name: string
+  /** Undefined when the schema no longer asks for the migration, which is gone then. */
+  file: string | undefined
+  /** What was done to the database to take it back; undefined when it was not applied there. */
+  undone: string | undefined
+}
+
+interface AmendOptions extends DraftOptions {
+  /** Sees what takes the migration back in the database, before it is done. What it throws stops everything. */
+  confirm?(undo: string): Promise<void>
+}
+
+/**
+ * Makes the newest migration say what the schema says now. One that is as it was drafted is drafted again; to one that
+ * a person has written in, what is missing is added at the end. Where it is applied it is taken back, and `migrate`
+ * applies it anew: what was written into its columns meanwhile is lost. It is for a migration that no other database has.
+ *
+ * @throws {MigrationError} when there is nothing to amend, or it cannot be taken back; then nothing has changed
+ */
+export async function amendMigration(
+  url: string,
+  { folders = ownFolders, choose, confirm }: AmendOptions = {},
+): Promise<Amended> {
+  return await withMigrations(url, folders, async (migrations) => {
+    const { engine, main, scripts, schema } = migrations
+    const [name, script] = [...scripts].at(-1) ?? []
+    if (name === undefined || script === undefined) throw new MigrationError('There is no migration yet.')
+    const before = new Map([...scripts].slice(0, -1))
+    const [older, all] = [before, scripts].map((some) => ({
+      tag: 'migrations' as const,
+      ...toList(folders.migrations, some),
+    }))
+
+    const drafted = await compare(engine, older!, all!)
+    const isDrafted = drafted !== null && isSame(drafted, script)
+    const missing = isDrafted ? null : await draft(migrations, scripts, choose)
+    const text = isDrafted
+      ? await draft(migrations, before, choose)
+      : [script, missing].filter((part) => part !== null).join('\n')
+
+    const [row] = await read<{ isEdited: boolean }>(
+      `SELECT checksum <> encode(sha256(convert_to($1, 'UTF8')), 'hex') AS "isEdited" FROM _prisma_migrations
+       WHERE migration_name = $2 AND finished_at IS NOT NULL AND rolled_back_at IS NULL`,
+      [script, name],
+    )
+    if (text === script && !row?.isEdited)
+      throw new MigrationError(`${name} says all that the schema says: there is nothing to amend.`)
+
+    const undone = row && (await takeBack())
+    const folder = join(folders.migrations, name)
+    if (text === null) await rm(folder, { recursive: true })
+    else await writeFile(join(folder, 'migration.sql'), text)
+    return { name, file: text === null ? undefined : join(folder, 'migration.sql'), undone }
+
+    async function takeBack(): Promise<string> {
+      if (/\bRENAME (COLUMN|TO)\b/.test(withoutComments(script!)))
+        throw new MigrationError(
+          `${name} renames, which cannot be taken back without a loss. Write the next one, or: pnpm migrate reset`,
+        )
+      const undo =
+        (await compare(engine, { tag: 'schemaDatasource', files: schema, configDir: '' }, older!)) ?? ''
+      await confirm?.(undo)
+      const single = openSingle(url)
+      try {
+        // Sent whole, it is one transaction.
+        await single.query(`${undo}\n; DELETE FROM _prisma_migrations WHERE migration_name = '${name}'`)
+      } catch (error) {
+        throw new MigrationError(
+          `${name} cannot be taken back: ${withoutTrace(error)}\nNothing was changed. Write the next one, or: pnpm migrate reset`,
+          { cause: error },
+        )
+      } finally {
+        await single.end()
+      }
+      return undo
+    }
+
+    /** An empty database has no table of migrations yet. */
+    async function read<Row>(text: string, values: unknown[]): Promise<Row[]> {
+      const { rows } = await main.query<{ exists: boolean }>({
+        text: `SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists`,
+      })
+      return rows[0]?.exists ? ((await main.query({ text, values })).rows as Row[]) : []
+    }
+  })
+}
+
+function withoutComments(sql: string): string {
+  return sql
+    .replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+}
+
+/** Of an index the engine says its order where it reads it from a database. */
+function isSame(one: string, other: string): boolean {
+  const [first, second] = [one, other].map((sql) => withoutComments(sql).replaceAll(' ASC', ''))
+  return first === second
+}

@@ -1,5 +1,8 @@
 /** `prisma generate`, run where nothing may be downloaded and Prisma Studio is not installed. */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { createRequire, registerHooks } from 'node:module'
+import { join, relative } from 'node:path'
+import { moveDifferences } from './move-differences.ts'
 
 const leftOut = ['@prisma/dev', '@prisma/studio-core']
 
@@ -15,5 +18,17 @@ registerHooks({
 // oxlint-disable-next-line node/no-process-env
 process.env['PRISMA_SCHEMA_ENGINE_BINARY'] = import.meta.filename
 
-process.argv.splice(2, Infinity, 'generate')
+// Prisma writes every file anew, also when nothing has changed. So it writes beside a copy of the schema, where nobody
+// watches, and what differs is moved.
+const member = join(import.meta.dirname, '..')
+const copy = mkdtempSync(join(member, 'node_modules/.generate-'))
+cpSync(join(member, 'schema'), join(copy, 'schema'), { recursive: true })
+// Prisma ends the process by itself.
+process.once('exit', (code) => {
+  if (code === 0) moveDifferences(join(copy, 'src/generated'), join(member, 'src/generated'))
+  rmSync(copy, { recursive: true })
+})
+
+const schema = relative(process.cwd(), join(copy, 'schema'))
+process.argv.splice(2, Infinity, 'generate', '--schema', schema)
 createRequire(import.meta.url)('prisma/build/index.js')

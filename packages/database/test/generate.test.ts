@@ -1,0 +1,70 @@
+import { spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { openTemporaryFolder, type TemporaryFolder } from '@repo/testing/open-temporary-folder'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+// The package in a folder of its own, so nobody loses the client that they import.
+
+const member = join(import.meta.dirname, '..')
+let copy: TemporaryFolder
+beforeAll(async () => {
+  copy = await openTemporaryFolder('generate')
+  for (const name of ['package.json', 'prisma.config.ts', 'schema', 'src']) {
+    cpSync(join(member, name), join(copy.path, name), { recursive: true })
+  }
+  mkdirSync(join(copy.path, 'node_modules'))
+  for (const name of ['prisma', '@prisma']) {
+    symlinkSync(join(member, 'node_modules', name), join(copy.path, 'node_modules', name))
+  }
+  rmSync(join(copy.path, 'src/generated'), { recursive: true, force: true })
+})
+afterAll(() => copy[Symbol.asyncDispose]())
+
+/** Generates, and returns when each file of the client was written, in nanoseconds. */
+function generate(): Record<string, bigint> {
+  const options = { cwd: copy.path, encoding: 'utf8' } as const
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['src/generate.ts'], options)
+  expect([status, stdout + stderr]).toEqual([0, expect.stringContaining('Generated Prisma Client')])
+  const names = globSync('src/generated/**/*.ts', { cwd: copy.path }).toSorted()
+  return Object.fromEntries(
+    names.map((name) => [name, statSync(join(copy.path, name), { bigint: true }).mtimeNs]),
+  )
+}
+
+test('the client that is made again of the same schema is not touched: pnpm dev restarts for every file that is', () => {
+  const first = generate()
+  expect(Object.keys(first)).toContain('src/generated/client.ts')
+  expect(generate()).toEqual(first)
+  expect(globSync('node_modules/.generate-*', { cwd: copy.path })).toEqual([])
+})
+
+test('of another schema what differs is written, and what is not made any more is gone', () => {
+  const before = generate()
+  rmSync(join(copy.path, 'schema/bookmarks.prisma'))
+  const after = generate()
+  expect(Object.keys(before)).toContain('src/generated/models/Bookmark.ts')
+  expect(Object.keys(after)).not.toContain('src/generated/models/Bookmark.ts')
+  expect(after['src/generated/models/User.ts']).toBe(before['src/generated/models/User.ts'])
+  expect(after['src/generated/models.ts']).not.toBe(before['src/generated/models.ts'])
+})
+
+test('a schema that is wrong leaves the client as it was', () => {
+  const before = generate()
+  const file = join(copy.path, 'schema/accounts.prisma')
+  const schema = readFileSync(file, 'utf8')
+  writeFileSync(file, `${schema}\nmodel Broken {`)
+  const broken = spawnSync(process.execPath, ['src/generate.ts'], { cwd: copy.path, encoding: 'utf8' })
+  writeFileSync(file, schema)
+  expect([broken.status, broken.stderr]).toEqual([1, expect.stringContaining('Broken')])
+  expect(generate()).toEqual(before)
+})

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import { findProgram } from '@repo/testing/find-program'
 import { freePort } from '@repo/testing/free-port'
+import { needs } from '@repo/testing/needs'
 import { pollUntil } from '@repo/testing/poll-until'
 import { createService } from '@repo/service'
 import { expect, test } from 'vitest'
@@ -11,8 +11,9 @@ import { shippedConfig } from '../verify/rolling-restarts.ts'
 
 const shipped = await readFile(new URL('haproxy.cfg', import.meta.url), 'utf8')
 
-test.skipIf(!findProgram('haproxy'))(
+test(
   'the load balancer of Compose hides the probes however their path is written, names the client itself, and knows one host',
+  needs('haproxy'),
   async () => {
     const app = createService({
       name: 'edge',

@@ -1,7 +1,8 @@
 import { expectAnswer } from '@repo/testing/expect-answer'
+import { needs } from '@repo/testing/needs'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
-import { findRedis, startRedis } from '@repo/testing/start-redis'
+import { startRedis } from '@repo/testing/start-redis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { request } from 'undici'
 
@@ -25,7 +26,7 @@ const NOT_CALLED: Record<string, string[]> = {
 const resources = new AsyncDisposableStack()
 afterAll(() => resources.disposeAsync())
 
-describe.skipIf(!findRedis())('a forgotten await while the stores are away', () => {
+describe('a forgotten await while the stores are away', needs('redis'), () => {
   let service: NodeProcess
   let cookie = ''
   let names: string[]

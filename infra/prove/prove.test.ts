@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { findProgram } from '@repo/testing/find-program'
+import { needs } from '@repo/testing/needs'
 import { expect, test, vi } from 'vitest'
 import { attacks } from './attacks.ts'
 import { renderConfig } from './deployment/haproxy.ts'
@@ -90,7 +91,7 @@ test('a body is made from the schema of a service that nobody has seen before', 
   })
 })
 
-test.skipIf(!findProgram('haproxy'))('HAProxy itself takes the configuration', async () => {
+test('HAProxy itself takes the configuration', needs('haproxy'), async () => {
   const folder = await mkdtemp(join(tmpdir(), 'nonstick-haproxy-'))
   const file = join(folder, 'haproxy.cfg')
   await writeFile(file, renderConfig(8080, [{ name: 'web.1', port: 8081 }]))

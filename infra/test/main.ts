@@ -3,13 +3,14 @@ import { rm } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { settleChange } from '@repo/generator/settle-change'
 import { dropDatabases } from '@repo/testing/create-database'
-import { findProgram } from '@repo/testing/find-program'
 import { pollUntil } from '@repo/testing/poll-until'
+import { findAbsent, programs, type ProgramName } from '@repo/testing/programs'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import { forgetPostgresVariables } from '../forget-postgres-variables.ts'
+import { describeAbsent } from './absent.ts'
 import { hasLongTests, listMembers, root, type Member } from './members.ts'
-import { readReport, type Result } from './read-report.ts'
+import { countSkipped, readReport, type Result } from './read-report.ts'
 import { runTurbo } from './run-turbo.ts'
 
 const help = `pnpm test [word...] [--json]
@@ -24,9 +25,6 @@ A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the ma
 
 Ends with "N passed, N failed", and fails when a test failed, a report is missing, or nothing ran.
 `
-
-// What tests start for themselves, where the machine has it.
-const SERVERS = ['redis-server', 'valkey-server', 'memcached', 'haproxy', 'chromium']
 
 forgetPostgresVariables()
 const { options, positionals } = readArguments()
@@ -88,7 +86,10 @@ async function startServices(resources: AsyncDisposableStack): Promise<Record<st
     if (redis) env.SESSION_STORE_URL = resources.use(redis).url
   }
   // Part of turbo's key: what was skipped for want of a server is not "unchanged" once the server is there.
-  env.TEST_SERVERS = SERVERS.filter((name) => findProgram(name)).join(' ')
+  const absent = findAbsent()
+  env.TEST_SERVERS = Object.keys(programs)
+    .filter((name) => !absent.includes(name as ProgramName))
+    .join(' ')
   if (options.long) env.TEST_LONG = 'true'
   return env
 }
@@ -108,7 +109,8 @@ async function collect(
     results.push(result)
     const counts = [`${result.passed} passed`]
     if (result.failed > 0) counts.push(`${result.failed} FAILED`)
-    if (result.skipped.length > 0) counts.push(`${result.skipped.length} skipped`)
+    const skipped = countSkipped(result)
+    if (skipped > 0) counts.push(`${skipped} skipped`)
     if (result.flaky.length > 0) counts.push(`${result.flaky.length} flaky`)
     console.log(`  ${member.folder.padEnd(20)} ${counts.join(', ')}${result.isCached ? ' (unchanged)' : ''}`)
   }
@@ -126,14 +128,21 @@ function sum(results: Result[], missing: Member[], turboIsContent: boolean): boo
     console.log('FAILED: every test passed, but a runner ended with an error')
   }
   if (failed + passed === 0) console.log('FAILED: not a single test ran')
-  // By name, also when nothing is counted: Valkey is tested where it is, and Redis stands for it where it is not.
-  const absent = SERVERS.filter((name) => !findProgram(name))
-  for (const name of absent) console.log(`absent   ${name}`)
+  // Also those for want of which nothing was skipped: Valkey is tested where it is, and Redis stands for it elsewhere.
+  const absent = findAbsent()
+  const lacking: Result['lacking'] = {}
+  for (const name of absent) {
+    lacking[name] = results.reduce((total, result) => total + (result.lacking[name] ?? 0), 0)
+  }
+  for (const line of describeAbsent(absent, lacking)) console.log(line)
   for (const name of skipped) console.log(`skipped  ${name}`)
   for (const name of flaky) console.log(`flaky    ${name}`)
-  const counts = `${passed} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ''}`
+  const notRun = results.reduce((total, result) => total + countSkipped(result), 0)
+  const counts = `${passed} passed, ${failed} failed${notRun > 0 ? `, ${notRun} skipped` : ''}`
   console.log(
-    options.json ? JSON.stringify({ passed, failed, absent, skipped, flaky, members: results }) : counts,
+    options.json
+      ? JSON.stringify({ passed, failed, absent, lacking, skipped, flaky, members: results })
+      : counts,
   )
   return failed === 0 && passed > 0
 }

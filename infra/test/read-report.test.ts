@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { root } from './members.ts'
-import { readReport } from './read-report.ts'
+import { countSkipped, readReport } from './read-report.ts'
 
 /** Has the real runner write its report on these test files. */
 function runVitest(files: Record<string, string>): string {
@@ -28,9 +28,21 @@ test('passed, failed and skipped tests are counted, and skipped ones named', asy
     passed: 2,
     failed: 1,
     skipped: ['later one', 'later two'],
+    lacking: {},
     flaky: [],
     isCached: false,
   })
+})
+
+test('tests that lack a program are counted by it and not named, and all that are skipped are counted', async () => {
+  const lacks = `{ skip: true, meta: { lacks: 'memcached' } }`
+  const report = runVitest({
+    'a.test.ts': `describe('lists', ${lacks}, () => { test('one', () => {}); test('two', () => {}) })`,
+    'b.test.ts': `test('three', ${lacks}, () => {}); test.skip('four', () => {}); test('good', () => {})`,
+  })
+  const result = await readReport('x', report, 0)
+  expect(result).toMatchObject({ passed: 1, skipped: ['four'], lacking: { memcached: 3 } })
+  expect(countSkipped(result!)).toBe(4)
 })
 
 test('a file that cannot be loaded and a hook that throws have failed, though no test has', async () => {

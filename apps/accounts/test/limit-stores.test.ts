@@ -9,13 +9,22 @@ import {
   startRedisCluster,
   startRedisSentinel,
 } from '@repo/testing'
+import { needs } from '@repo/testing/needs'
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
 
 // Service, sessions and limits meet in apps, so here a limit is tried on every store that sessions may live in.
 
-const alone = { Redis: startRedis, Memcached: startMemcached, Postgres: startPostgres }
-const stores = { ...alone, 'Redis Cluster': startRedisCluster, 'Redis Sentinel': startRedisSentinel }
+const alone = [
+  { name: 'Redis', start: startRedis, program: 'redis' },
+  { name: 'Memcached', start: startMemcached, program: 'memcached' },
+  { name: 'Postgres', start: startPostgres, program: undefined },
+] as const
+const stores = [
+  ...alone,
+  { name: 'Redis Cluster', start: startRedisCluster, program: 'redis' },
+  { name: 'Redis Sentinel', start: startRedisSentinel, program: 'redis' },
+] as const
 
 const env = parseEnv(Type.Object(serviceEnv), {
   NODE_ENV: 'test',
@@ -41,13 +50,12 @@ async function openProcess(
   return app
 }
 
-test.for(Object.entries(stores))(
-  'on %s two processes together allow what one may, whoever asks at once, and allow it again after the window',
-  async ([, start], { skip }) => {
+for (const { name, start, program } of stores) {
+  const claim =
+    'two processes together allow what one may, whoever asks at once, and allow it again after the window'
+  test(`on ${name} ${claim}`, needs(program), async () => {
     await using opened = new AsyncDisposableStack()
-    const server = await start()
-    if (!server) return skip('not on this machine')
-    opened.use(server)
+    const server = opened.use((await start())!)
     // Longer than a busy machine takes to connect and count.
     const patient = { deadlineMs: 20_000 }
     const apps = await Promise.all([1, 2].map(() => openProcess(server.url, opened, patient)))
@@ -67,16 +75,13 @@ test.for(Object.entries(stores))(
     await expect
       .poll(async () => (await ask(0)).headers['ratelimit-remaining'], { timeout: 10_000 })
       .toBe('19')
-  },
-)
+  })
+}
 
-test.for(Object.entries(alone))(
-  'a %s that says nothing delays nobody for longer than the deadline',
-  async ([, start], { skip }) => {
+for (const { name, start, program } of alone) {
+  test(`a ${name} that says nothing delays nobody for longer than the deadline`, needs(program), async () => {
     await using opened = new AsyncDisposableStack()
-    const server = await start()
-    if (!server) return skip('not on this machine')
-    opened.use(server)
+    const server = opened.use((await start())!)
     const app = await openProcess(server.url, opened)
     await app.inject('/items')
 
@@ -91,8 +96,8 @@ test.for(Object.entries(alone))(
     expect(answers[1]!.headers['retry-after']).toBe('1')
     expect(tookMs).toBeLessThan(1500)
     await expect.poll(async () => (await app.inject('/dear')).statusCode, { timeout: 10_000 }).toBe(200)
-  },
-)
+  })
+}
 
 test('limits of one scope count nothing in the scope beside it: its routes stop the boot', async () => {
   await using opened = new AsyncDisposableStack()

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findProgram } from '@repo/testing/find-program'
+import { needs } from '@repo/testing/needs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { must, openClone, type Clone } from './open-clone.ts'
 import { startDev, type Dev } from './start-dev.ts'
@@ -85,9 +85,9 @@ test("the services' own tests pass", { timeout: 240_000 }, async () => {
 })
 
 // The balancer that clients have without us.
-test.skipIf(!findProgram('haproxy'))(
+test(
   'pnpm prove attacks them as it does all others, and they stand it',
-  { timeout: 420_000 },
+  { ...needs('haproxy'), timeout: 420_000 },
   async () => {
     // Its processes would need the cores of those that are attacked.
     await dev[Symbol.asyncDispose]()

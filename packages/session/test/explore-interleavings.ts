@@ -1,8 +1,9 @@
+import { needs } from '@repo/testing/needs'
 import * as fc from 'fast-check'
 import { afterAll, describe, test } from 'vitest'
 import { playInterleaving, type Step, type World } from './interleavings.ts'
 import { openStage } from './open-stage.ts'
-import { stores } from './open-stores.ts'
+import { programOf, stores } from './open-stores.ts'
 
 // Cluster and Sentinel are the driver of Redis.
 const shares = { Redis: 0.5, memcached: 0.25, Postgres: 0.25 }
@@ -61,9 +62,9 @@ export function exploreInterleavings(runs: number, replay?: string): void {
   describe.for(Object.entries(shares))('interleavings on %s', async ([name, share]) => {
     const store = await stores[name]!(resources)
 
-    test.skipIf(!store)(
+    test(
       'every acknowledged answer holds, whatever overlaps and whoever dies',
-      { timeout: 60_000 + runs * 1000 },
+      { ...needs(programOf[name]), timeout: 60_000 + runs * 1000 },
       async () => {
         const stage = resources.use(await openStage(store!))
         const processes = await Promise.all([0, 1, 2].map(() => stage.start()))

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { needs } from '@repo/testing/needs'
 import { startRedis } from '@repo/testing/start-redis'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Redis } from 'ioredis'
@@ -30,7 +31,7 @@ const fails = (request: FastifyRequest): Promise<unknown> =>
     throw new Conflict('No more.')
   })
 
-describe.skipIf(!redis)('a request that fails', () => {
+describe('a request that fails', needs('redis'), () => {
   const lines: string[] = []
   const late = Promise.withResolvers<void>()
   let app: FastifyInstance

@@ -1,3 +1,4 @@
+import { needs } from '@repo/testing/needs'
 import { startRedisCluster } from '@repo/testing/start-redis-cluster'
 import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
 import { Redis } from 'ioredis'
@@ -15,7 +16,7 @@ if (sentinel) resources.use(sentinel)
 if (cluster) resources.use(cluster)
 afterAll(() => resources.disposeAsync())
 
-describe.skipIf(!sentinel)('a failover behind Redis Sentinel', () => {
+describe('a failover behind Redis Sentinel', needs('redis'), () => {
   // What the old master acknowledges between the promotion and the news of it is lost: no client can know.
   test(
     'in good order: nobody is signed out, and what was stored before and after it is there',
@@ -54,7 +55,7 @@ describe.skipIf(!sentinel)('a failover behind Redis Sentinel', () => {
   )
 })
 
-describe.skipIf(!cluster)('a failover in Redis Cluster', () => {
+describe('a failover in Redis Cluster', needs('redis'), () => {
   test(
     'a killed master is replaced by its replica, and the sessions it held are there',
     { timeout: 60_000 },

@@ -1,16 +1,17 @@
+import { needs } from '@repo/testing/needs'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { openSessionStore } from '../src/index.ts'
 import { behaviours, storeContract, type Stage, type StoreSetting } from '../src/testing/index.ts'
 import { openStage } from './open-stage.ts'
-import { stores } from './open-stores.ts'
+import { programOf, stores } from './open-stores.ts'
 
-/** The store contract and the behaviours on one store; skipped by name when it is not on this machine. */
+/** The store contract and the behaviours on one store; skipped when this machine does not have it. */
 export async function testOnStore(name: keyof typeof stores): Promise<void> {
   const resources = new AsyncDisposableStack()
   const underTest = await stores[name]!(resources)
   afterAll(() => resources.disposeAsync())
 
-  describe.skipIf(!underTest)(`the store contract on ${name}`, () => {
+  describe(`the store contract on ${name}`, needs(programOf[name]), () => {
     let setting: StoreSetting
 
     beforeAll(async () => {
@@ -21,7 +22,7 @@ export async function testOnStore(name: keyof typeof stores): Promise<void> {
     for (const { claim, play } of storeContract) test(claim, () => play(setting))
   })
 
-  describe.skipIf(!underTest)(`sessions on ${name}`, () => {
+  describe(`sessions on ${name}`, needs(programOf[name]), () => {
     let stage: Stage
 
     beforeAll(async () => {

@@ -4,7 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { findProgram } from '@repo/testing/find-program'
+import { needs } from '@repo/testing/needs'
 import { startMemcached } from '@repo/testing/start-memcached'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
@@ -47,7 +47,7 @@ test('the library of a store that is not used is never loaded', async () => {
   }
 })
 
-describe.skipIf(!redis)('with Redis', () => {
+describe('with Redis', needs('redis'), () => {
   test('a Redis older than 6.2 is an error at boot', async () => {
     await using old = await pretendVersion(redis!.url, '6.0.16')
     await expect(openSessionStore(old.url)).rejects.toMatchObject({
@@ -149,7 +149,7 @@ const DEAF = `
   })`
 
 describe('an address of IPv6 is one in every URL', () => {
-  test.skipIf(!redis)('of Redis', async () => {
+  test('of Redis', needs('redis'), async () => {
     await using server = (await startRedis({ args: ['--bind', '127.0.0.1', '::1'] }))!
     const { port } = new URL(server.url)
     for (const url of [`redis://[::1]:${port}`, `redis://[::1]:${port}/2`]) {
@@ -158,7 +158,7 @@ describe('an address of IPv6 is one in every URL', () => {
     }
   })
 
-  test.skipIf(!findProgram('memcached'))('of memcached', async () => {
+  test('of memcached', needs('memcached'), async () => {
     await using server = (await startMemcached({ args: ['-l', '::1'] }))!
     await using store = await openSessionStore(`memcached://[::1]:${new URL(server.url).port}`)
     await store.check()

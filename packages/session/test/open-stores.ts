@@ -1,3 +1,4 @@
+import type { ProgramName } from '@repo/testing/programs'
 import { startMemcached } from '@repo/testing/start-memcached'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
@@ -12,6 +13,15 @@ import {
 
 /** Starts a store of one kind with what it needs; undefined when this machine does not have it. */
 type Open = (resources: AsyncDisposableStack) => Promise<StoreUnderTest | undefined>
+
+/** What a store needs of this machine, for `needs`. Of Postgres every machine has one. */
+export const programOf: Record<string, ProgramName | undefined> = {
+  Redis: 'redis',
+  Valkey: 'valkey',
+  'Redis Cluster': 'redis',
+  'Redis Sentinel': 'redis',
+  memcached: 'memcached',
+}
 
 /** Every store the package knows, on real servers of this machine. */
 export const stores: Record<string, Open> = {

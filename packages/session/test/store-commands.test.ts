@@ -1,3 +1,4 @@
+import { needs } from '@repo/testing/needs'
 import { startRedis } from '@repo/testing/start-redis'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
@@ -10,7 +11,7 @@ const redis = await startRedis()
 if (redis) resources.use(redis)
 afterAll(() => resources.disposeAsync())
 
-describe.skipIf(!redis)('what a request costs, in commands to Redis', () => {
+describe('what a request costs, in commands to Redis', needs('redis'), () => {
   let app: FastifyInstance
   let admin: Redis
   let cookie = ''

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { expectAnswer } from '@repo/testing/expect-answer'
 import { findProgram } from '@repo/testing/find-program'
 import { freePort } from '@repo/testing/free-port'
+import { needs } from '@repo/testing/needs'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
@@ -17,9 +18,9 @@ const program = findProgram('redis-server', 'valkey-server')
 const resources = new AsyncDisposableStack()
 afterAll(() => resources.disposeAsync())
 
-test.skipIf(!program)(
+test(
   'rediss, rediss+sentinel and rediss+cluster speak TLS to everybody, and only to who has a certificate they trust',
-  { timeout: 60_000 },
+  { ...needs('redis'), timeout: 60_000 },
   async () => {
     const { path } = resources.use(await openTemporaryFolder('tls'))
     const byAddress = await makeCertificate(path, 'IP:127.0.0.1')

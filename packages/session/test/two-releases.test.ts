@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
+import { needs } from '@repo/testing/needs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readHead, readValues } from '../src/record.ts'
 import { createCookieSigner } from '../src/session-cookie.ts'
 import { behaviours, type Stage } from '../src/testing/index.ts'
 import { openStage } from './open-stage.ts'
-import { stores } from './open-stores.ts'
+import { programOf, stores } from './open-stores.ts'
 
 // What earlier releases have left: their package, frozen as one file that runs, and what they stored.
 const RELEASES = [1]
@@ -46,7 +47,7 @@ describe.for(RELEASES)('release %i', (release) => {
     })
 
     for (const { number, claim, play } of behaviours.filter(({ number }) => TOGETHER.includes(number))) {
-      test.skipIf(!store)(`${number}. ${claim}`, async () => {
+      test(`${number}. ${claim}`, needs(programOf[name]), async () => {
         for (const stage of mixed) await play(stage)
       })
     }

@@ -4,6 +4,7 @@ import { describe, test, vi } from 'vitest'
 import { expectAnswer } from '../src/expect-answer.ts'
 import { findProgram } from '../src/find-program.ts'
 import { isListening } from '../src/is-listening.ts'
+import { needs } from '../src/needs.ts'
 import { openTemporaryFolder } from '../src/open-temporary-folder.ts'
 import { pollUntil } from '../src/poll-until.ts'
 import { startMemcached } from '../src/start-memcached.ts'
@@ -14,7 +15,7 @@ import { startRedisSentinel } from '../src/start-redis-sentinel.ts'
 const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)
 
 // They wait more than they work, so they wait together.
-describe.skipIf(!findRedis()).concurrent('Redis', () => {
+describe.concurrent('Redis', needs('redis'), () => {
   test('a killed one is back on its port with every write it had answered', async ({ expect }) => {
     const redis = (await startRedis())!
     await expectAnswer(portOf(redis), 'SET kept yes', /^\+OK/)
@@ -103,7 +104,7 @@ describe.skipIf(!findRedis()).concurrent('Redis', () => {
   })
 })
 
-test.skipIf(!findProgram('memcached'))('a killed memcached is back on its port, and empty', async () => {
+test('a killed memcached is back on its port, and empty', needs('memcached'), async () => {
   await using memcached = (await startMemcached())!
   await expectAnswer(portOf(memcached), 'set gone 0 0 3\r\nyes', /^STORED/)
   await memcached.kill()

@@ -1,0 +1,67 @@
+import { CHROMIUM, findProgram } from './find-program.ts'
+
+/** A program that tests start, or that something is tried with, and that not every machine has. */
+export interface Program {
+  /** What it is called where it is installed. One of them is enough. */
+  names: readonly string[]
+  /** What it serves, as the end of a sentence: "31 tests of ... were skipped". */
+  tests: string
+  /** What is so without it though no test is skipped, as a sentence without its full stop. */
+  without: string
+  /** Debian's package, and what Homebrew is asked for. */
+  apt: string
+  brew: string
+}
+
+/** By the names that tests call them. */
+export const programs = {
+  redis: {
+    names: ['redis-server', 'valkey-server'],
+    tests: 'sessions, limits and faults on Redis',
+    without: 'sessions lived in Postgres',
+    apt: 'redis-server',
+    brew: 'redis',
+  },
+  valkey: {
+    names: ['valkey-server'],
+    tests: 'sessions on Valkey',
+    without: 'Redis stood for it',
+    apt: 'valkey-server',
+    brew: 'valkey',
+  },
+  memcached: {
+    names: ['memcached'],
+    tests: 'sessions and limits on memcached',
+    without: 'these tests start none',
+    apt: 'memcached',
+    brew: 'memcached',
+  },
+  haproxy: {
+    names: ['haproxy'],
+    tests: 'the load balancer and its configuration',
+    without: 'these tests start none',
+    apt: 'haproxy',
+    brew: 'haproxy',
+  },
+  chromium: {
+    names: CHROMIUM,
+    tests: 'the page in a browser',
+    without: 'pnpm prove tries the page in it',
+    apt: 'chromium',
+    brew: '--cask chromium',
+  },
+  kubectl: {
+    names: ['kubectl'],
+    tests: 'the overlays of Kubernetes',
+    without: 'only the base of Kubernetes was read, and no overlay',
+    apt: 'kubernetes-client',
+    brew: 'kubernetes-cli',
+  },
+} as const satisfies Record<string, Program>
+
+export type ProgramName = keyof typeof programs
+
+/** Of all these programs the ones that this machine lacks. */
+export function findAbsent(): ProgramName[] {
+  return (Object.keys(programs) as ProgramName[]).filter((name) => !findProgram(...programs[name].names))
+}

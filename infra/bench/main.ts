@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { installApart } from '../install-apart.ts'
 
 // Each bench is a folder with a main.ts. What only a bench needs, as the peers it compares with, is installed the
 // first time it runs: into its folder, from its own lockfile, so that a clone stays light.
@@ -18,12 +19,6 @@ if (!names.includes(name)) {
 }
 
 const folder = join(import.meta.dirname, name)
-if (existsSync(join(folder, 'package.json')) && !existsSync(join(folder, 'node_modules'))) {
-  run('npx', ['pnpm', 'install', '--dir', folder, '--ignore-workspace', '--frozen-lockfile'])
-}
-run(process.execPath, [join(folder, 'main.ts'), ...args])
-
-function run(command: string, args: string[]): void {
-  const { status } = spawnSync(command, args, { stdio: 'inherit' })
-  if (status !== 0) process.exit(status ?? 1)
-}
+installApart(folder)
+const { status } = spawnSync(process.execPath, [join(folder, 'main.ts'), ...args], { stdio: 'inherit' })
+process.exit(status ?? 1)

@@ -1,3 +1,4 @@
+import type { ProgramName } from '@repo/testing/programs'
 import type { Deployment, DeploymentOptions } from './deployment/open-deployment.ts'
 import type { Load, LoadOptions } from './load/start-load.ts'
 import type { Random } from './random.ts'
@@ -11,8 +12,10 @@ export interface Attack<Own extends Deployment = Deployment> {
   claim: string
   /** Part of `pnpm prove --quick`. */
   isQuick?: boolean
-  /** Programs of this machine without which it cannot run; of alternatives, one that is there is enough. */
-  needs?: readonly (readonly string[])[]
+  /** Programs of this machine without which it cannot run. */
+  needs?: readonly ProgramName[]
+  /** A library without which it cannot run, Debian's package of it, and where it is. */
+  library?: { name: string; apt: string; find(): string | undefined }
   /** What else this machine lacks for it, in a sentence; undefined when nothing. */
   findObstacle?(): string | undefined
   /** Opens what this row runs on, when that is not the deployment which all rows share. */

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { programs } from '@repo/testing/programs'
 import { forgetPostgresVariables } from '../forget-postgres-variables.ts'
 import { attacks } from './attacks.ts'
 import type { Attack } from './attack.ts'
@@ -22,6 +23,8 @@ was asked for holds; a row that did not run has not held.
   --each N   processes of each type (default 2)
   --faults   each row once more for every planted fault (faults/ in infra/prove): now each must be found broken
   --json     ends with one line of JSON
+
+Linux only. Debian's packages, and the rows that need them: ${listPackages()}
 `
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -107,6 +110,18 @@ function chooseRows(): readonly Attack[] {
     fail(`There is no row ${unknown.join(', ')}. There are ${attacks.map(({ name }) => name).join(', ')}.`)
   if (positionals.length > 0) return attacks.filter(({ name }) => positionals.includes(name))
   return options.quick ? attacks.filter(({ isQuick }) => isQuick) : attacks
+}
+
+function listPackages(): string {
+  const rows = new Map<string, string[]>()
+  for (const { name, needs = [], library } of attacks) {
+    for (const apt of [...needs.map((one) => programs[one].apt), ...(library ? [library.apt] : [])])
+      rows.set(apt, [...(rows.get(apt) ?? []), name])
+  }
+  const said = [...rows].map(([apt, names]) =>
+    names.length === attacks.length ? `${apt} (all)` : `${apt} (${names.join(', ')})`,
+  )
+  return said.join(', ')
 }
 
 function quickRows(): string[] {

@@ -1,4 +1,5 @@
 import { findProgram } from '@repo/testing/find-program'
+import { programs } from '@repo/testing/programs'
 import { none, type Attack, type Finding } from './attack.ts'
 import type { Deployment, DeploymentOptions } from './deployment/open-deployment.ts'
 import { startLoad, type Load, type LoadOptions } from './load/start-load.ts'
@@ -39,7 +40,7 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ro
     tookMs: Math.round(performance.now() - begunAt),
     ...result,
   })
-  const obstacle = missingPrograms(attack) ?? attack.findObstacle?.()
+  const obstacle = missingPackages(attack) ?? attack.findObstacle?.()
   if (obstacle) return told({ verdict: 'not run', reason: obstacle, findings: [], seconds: [] })
 
   await using resources = new AsyncDisposableStack()
@@ -85,7 +86,13 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ro
   }
 }
 
-function missingPrograms({ needs = [] }: Attack): string | undefined {
-  const missing = needs.filter((names) => !findProgram(...names)).map((names) => names.join(' or '))
-  return missing.length > 0 ? `this machine has no ${missing.join(' and no ')}` : undefined
+function missingPackages({ needs = [], library }: Attack): string | undefined {
+  const missing = needs
+    .map((name) => programs[name])
+    .filter(({ names }) => !findProgram(...names))
+    .map(({ names, apt }): { name: string; apt: string } => ({ name: names.join(' or '), apt }))
+  if (library && !library.find()) missing.push(library)
+  if (missing.length === 0) return undefined
+  const packages = missing.map(({ apt }) => apt).join(' ')
+  return `this machine has no ${missing.map(({ name }) => name).join(' and no ')} (Debian: apt install ${packages})`
 }

@@ -13,14 +13,15 @@ import { hasLongTests, listMembers, root, type Member } from './members.ts'
 import { countSkipped, readReport, type Result } from './read-report.ts'
 import { runTurbo } from './run-turbo.ts'
 
-const help = `pnpm test [word...] [--json]
-pnpm test:long [word...] [--json]
+const help = `pnpm test [word...] [--file word] [--json]
+pnpm test:long [word...] [--file word] [--json]
 
 Tests every member of the workspace, or those whose name contains one of the words, as "session".
 A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the machine has one
 (SESSION_STORE_URL if set). What cannot have changed since it passed is not run again (turbo's cache).
 
   :long    the tests that take minutes, and none of the others; the same as --long
+  --file   of these members the test files only whose path contains the word, as "accounts --file sign-in"
   --json   ends with one line of JSON
 
 Ends with "N passed, N failed", and fails when a test failed, a report is missing, or nothing ran.
@@ -47,7 +48,7 @@ function readArguments() {
   const flag = { type: 'boolean', default: false } as const
   const filter = { type: 'string', multiple: true, default: [] as string[] } as const
   try {
-    const flags = { filter, long: flag, json: flag, help: flag }
+    const flags = { filter, file: { type: 'string' } as const, long: flag, json: flag, help: flag }
     const { values, positionals } = parseArgs({ allowPositionals: true, options: flags })
     return { options: values, positionals }
   } catch (error) {
@@ -61,7 +62,7 @@ async function testMembers(): Promise<boolean> {
   // The report of an earlier run would be counted as this one's.
   for (const { report } of members) await rm(report, { force: true })
   await using resources = new AsyncDisposableStack()
-  const turbo = resources.use(runTurbo(members, await startServices(resources)))
+  const turbo = resources.use(runTurbo(members, await startServices(resources), options.file))
   // Ctrl-C reaches us alone: turbo, and then the servers, end in this order.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void turbo.stop())
 

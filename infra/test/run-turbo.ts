@@ -4,14 +4,19 @@ import { root, type Member } from './members.ts'
 
 /**
  * Has turbo run the members' tests: what they need first, two members at a time, those that cannot have changed
- * from its cache. Prints what fails and nothing else.
+ * from its cache. Of each only the test files whose path contains `file`, if it is given. Prints what fails and nothing else.
  */
-export function runTurbo(members: Member[], env: Record<string, string | undefined>): TetheredProcess {
+export function runTurbo(
+  members: Member[],
+  env: Record<string, string | undefined>,
+  file?: string,
+): TetheredProcess {
   const filters = members.map(({ name }) => `--filter=${name}`)
   const pace = ['--concurrency=2', '--continue=dependencies-successful']
   const output = ['--output-logs=errors-only', '--log-order=grouped', '--json']
   const turbo = join(root, 'node_modules/turbo/bin/turbo')
-  return spawnTethered(process.execPath, [turbo, 'run', 'test', ...filters, ...pace, ...output], {
+  const only = file === undefined ? [] : ['--', file]
+  return spawnTethered(process.execPath, [turbo, 'run', 'test', ...filters, ...pace, ...output, ...only], {
     cwd: root,
     env: { ...process.env, ...env, TURBO_TELEMETRY_DISABLED: '1', NO_COLOR: '1' },
     onLine: buildPrinter(),

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -7,13 +6,15 @@ import { CHROMIUM, findProgram } from '@repo/testing/find-program'
 import { pollUntil } from '@repo/testing/poll-until'
 import { Agent } from 'undici'
 import { frontDoor } from '../../formation.ts'
+import { installApart } from '../../install-apart.ts'
 import { atLeast, none, told, type Arena, type Attack } from '../attack.ts'
 import { NOTICE_MS } from '../deployment/open-deployment.ts'
 import type { Place } from '../deployment/place.ts'
 import { passwordOf, signUp } from '../load/person.ts'
 
-/** Installed apart from the workspace, which does without it. */
-const PLAYWRIGHT = join(import.meta.dirname, '../../browser/node_modules/playwright-core/index.mjs')
+/** What drives the browser is installed here, apart from the workspace, which does without it. */
+const DRIVER = join(import.meta.dirname, '../../browser')
+const PLAYWRIGHT = join(DRIVER, 'node_modules/playwright-core/index.mjs')
 
 /** A page that has asked nothing for so long waits for its reader. */
 const QUIET_MS = 200
@@ -57,12 +58,9 @@ export const browser: Attack = {
   name: 'browser',
   does: 'one person signs in in a real browser, and every request to a service lands on another process than the last',
   claim: 'the same person on every page; the page shows at least 4 processes; no cookie changes',
-  needs: [['haproxy'], CHROMIUM],
-  findObstacle: () =>
-    existsSync(PLAYWRIGHT)
-      ? undefined
-      : 'what drives the browser is missing: pnpm -C infra/browser install --ignore-workspace',
+  needs: ['haproxy', 'chromium'],
   async run({ deployment, note }) {
+    installApart(DRIVER)
     const { url, formation } = deployment
     const agent = new Agent()
     const { email } = await signUp({ url, dispatcher: agent }, `visitor-${Date.now()}@prove.example`)

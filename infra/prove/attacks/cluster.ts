@@ -16,7 +16,7 @@ export const cluster: Attack<Deployment & { cluster: RedisCluster }> = {
   does: 'Redis Cluster: `kill -9` of one of three masters of the session store, its replica takes over',
   claim:
     'the sessions on the other masters are unaffected, everything works 1 s after the failover; what it undid is counted',
-  needs: [['haproxy'], ['redis-server', 'valkey-server']],
+  needs: ['haproxy', 'redis'],
   async open(options, resources) {
     const cluster = resources.use((await startRedisCluster({ withReplicas: true }))!)
     const deployment = resources.use(await openDeployment({ ...options, sessionStoreUrl: cluster.url }))

@@ -10,7 +10,7 @@ export const disk: Attack = {
   name: 'disk',
   does: 'every process on a full disk, then on a read-only file system, then as before',
   claim: 'no request fails',
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   findObstacle: findDiskObstacle,
   async run(arena) {
     await using folder = await openTemporaryFolder('disk')

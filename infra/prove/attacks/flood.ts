@@ -19,7 +19,7 @@ export const flood: Attack = {
   does: 'one network floods sign-up, then sign-in, over 300 connections; others sign in meanwhile',
   claim:
     'everybody else is signed in, within 5 s; the network is refused with 429 or 503 and `Retry-After`, and gets 60 accounts an hour from all processes together',
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   // Of its own: what the network did is remembered for an hour.
   open: async (options, resources) => resources.use(await openDeployment(options)),
   async run({ deployment, startLoad, scale, note }) {

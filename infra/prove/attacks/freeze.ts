@@ -22,7 +22,7 @@ export const freeze: Attack = {
   claim:
     '503 with `Retry-After` within the deadline, memory stays flat, everything works 1 s after its return',
   isQuick: true,
-  needs: [['haproxy'], ['redis-server', 'valkey-server']],
+  needs: ['haproxy', 'redis'],
   async run({ deployment, startLoad, note }) {
     const redis = deployment.redis!
     const load = await startLoad()

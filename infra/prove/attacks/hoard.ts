@@ -31,7 +31,7 @@ export const hoard: Attack = {
   does: 'thousands of sessions of each of several people, among them those of thieves; their lists are shown and ended',
   claim:
     'every list is shown, all others end, a new password is taken; the thieves are out, memory stays flat, others are served',
-  needs: [['haproxy'], ['redis-server', 'valkey-server']],
+  needs: ['haproxy', 'redis'],
   async run({ deployment, startLoad, note }) {
     const load = await startLoad()
     const agent = new Agent({ connections: 32 })

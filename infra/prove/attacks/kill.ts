@@ -17,7 +17,7 @@ export const kill: Attack = {
   claim:
     'only what was in flight on the victim fails, and reads do not even then: the balancer and the edge ask another process',
   isQuick: true,
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   async run({ deployment, startLoad, random, scale, note }) {
     const load = await startLoad()
     const victims: { name: string; at: number }[] = []

@@ -23,7 +23,7 @@ export const malformed: Attack = {
   does: 'broken HTTP and bodies, forged, huge and duplicate cookies, path tricks, slow senders, every route fuzzed',
   claim:
     'no crash, no 5xx but 503, nothing of our insides in an answer, memory stays flat; others are served meanwhile',
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   // Of its own: who guesses so much is refused for a quarter of an hour, with everybody on the same network.
   open: async (options, resources) => resources.use(await openDeployment(options)),
   async run({ deployment, startLoad, random, scale, note }) {

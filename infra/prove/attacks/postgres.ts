@@ -12,7 +12,7 @@ export const postgres: Attack = {
   does: 'Postgres restarted under load, then frozen for 6 s (SIGSTOP)',
   claim:
     '503 with `Retry-After` while it is away; pools recover by themselves: 2 s after its return nothing fails',
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   async run({ deployment, startLoad, note }) {
     const load = await startLoad()
     await sleep(2000)

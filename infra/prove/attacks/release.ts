@@ -13,7 +13,7 @@ export const release: Attack = {
   name: 'release',
   does: 'a new release beside the old one, then only the new one, which has a new session secret before the old',
   claim: 'no request fails; each old process ends with exit code 0',
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   async run({ deployment, startLoad, note }) {
     const load = await startLoad()
     const env = { SESSION_SECRETS: `${randomBytes(32).toString('base64url')},${deployment.sessionSecret}` }

@@ -9,7 +9,7 @@ export const roll: Attack = {
   does: 'rolling restart of every process type by SIGTERM, all types side by side',
   claim: 'no request fails; each process ends with exit code 0 within its grace time',
   isQuick: true,
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   async run({ deployment, startLoad, scale, note }) {
     const load = await startLoad()
     const departures: Departure[] = []

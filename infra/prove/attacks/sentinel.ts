@@ -26,7 +26,7 @@ export const sentinel: Attack<Deployment & { sentinel: RedisSentinel }> = {
   name: 'sentinel',
   does: 'Redis Sentinel: `kill -9` of the master of the session store; its successor is frozen for good (SIGSTOP)',
   claim: 'everything works 1 s after the failover, 3 s after that of a silent one; what it undid is counted',
-  needs: [['haproxy'], ['redis-server', 'valkey-server']],
+  needs: ['haproxy', 'redis'],
   async open(options, resources) {
     const sentinel = resources.use((await startRedisSentinel())!)
     const deployment = resources.use(await openDeployment({ ...options, sessionStoreUrl: sentinel.url }))

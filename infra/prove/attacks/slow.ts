@@ -15,7 +15,7 @@ export const slow: Attack = {
   does: 'one process of each service in turn answers 3 s late (SIGSTOP)',
   claim:
     'nothing fails, reads go to another process, other services are unaffected: p99 below 3 times its value before',
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   async run({ deployment, startLoad, random, note }) {
     const load = await startLoad()
     const begunAt = performance.now()

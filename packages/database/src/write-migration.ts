@@ -89,5 +89,5 @@ type Target = Parameters<Engine['diff']>[0]['from']
 export async function compare(engine: Engine, from: Target, to: Target): Promise<string | null> {
   const { exitCode, stdout } = await engine.diff({ from, to, script: true, exitCode: true, filters })
   // It names the schema where it reads it from a database, and not where it reads it from Prisma's files.
-  return exitCode === 0 ? null : stdout.replaceAll('"public".', '')
+  return exitCode === 0 || stdout === null ? null : stdout.replaceAll('"public".', '')
 }

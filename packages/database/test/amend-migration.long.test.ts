@@ -47,6 +47,14 @@ async function query(sql: string): Promise<unknown[]> {
   }
 }
 
+function all(likely: Rename[]): Promise<Rename[]> {
+  return Promise.resolve(likely)
+}
+
+function no(): Promise<never> {
+  return Promise.reject(new MigrationError('no'))
+}
+
 async function names(): Promise<string[]> {
   return (await readdir(folders.migrations)).map((name) => name.slice(15))
 }
@@ -66,8 +74,7 @@ test('a renamed column is likely a rename, and as one it keeps what is in it, an
 
 test('a renamed table is likely a rename, and as one it keeps its rows', async () => {
   await write(BOOK, 'Volume')
-  const choose = (likely: Rename[]) => Promise.resolve(likely)
-  await writeMigration(database.url, 'rename', { folders, choose })
+  await writeMigration(database.url, 'rename', { folders, choose: all })
   await migrate(database.url, { folders })
   expect(await query('SELECT title FROM "Volume"')).toEqual([{ title: 'Emma' }])
   expect(await draftMigration(database.url, folders)).toBeNull()
@@ -75,8 +82,10 @@ test('a renamed table is likely a rename, and as one it keeps its rows', async (
 
 test('what is of another type is no rename, and nobody is asked', async () => {
   await write(BOOK.map((line) => line.replace('pages Int?', 'weight Float?')))
-  const choose = () => Promise.reject(new Error('it asked'))
+  let isAsked = false
+  const choose = (likely: Rename[]) => ((isAsked = true), Promise.resolve(likely))
   const file = await writeMigration(database.url, 'weight', { folders, choose })
+  expect(isAsked).toBe(false)
   expect(await readFile(file, 'utf8')).toMatch(/DROP COLUMN "pages"/)
 })
 
@@ -141,8 +150,7 @@ test('when there is nothing to amend, or a person says no, nothing changes', asy
   await expect(amendMigration(database.url, { folders })).rejects.toThrow(/nothing to amend/)
   const before = await names()
   await write(BOOK.slice(0, 2))
-  const confirm = () => Promise.reject(new MigrationError('no'))
-  await expect(amendMigration(database.url, { folders, confirm })).rejects.toThrow('no')
+  await expect(amendMigration(database.url, { folders, confirm: no })).rejects.toThrow('no')
   expect(await names()).toEqual(before)
   expect(await query('SELECT pages FROM "Book"')).toEqual([{ pages: 400 }])
 })

@@ -13,9 +13,8 @@ export const clock: Attack<Deployment & { databaseClock: FakeClock }> = {
   name: 'clock',
   does: 'clocks that jump by hours and days, of the database and of the workers that hold a schedule together',
   claim: 'a scheduled job runs once per tick of the clock of the database, and never before it',
-  needs: [['haproxy']],
-  findObstacle: () =>
-    findFakeTime() ? undefined : 'this machine has no libfaketime: install the package faketime',
+  needs: ['haproxy'],
+  library: { name: 'libfaketime', apt: 'faketime', find: findFakeTime },
   async open(options, resources) {
     const databaseClock = resources.use(await openFakeClock())
     const deployment = resources.use(await openDeployment({ ...options, postgresEnv: databaseClock.env }))

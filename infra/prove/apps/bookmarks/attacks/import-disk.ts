@@ -26,7 +26,7 @@ export const importDisk: Attack = {
   name: 'import-disk',
   does: 'an import while every process has a full disk, then a read-only one, and again when the disk is well',
   claim: 'the import fails within 5 s and says why; started again later it brings every link',
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   findObstacle: findDiskObstacle,
   async run({ deployment, note }) {
     await using folder = await openTemporaryFolder('disk')

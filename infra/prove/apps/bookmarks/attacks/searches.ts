@@ -22,7 +22,7 @@ export const searches: Attack = {
   name: 'searches',
   does: 'one person has 24 searches under way at once, each of which would take many seconds',
   claim: 'they are stopped or refused with a reason; nobody else is answered 503, and p99 stays below 2 s',
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   async run({ deployment, startLoad, note }) {
     const agent = new Agent({ connections: 2 * AT_ONCE })
     const caller = { url: deployment.url, dispatcher: agent }

@@ -34,7 +34,7 @@ export const workerKill: Attack = {
   does: '`kill -9` of a worker every 2.5 s while jobs and long imports run',
   claim: 'the effect of each job exactly once, none lost, none stuck longer than its lease (15 s)',
   isQuick: true,
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   async run({ deployment, random, scale, note }) {
     const agent = new Agent({ connections: 64 })
     const caller = { url: deployment.url, dispatcher: agent }

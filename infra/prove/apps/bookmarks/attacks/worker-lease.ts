@@ -24,7 +24,7 @@ export const workerLease: Attack = {
   does: 'workers restarted in the middle of a job, then kept from starting for 6 s, then one frozen while Postgres ends its session',
   claim:
     'a restart counts as no attempt, a failed start leaves no connection, and nothing lands that is written without a lease',
-  needs: [['haproxy']],
+  needs: ['haproxy'],
   async run({ deployment, note }) {
     await using resources = new AsyncDisposableStack()
     const agent = new Agent()

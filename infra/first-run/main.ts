@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { isListening } from '@repo/testing/is-listening'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 import { openFreshClone, type FreshClone } from '../fresh-clone.ts'
+import { findPlatformGaps, PLATFORMS } from './find-platform-gaps.ts'
 import { partsOfApps } from '../parts-of-apps.ts'
 
 /** What an app's own quick start must have printed. */
@@ -29,11 +31,12 @@ const ORDINARY_USER = '65534'
 /**
  * The README as its first readers meet it, in two clones side by side: `npx pnpm dev`, the quick start word for word, a
  * service more and less. One clone lies in a folder as people name them, and its shell was set up for another project. The
- * other belongs to an ordinary user, who has no network the second time. Prints what it saw; the last line counts. Uses
+ * other belongs to an ordinary user, who has no network the second time. And the lockfile, on six platforms. Prints what it saw; the last line counts. Uses
  * what is committed, not what is being edited.
  */
 const results: boolean[] = []
 await Promise.all([tryQuickStart(), tryAsOrdinaryUser()])
+await tryPlatforms()
 const passed = results.filter(Boolean).length
 console.log(`${passed} passed, ${results.length - passed} failed`)
 process.exit(passed === results.length ? 0 : 1)
@@ -101,6 +104,16 @@ async function tryAsOrdinaryUser(): Promise<void> {
   const alone = ['unshare', '--net', ...(isRoot ? [] : ['--map-root-user'])]
   await using dev = startDev(clone, [...alone, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...as])
   await dev.isReady('npx pnpm dev without a network, the second time')
+}
+
+/** One after the other: they share pnpm's store. */
+async function tryPlatforms(): Promise<void> {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  for (const platform of PLATFORMS) {
+    const name = Object.values(platform).join(' ')
+    const gaps = await findPlatformGaps(root, platform).catch((error: Error) => [error.message])
+    report(gaps.length === 0, `the lockfile installs as it is on ${name}`, gaps.join('\n'))
+  }
 }
 
 /** `npx pnpm dev` in a clone, as a terminal runs it. */

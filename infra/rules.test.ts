@@ -102,6 +102,50 @@ test.each([
   expect(violations[0]!.problem).toContain(words)
 })
 
+// Two ways to name the same folder.
+const STARTS = [
+  "await fleet(new URL('../../two/', import.meta.url))",
+  "await startProcess({ cwd: join(root, 'apps/two') })",
+]
+
+test.each(STARTS)('an app whose test says %s is found, until turbo knows of it', (start) => {
+  const files = { 'apps/one/test/a.test.ts': start, 'turbo.json': '{"tasks":{"test":{}}}' }
+  const [violation, ...others] = findViolations(buildHouse(files))
+  expect(others).toEqual([])
+  expect(violation!.file).toBe('apps/one/turbo.json')
+  // What the rule says to write is what satisfies it.
+  const told = /Write (.*)$/.exec(violation!.problem)![1]!
+  expect(findViolations(buildHouse({ ...files, 'apps/one/turbo.json': told }))).toEqual([])
+  const known = '{"tasks":{"test":{"inputs":["$TURBO_ROOT$/apps/two/src/**"]}}}'
+  expect(findViolations(buildHouse({ ...files, 'turbo.json': known }))).toEqual([])
+  const uncached = '{"tasks":{"@repo/one#test":{"cache":false}}}'
+  expect(findViolations(buildHouse({ ...files, 'turbo.json': uncached }))).toEqual([])
+})
+
+test('a helper of tests, a template and a package are asked the same', () => {
+  const files = {
+    'apps/one/test/start.ts': STARTS[0]!,
+    'packages/leaf/test/a.test.ts': "await fleet(new URL('../../../apps/two/', import.meta.url))",
+    'packages/generator/package.json': '{"name":"@repo/generator"}',
+    'packages/generator/templates/http/package.json': '{"name":"@repo/template-http"}',
+    'packages/generator/templates/http/test/server.test.ts':
+      "await fleet(new URL('../../two', import.meta.url))",
+  }
+  expect(findViolations(buildHouse(files)).map(({ file }) => file)).toEqual([
+    'apps/one/turbo.json',
+    'packages/leaf/turbo.json',
+    'packages/generator/templates/http/turbo.json',
+  ])
+})
+
+test('an app may start itself, and a package may give an app as an example', () => {
+  const files = {
+    'apps/one/test/a.test.ts': "await fleet(new URL('..', import.meta.url)); join('apps', 'one'); 'apps/one'",
+    'packages/leaf/test/a.test.ts': "spell('apps/two')",
+  }
+  expect(findViolations(buildHouse(files))).toEqual([])
+})
+
 test('a template of an app imports packages, as an app does', () => {
   const files = {
     'packages/generator/package.json': '{"name":"@repo/generator"}',

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { findUntoldStarts } from './find-untold-starts.ts'
 
 /** One broken rule: where, and what to do instead. */
 export type Violation = { file: string; problem: string }
@@ -38,6 +39,7 @@ export function findViolations(root: string): Violation[] {
         .filter(isWritten)
         .flatMap((source) => [...nameProblems(source), ...importProblems(source), ...domainProblems(source)]),
       ...manifestProblems(root, member, sources),
+      ...cacheProblems(root, member, sources),
     ]
   })
 }
@@ -106,6 +108,18 @@ function* manifestProblems(root: string, member: Member, sources: Source[]): Gen
       [`'${name}'`, `'${name}/`, `"${name}`].some((used) => text.includes(used)),
     )
     if (!isUsed) yield { file, problem: `${name} is a dependency that no file imports` }
+  }
+}
+
+/** What a test starts is among what turbo hashes, or the test passes from the cache while that is broken. */
+function* cacheProblems(root: string, member: Member, sources: Source[]): Generator<Violation> {
+  const tests = sources.filter(({ isTest }) => isTest).map(({ text }) => withoutComments(text))
+  for (const app of findUntoldStarts(root, member, tests, listFolders(join(root, 'apps')))) {
+    const dependsOn = `"dependsOn": ["$TURBO_EXTENDS$", "@repo/${app}#sources"]`
+    const problem =
+      `its tests name apps/${app}, and pass from turbo's cache while that is broken. ` +
+      `Write { "extends": ["//"], "tasks": { "test": { ${dependsOn} } } }`
+    yield { file: join(member.folder, 'turbo.json'), problem }
   }
 }
 

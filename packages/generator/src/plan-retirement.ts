@@ -201,7 +201,7 @@ function isReleased(root: string, path: string): boolean {
 /** Where others name it: its npm name, its route, its jobs. */
 function findDependents(root: string, [folder, ...parts]: [string, ...string[]]): string[] {
   const name = folder.split('/')[1]!
-  const words = [`@repo/${name}(?=['"/])`, ...(folder.startsWith('apps/') ? ownWords(root, folder) : [])]
+  const words = [`@repo/${name}(?=['"/#])`, ...(folder.startsWith('apps/') ? ownWords(root, folder) : [])]
   const pattern = new RegExp(words.join('|'))
   return listMembers(root)
     .filter((member) => member !== folder)
@@ -212,7 +212,7 @@ function findDependents(root: string, [folder, ...parts]: [string, ...string[]])
 
 /** A test of infra that names a service has made one of that name for itself. */
 function mayDepend(path: string): boolean {
-  return /\.ts$|\/package\.json$/.test(path) && !/^infra\/.+\.test\.ts$/.test(path)
+  return /\.ts$|\/(?:package|turbo)\.json$/.test(path) && !/^infra\/.+\.test\.ts$/.test(path)
 }
 
 function placesIn(path: string, text: string, pattern: RegExp): string[] {

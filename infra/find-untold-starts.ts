@@ -1,0 +1,50 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join, sep } from 'node:path'
+
+/** The part of turbo.json that is read here. https://turborepo.dev/docs/reference/configuration */
+interface TurboConfig {
+  tasks?: Record<string, { inputs?: string[]; dependsOn?: string[]; cache?: boolean }>
+}
+
+/**
+ * The apps that a member's tests name, and so may start, and that turbo does not know of: it would bring the tests' report
+ * back from its cache though such an app has been broken since.
+ *
+ * @param member its folder from the root on, and its name
+ * @param tests the texts of the files of its tests
+ * @param apps the folders in apps/
+ * @returns the folders of those apps in apps/
+ */
+export function findUntoldStarts(
+  root: string,
+  member: { folder: string; name: string },
+  tests: readonly string[],
+  apps: readonly string[],
+): string[] {
+  const { test, [`${member.name}#test`]: own } = readTasks(root)
+  if (own?.cache === false) return []
+  const more = readTasks(join(root, member.folder)).test
+  if (more?.cache === false) return []
+  const inputs = [...(test?.inputs ?? []), ...(more?.inputs ?? [])]
+  const isKnown = (app: string): boolean =>
+    inputs.some((input) => input.startsWith(`$TURBO_ROOT$/apps/${app}/`)) ||
+    more?.dependsOn?.includes(`@repo/${app}#sources`) === true
+  const named = new Set(tests.flatMap((text) => namedApps(text, member.folder)))
+  return apps.filter((app) => named.has(app) && member.folder !== join('apps', app) && !isKnown(app))
+}
+
+/** Whatever follows `../` or `apps/` in a text of the file: both are ways to another app's folder. */
+function namedApps(text: string, folder: string): string[] {
+  // For a package an app's folder is an example, until it is a way that leads there.
+  const isApp = [join('apps', sep), join('packages/generator/templates', sep)].some((parent) =>
+    folder.startsWith(parent),
+  )
+  const way = isApp ? /(?:\.\.|\bapps)\/([\w-]+)/g : /\.\.\/apps\/([\w-]+)/g
+  return [...text.matchAll(way)].map(([, app]) => app!)
+}
+
+function readTasks(folder: string): NonNullable<TurboConfig['tasks']> {
+  const file = join(folder, 'turbo.json')
+  if (!existsSync(file)) return {}
+  return (JSON.parse(readFileSync(file, 'utf8')) as TurboConfig).tasks ?? {}
+}

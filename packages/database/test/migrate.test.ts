@@ -182,7 +182,9 @@ async function addMigration(name: string, sql: string): Promise<void> {
 
 test('a role that may make no scratch database is told so, and no connection stays open', async () => {
   const role = `scratchless_${Date.now()}`
-  await ask(`CREATE ROLE ${role} LOGIN; GRANT ALL ON SCHEMA public TO ${role}`)
+  await ask(
+    `CREATE ROLE ${role} LOGIN PASSWORD '${new URL(database.url).password}'; GRANT ALL ON SCHEMA public TO ${role}`,
+  )
   const url = Object.assign(new URL(database.url), { username: role }).href
   try {
     await expect(draftMigration(url, folders)).rejects.toThrow('permission denied to create database')

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { pollUntil } from './poll-until.ts'
 import type { TetheredProcess } from './spawn-tethered.ts'
 
@@ -79,7 +79,10 @@ export async function runBackingService({ url, launch, check, resources }: Recip
     },
     stop,
     kill,
-    freeze: () => signalAll('SIGSTOP'),
+    async freeze() {
+      await signalAll('SIGSTOP')
+      await pollUntil(`${url} is frozen`, () => isFrozen(server.pid), { everyMs: 5 })
+    },
     thaw: () => signalAll('SIGCONT'),
     async restart() {
       await stop()
@@ -98,6 +101,16 @@ function send(pid: number, signal: NodeJS.Signals): void {
   } catch {
     // It has just ended by itself.
   }
+}
+
+/** A signal is on its way when it is sent. Whether each thread has stopped only Linux tells; elsewhere it counts as done. */
+async function isFrozen(pid: number): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => [])
+  const states = await Promise.all(
+    threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8').catch(() => '')),
+  )
+  // The state is the third field, and the second may hold anything, in parentheses: proc_pid_stat(5).
+  return states.every((stat) => /^T|^$/.test(stat.slice(stat.lastIndexOf(')') + 2)))
 }
 
 /** Postgres has a process for each connection, which goes on answering when only the first one is frozen. */

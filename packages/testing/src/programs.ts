@@ -32,14 +32,14 @@ export const programs = {
   memcached: {
     names: ['memcached'],
     tests: 'sessions and limits on memcached',
-    without: 'these tests start none',
+    without: 'nothing of this run asked for it',
     apt: 'memcached',
     brew: 'memcached',
   },
   haproxy: {
     names: ['haproxy'],
     tests: 'the load balancer and its configuration',
-    without: 'these tests start none',
+    without: 'nothing of this run asked for it',
     apt: 'haproxy',
     brew: 'haproxy',
   },

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { settleChange } from '@repo/generator/settle-change'
 import { dropDatabases } from '@repo/testing/create-database'
@@ -78,7 +79,8 @@ async function testMembers(): Promise<boolean> {
 
 /** The backing services, once for all members, and what names them in the members' environment. */
 async function startServices(resources: AsyncDisposableStack): Promise<Record<string, string | undefined>> {
-  const env: Record<string, string | undefined> = {}
+  // Tests start hundreds of processes of the same few programs.
+  const env: Record<string, string | undefined> = { NODE_COMPILE_CACHE: join(root, '.dev/compile-cache') }
   process.env.TEST_RUN_ID = randomBytes(4).toString('hex')
   if (process.env.DATABASE_URL) resources.defer(dropDatabases)
   else env.DATABASE_URL = resources.use(await startPostgres()).url

@@ -11,7 +11,10 @@ export interface ProcessOptions {
   cwd: string
   /** Its TypeScript entry, from `cwd` on. */
   entry: string
-  /** Its whole environment: nothing of ours is passed on. PORT and HOST are added when they are missing. */
+  /**
+   * Its whole environment: of ours nothing is passed on but where Node keeps what it has compiled (NODE_COMPILE_CACHE), with
+   * which a process starts in two thirds of the time. PORT and HOST are added when they are missing.
+   */
   env: Record<string, string | undefined>
   /** A command that runs the program it is given, as `['nice', '-n', '5']`: it must become that program, not stay its parent. */
   via?: readonly string[]
@@ -42,7 +45,12 @@ export async function startProcess(options: ProcessOptions): Promise<NodeProcess
   const [command, ...args] = [...via, process.execPath, ...nodeArgs, resolve(cwd, entry)]
   const running = spawnTethered(command!, args, {
     cwd,
-    env: { HOST: '127.0.0.1', ...options.env, PORT: `${port}` },
+    env: {
+      HOST: '127.0.0.1',
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      ...options.env,
+      PORT: `${port}`,
+    },
     onLine,
     onReport,
   })

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadEnv } from '@repo/config'
 import { databaseEnv, openDatabase } from '@repo/database'
-import { migrate, readMigrationStatus, settleMigration } from '@repo/database/migrate'
+import { migrate, readMigrationStatus, resetDatabase, settleMigration } from '@repo/database/migrate'
 import { defineJob, enqueue, listFailed, measureQueue, migrateQueue, retryFailed, runJobs } from '@repo/queue'
 import { createService, runService, serviceEnv } from '@repo/service'
 import { endAllSessions, endSession, listSessions, openSessionStore, session } from '@repo/session'
@@ -38,6 +38,7 @@ const calls: Record<string, (request: FastifyRequest) => Promise<unknown> | unde
   '@repo/database database.$transaction': () => database.$transaction(async (tx) => tx.user.count()),
   '@repo/database/migrate migrate': () => migrate(url),
   '@repo/database/migrate readMigrationStatus': () => readMigrationStatus(url),
+  '@repo/database/migrate resetDatabase': () => resetDatabase(url),
   '@repo/database/migrate settleMigration': () => settleMigration(url, 'first', 'done'),
   '@repo/queue enqueue': () => enqueue(database, job, {}),
   '@repo/queue listFailed': () => listFailed(database),

@@ -1,3 +1,3 @@
 import { exploreInterleavings } from './explore-interleavings.ts'
 
-exploreInterleavings(300, process.env.REPLAY)
+exploreInterleavings(60, process.env.REPLAY)

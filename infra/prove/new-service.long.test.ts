@@ -4,17 +4,29 @@ import { expect, test } from 'vitest'
 import { must, openClone, type Clone } from '../new/test/open-clone.ts'
 import type { RowResult } from './run-attack.ts'
 
-test('a service that the generator has made is attacked like every other, and found when it keeps something to itself', async () => {
+const SERVICES = {
+  orders: ['--kind', 'http', '--with', 'database,session'],
+  'plain-orders': ['--kind', 'http'],
+  'back-orders': ['--kind', 'http', '--with', 'database,session,queue'],
+  'lost-orders': ['--kind', 'http+worker', '--with', 'database'],
+}
+
+test('what the generator has made is attacked like everything else, and found when it keeps something to itself', async () => {
   await using clone = await openClone()
-  await must(clone.run('infra/new/main.ts', ['orders', '--kind', 'http', '--with', 'database,session']))
+  for (const [name, args] of Object.entries(SERVICES)) {
+    await must(clone.run('infra/new/main.ts', [name, ...args, '--force']))
+  }
 
   const proved = await clone.run('infra/prove/main.ts', ['--quick'])
   expect(proved.output).toContain('4 passed, 0 failed')
   const [kill, roll] = await readRows(clone)
-  for (const { findings } of [kill!, roll!]) {
-    expect(findings.find(({ what }) => what === 'to')?.found).toContain('/api/orders')
+  const rolled = roll!.seconds.flatMap(({ done }) => done)
+  for (const name of Object.keys(SERVICES)) {
+    for (const { findings } of [kill!, roll!]) {
+      expect(findings.find(({ what }) => what === 'to')?.found).toContain(`/api/${name}`)
+    }
+    expect(rolled).toContain(`stop ${name}.2`)
   }
-  expect(roll!.seconds.flatMap(({ done }) => done)).toContain('stop orders.2')
 
   // A number that each process counts by itself, and remembers for those that it has seen.
   const file = join(clone.root, 'apps/orders/src/domain/items.ts')
@@ -46,7 +58,7 @@ test('a service that the generator has made is attacked like every other, and fo
   expect(broken!.findings.filter(({ holds }) => !holds).map(({ what }) => what)).toContain(
     'acknowledged writes lost',
   )
-}, 600_000)
+}, 900_000)
 
 async function readRows({ root }: Clone): Promise<RowResult[]> {
   const { rows } = JSON.parse(await readFile(join(root, 'prove.json'), 'utf8')) as { rows: RowResult[] }

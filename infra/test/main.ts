@@ -10,7 +10,7 @@ import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import { forgetPostgresVariables } from '../forget-postgres-variables.ts'
 import { describeAbsent } from './absent.ts'
-import { hasLongTests, listMembers, root, type Member } from './members.ts'
+import { hasLongTests, isTemplate, listMembers, root, type Member } from './members.ts'
 import { countSkipped, readReport, type Result } from './read-report.ts'
 import { runTurbo } from './run-turbo.ts'
 
@@ -20,6 +20,7 @@ pnpm test:long [word...] [--file word] [--json]
 Tests every member of the workspace, or those whose name contains one of the words, as "session".
 A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the machine has one
 (SESSION_STORE_URL if set). What cannot have changed since it passed is not run again (turbo's cache).
+The generator's templates are tested by their name, as "templates", and in test:long.
 
   :long    the tests that take minutes, and none of the others; the same as --long
   --file   of these members the test files only whose path contains the word, as "accounts --file sign-in"
@@ -36,7 +37,11 @@ if (options.help) {
 }
 await settleChange(root)
 const words = [...positionals, ...options.filter]
-const isAsked = ({ folder }: Member): boolean => !options.long || hasLongTests(folder)
+const isAsked = ({ folder }: Member): boolean => {
+  if (options.long) return hasLongTests(folder)
+  // Their tests are those of each service that is made of them, which test:long runs there.
+  return words.length > 0 || !isTemplate(folder)
+}
 const members = listMembers(words).filter(isAsked)
 if (members.length === 0) {
   console.error(`No member's name contains ${words.join(' or ')}. There are:`)
@@ -63,7 +68,9 @@ async function testMembers(): Promise<boolean> {
   // The report of an earlier run would be counted as this one's.
   for (const { report } of members) await rm(report, { force: true })
   await using resources = new AsyncDisposableStack()
-  const turbo = resources.use(runTurbo(members, await startServices(resources), options.file))
+  // Long tests attack what they started, and measure: each has the machine for itself.
+  const pace = { atOnce: options.long ? 1 : 3, file: options.file }
+  const turbo = resources.use(runTurbo(members, await startServices(resources), pace))
   // Ctrl-C reaches us alone: turbo, and then the servers, end in this order.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void turbo.stop())
 

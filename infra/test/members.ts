@@ -34,6 +34,11 @@ export function hasLongTests(folder: string): boolean {
   return globSync('{*,!(node_modules)/**/*}.long.test.ts', { cwd: join(root, folder) }).length > 0
 }
 
+/** What `pnpm new` makes services of. */
+export function isTemplate(folder: string): boolean {
+  return folder.startsWith('packages/generator/templates/')
+}
+
 function readManifest(folder: string): { name: string; scripts?: Record<string, string> } {
   return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
 }

@@ -3,16 +3,16 @@ import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethere
 import { root, type Member } from './members.ts'
 
 /**
- * Has turbo run the members' tests: what they need first, two members at a time, those that cannot have changed
+ * Has turbo run the members' tests: what they need first, so many members at a time, those that cannot have changed
  * from its cache. Of each only the test files whose path contains `file`, if it is given. Prints what fails and nothing else.
  */
 export function runTurbo(
   members: Member[],
   env: Record<string, string | undefined>,
-  file?: string,
+  { atOnce, file }: { atOnce: number; file?: string | undefined },
 ): TetheredProcess {
   const filters = members.map(({ name }) => `--filter=${name}`)
-  const pace = ['--concurrency=2', '--continue=dependencies-successful']
+  const pace = [`--concurrency=${atOnce}`, '--continue=dependencies-successful']
   const output = ['--output-logs=errors-only', '--log-order=grouped', '--json']
   const turbo = join(root, 'node_modules/turbo/bin/turbo')
   const only = file === undefined ? [] : ['--', file]

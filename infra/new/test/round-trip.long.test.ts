@@ -1,6 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { needs } from '@repo/testing/needs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { must, openClone, type Clone } from './open-clone.ts'
 import { startDev, type Dev } from './start-dev.ts'
@@ -83,23 +80,6 @@ test('pnpm check finds everything in order', { timeout: 240_000 }, async () => {
 test("the services' own tests pass", { timeout: 240_000 }, async () => {
   for (const { name } of SERVICES) await must(clone.pnpm('--filter', `@repo/${name}`, 'test'))
 })
-
-// The balancer that clients have without us.
-test(
-  'pnpm prove attacks them as it does all others, and they stand it',
-  { ...needs('haproxy'), timeout: 420_000 },
-  async () => {
-    // Its processes would need the cores of those that are attacked.
-    await dev[Symbol.asyncDispose]()
-    try {
-      await must(clone.run('infra/prove/main.ts', ['kill', 'roll', '--quick']))
-    } finally {
-      dev = await startDev(clone)
-    }
-    const record = await readFile(join(clone.root, 'prove.json'), 'utf8')
-    for (const { name } of SERVICES) expect(record).toContain(`${name}.1`)
-  },
-)
 
 test('what something depends on is not retired', async () => {
   const { code, output } = await clone.run('infra/retire/main.ts', ['config', '--force'])

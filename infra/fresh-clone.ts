@@ -12,7 +12,7 @@ export interface FreshClone extends Disposable {
   folder: string
   /** Where `pnpm dev` is to answer. */
   port: number
-  /** What commands that run in it are given: nothing of whoever runs us. */
+  /** What commands that run in it are given: of ours neither stores nor folders. */
   env: NodeJS.ProcessEnv
   /** Starts `npx pnpm dev`, and resolves when it says that it is ready. */
   startDev(env?: Record<string, string>): Promise<Dev>
@@ -25,6 +25,19 @@ export interface Dev {
   stop(): Promise<void>
 }
 
+/** What npm and pnpm tell the script that they run us in: whose folders are used, and that nothing is to be installed. */
+const OF_THIS_SCRIPT = [
+  'npm_config_cache',
+  'npm_config_prefix',
+  'npm_config_global_prefix',
+  'npm_config_local_prefix',
+  'npm_config_userconfig',
+  'npm_config_init_module',
+  'pnpm_config_verify_deps_before_run',
+]
+
+const unset = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, undefined]))
+
 /** @param name of its folder, which may lie in others: `my apps/nonstick` */
 export async function openFreshClone(name = 'nonstick'): Promise<FreshClone> {
   const parent = mkdtempSync(join(tmpdir(), 'nonstick-fresh-'))
@@ -35,8 +48,7 @@ export async function openFreshClone(name = 'nonstick'): Promise<FreshClone> {
     PORT: `${port}`,
     DATABASE_URL: undefined,
     SESSION_STORE_URL: undefined,
-    // pnpm tells the scripts it runs not to install anything.
-    pnpm_config_verify_deps_before_run: undefined,
+    ...unset(OF_THIS_SCRIPT),
   }
   execFileSync('git', ['clone', '--quiet', `file://${resolve(import.meta.dirname, '..')}`, folder])
   return {

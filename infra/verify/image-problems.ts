@@ -1,6 +1,7 @@
-import { readFile, readdir } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ProcessType } from '../formation.ts'
+import { listFiles } from '../list-files.ts'
 import { SECRETS } from '../render/platform.ts'
 import type { Unpacked } from './open-images.ts'
 
@@ -25,10 +26,7 @@ export interface Expected {
 
 /** @returns what is wrong with an image as it lies there, a sentence each; empty when nothing is */
 export async function imageProblems(image: Unpacked, expected: Expected): Promise<string[]> {
-  const files = await readdir(image.folder, { recursive: true, withFileTypes: true })
-  const paths = files
-    .filter((file) => !file.isDirectory())
-    .map((file) => join(file.parentPath, file.name).slice(image.folder.length + 1))
+  const paths = await listFiles(image.folder)
   return [
     ...configProblems(image, expected.type),
     ...STRANGERS.flatMap(([pattern, what]) => {

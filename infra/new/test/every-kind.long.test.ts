@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { listFiles } from '../../list-files.ts'
 import { must, openClone, type Clone } from './open-clone.ts'
 
 const CAPABILITIES = ['database', 'session', 'queue']
@@ -105,14 +106,9 @@ test('each has what it asked for, and nothing of what it did not', async () => {
 
 test('nothing in them still has the name of a template', async () => {
   for (const { name } of WISHES) {
-    for (const entry of await readdir(join(clone.root, 'apps', name), {
-      recursive: true,
-      withFileTypes: true,
-    })) {
-      if (!entry.isFile()) continue
-      expect(await readFile(join(entry.parentPath, entry.name), 'utf8')).not.toMatch(
-        /(any|own)[-_]?name|template/i,
-      )
+    const folder = join(clone.root, 'apps', name)
+    for (const path of (await listFiles(folder)).filter((path) => !path.startsWith('node_modules'))) {
+      expect(await readFile(join(folder, path), 'utf8')).not.toMatch(/(any|own)[-_]?name|template/i)
     }
   }
 })

@@ -49,11 +49,13 @@ test('the client that is made again of the same schema is not touched: pnpm dev 
 })
 
 test('of another schema what differs is written, and what is not made any more is gone', () => {
+  const file = join(copy.path, 'schema/more.prisma')
+  writeFileSync(file, 'model More {\n  id String @id\n}\n')
   const before = generate()
-  rmSync(join(copy.path, 'schema/bookmarks.prisma'))
+  rmSync(file)
   const after = generate()
-  expect(Object.keys(before)).toContain('src/generated/models/Bookmark.ts')
-  expect(Object.keys(after)).not.toContain('src/generated/models/Bookmark.ts')
+  expect(Object.keys(before)).toContain('src/generated/models/More.ts')
+  expect(Object.keys(after)).not.toContain('src/generated/models/More.ts')
   expect(after['src/generated/models/User.ts']).toBe(before['src/generated/models/User.ts'])
   expect(after['src/generated/models.ts']).not.toBe(before['src/generated/models.ts'])
 })

@@ -26,18 +26,14 @@ export async function openStores(): Promise<Stores> {
   const redis = await startRedis()
   if (redis) opening.use(redis)
   const stores = opening.move()
-  // This Postgres asks nobody for it. Whoever shows it has shown what another one would ask for.
-  const password = randomBytes(32).toString('hex')
-  const database = new URL(postgres.url)
-  database.password = password
   const cookies = randomBytes(32).toString('base64url')
   return {
     secrets: {
-      DATABASE_URL: database.href,
-      SESSION_STORE_URL: redis?.url ?? database.href,
+      DATABASE_URL: postgres.url,
+      SESSION_STORE_URL: redis?.url ?? postgres.url,
       SESSION_SECRETS: cookies,
     },
-    secretValues: [password, cookies],
+    secretValues: [new URL(postgres.url).password, cookies],
     [Symbol.asyncDispose]: () => stores.disposeAsync(),
   }
 }

@@ -9,15 +9,18 @@ const root = resolve(process.argv[2] ?? join(fileURLToPath(import.meta.url), '..
 const installed = join(root, 'node_modules/.bin/node')
 
 // pnpm puts this one before the machine's own. It is there for glibc and macOS: elsewhere it is absent, or does not start.
-if (spawnSync(installed, ['--version']).status !== 0) {
+const { status, stderr } = spawnSync(installed, ['--version'], { encoding: 'utf8' })
+if (status !== 0) {
   rmSync(installed, { force: true })
   const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const [, oldest] = /^>=(\d+)$/.exec(engines.node)
   const [own] = process.versions.node.split('.')
   if (Number(own) < Number(oldest)) {
+    // Since Node 25 it may be libatomic that is missing, which Debian's libatomic1 brings.
+    const why = stderr ? ` (${stderr.trim().split('\n')[0]})` : ''
     console.error(
       `Node ${oldest} or newer is needed. This machine has ${process.version}, and npm has no Node for ` +
-        `${process.platform} ${process.arch} that starts here: install one from https://nodejs.org/download`,
+        `${process.platform} ${process.arch} that starts here${why}: install one from https://nodejs.org/download`,
     )
     process.exitCode = 1
   }

@@ -36,3 +36,10 @@ test.each([
   expect(code).toBe(1)
   expect(said).toMatch(/^Node 9999 or newer is needed\. This machine has v\d+\.\d+\.\d+, .*\n$/)
 })
+
+test('why the Node that came does not start stands in the sentence', async () => {
+  const { said } = await preflight(9999, (bin) =>
+    writeFile(bin, '#!/bin/sh\necho "node: libatomic.so.1 is missing" >&2\nexit 127\n', { mode: 0o755 }),
+  )
+  expect(said).toContain('that starts here (node: libatomic.so.1 is missing): install')
+})

@@ -50,7 +50,7 @@ export async function openImages(root: string): Promise<Images> {
   // What a run that was killed has left.
   await ask('rm', '--all')
 
-  if (!existsSync(join(folder, 'debian.tar'))) await makeDebian(folder)
+  if (!existsSync(join(folder, 'trixie.tar'))) await makeDebian(folder)
   await copyFile(process.execPath, join(folder, 'node'))
   await copyFile(process.env.NODE_EXTRA_CA_CERTS ?? CERTIFICATES, join(folder, 'certificates.crt'))
   const { stdout: modules } = await run('npm', ['root', '--global'])
@@ -103,8 +103,9 @@ async function openStore(folder: string): Promise<Builder> {
 async function makeDebian(folder: string): Promise<void> {
   const debian = join(folder, 'debian')
   await rm(debian, { recursive: true, force: true })
-  await run('debootstrap', ['--variant=minbase', '--include=ca-certificates', 'trixie', debian])
-  const archive = join(folder, 'debian.tar')
+  // Node is linked to libatomic since 25, and node's own images have it.
+  await run('debootstrap', ['--variant=minbase', '--include=ca-certificates,libatomic1', 'trixie', debian])
+  const archive = join(folder, 'trixie.tar')
   await run('tar', ['-C', debian, '--exclude=./proc/*', '--exclude=./sys/*', '-cf', archive, '.'])
   await rm(debian, { recursive: true, force: true })
 }

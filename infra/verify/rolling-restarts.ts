@@ -171,9 +171,9 @@ function startLoad(origin: string, path: string, cookie?: string) {
       sent++
       try {
         const { statusCode, body } = await agent.request({ origin, path, headers, method: 'GET' })
-        await body.dump()
         expected ||= statusCode
-        if (statusCode !== expected || statusCode >= 500) failures.push(`${statusCode}`)
+        if (statusCode === expected && statusCode < 500) await body.dump()
+        else failures.push(`${statusCode} ${/"code":"(\w+)"/.exec(await body.text())?.[1] ?? ''}`)
       } catch (error) {
         failures.push((error as Error).message)
       }

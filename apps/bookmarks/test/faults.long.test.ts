@@ -20,7 +20,8 @@ beforeAll(async () => {
   await migrateQueue(postgres.url)
   house = await startFormation({
     DATABASE_URL: postgres.url,
-    SHUTDOWN_DEADLINE_MS: '2000',
+    // Twice what a worker waits at its end for a runner that has lost its Postgres (packages/queue/src/work.ts).
+    SHUTDOWN_DEADLINE_MS: '4000',
     TMPDIR: temporaryFolder,
   })
 })

@@ -23,6 +23,7 @@ test(
         LOG_LEVEL: 'silent',
         PUBLIC_ORIGIN: 'https://example.com',
         TRUST_PROXY: ['loopback'],
+        KEEP_ALIVE_TIMEOUT_MS: 72_000,
         DRAIN_MS: 0,
         SHUTDOWN_DEADLINE_MS: 1000,
       },

@@ -14,6 +14,7 @@ const env = {
   HOST: '127.0.0.1',
   LOG_LEVEL: 'silent',
   PUBLIC_ORIGIN: 'http://localhost',
+  KEEP_ALIVE_TIMEOUT_MS: 72_000,
   DRAIN_MS: 0,
   SHUTDOWN_DEADLINE_MS: 1000,
 } as const

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { ServiceBroke, ServiceTimeout } from './errors.ts'
 import type { UpstreamProcess } from './upstream-process.ts'
 
 /** Up to here an answer is held back until it is whole, so that one that breaks off can be asked for again. */
@@ -31,6 +32,15 @@ export class ExchangeFailed extends Error {
     super(cause.message, { cause })
     this.isSent = isSent
     this.code = cause.code ?? cause.name
+  }
+
+  get isTimeout(): boolean {
+    return this.code === 'UND_ERR_HEADERS_TIMEOUT' || this.code === 'UND_ERR_BODY_TIMEOUT'
+  }
+
+  /** What the client hears of it. */
+  toAnswer(): Error {
+    return this.isTimeout ? new ServiceTimeout() : new ServiceBroke()
   }
 }
 
@@ -108,8 +118,9 @@ export function exchange(
       },
       onResponseError(_controller, error) {
         settle()
-        if (stream) stream.destroy(error)
-        else reject(new ExchangeFailed(error, controller !== undefined))
+        const failure = new ExchangeFailed(error, controller !== undefined)
+        if (stream) stream.destroy(failure.toAnswer())
+        else reject(failure)
       },
     })
   })

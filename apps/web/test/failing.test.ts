@@ -183,6 +183,29 @@ test('a service that takes too long is a 504', async () => {
   expect(await response.json()).toMatchObject({ code: 'SERVICE_TIMEOUT' })
 })
 
+test('the head of a stream is passed on before its first piece', async () => {
+  const began = performance.now()
+  const response = await fetch(`${edge}/api/pair/late?then=ends`)
+  expect(performance.now() - began).toBeLessThan(400)
+  expect(await response.text()).toBe('data: at last\n\n')
+})
+
+test('a service that breaks off after its head, or is silent after it, is not our own fault', async () => {
+  const hasty = await house.edge([pair.upstream()], { UPSTREAM_TIMEOUT_MS: 300 })
+  const asked = async (path: string, method = 'POST') => {
+    const response = await fetch(`${hasty}/api/pair${path}`, { method })
+    return [response.status, ((await response.json()) as { code: string }).code]
+  }
+  expect(await asked('/short?then=breaks-off')).toEqual([502, 'SERVICE_BROKE_OFF'])
+  expect(await asked('/short?then=nothing')).toEqual([504, 'SERVICE_TIMEOUT'])
+  expect(await asked('/short?then=nothing', 'GET')).toEqual([504, 'SERVICE_TIMEOUT'])
+  for (const then of ['breaks-off', 'nothing']) {
+    const response = await fetch(`${hasty}/api/pair/late?then=${then}`)
+    expect(response.status).toBe(200)
+    await expect(response.text()).rejects.toThrow('terminated')
+  }
+})
+
 test('when the client goes away, the service is told', async () => {
   const gone = new AbortController()
   const asking = fetch(`${edge}/api/pair/slow?ms=20000`, { method: 'POST', signal: gone.signal })

@@ -70,7 +70,6 @@ test('no trick with a path reaches another service than its literal prefix names
     '/api/%6futer/inner',
     '/api/outer#/../inner',
     '/API/outer/inner',
-    'http://elsewhere.example/api/outer/inner',
     '/api/outer/%',
     '/api/outer/%c0%ae%c0%ae/inner',
     '/api/outer/%252e%252e/outer/inner',
@@ -83,6 +82,26 @@ test('no trick with a path reaches another service than its literal prefix names
     const answered = headers['x-process'] ?? ''
     if (answered) expect([path, answered]).toEqual([path, '/api/outer.1'])
   }
+})
+
+test('a target in absolute form is served, and the host that it names counts', async () => {
+  const headers = { host: 'evil.example' }
+  const { status, body } = await send('http://shop.example/api/outer/headers?a=1', { headers })
+  expect(status).toBe(200)
+  expect(JSON.parse(body)).toMatchObject({ 'x-forwarded-host': 'shop.example' })
+  expect(await prefixOf('HTTPS://shop.example/api/outer/inner')).toBe('/api/outer/inner')
+  expect((await send('http://shop.example')).status).toBe(200)
+  for (const path of ['http://shop.example/api/outer/../outer', 'http://a@shop.example/api/outer', 'ftp://a/api/outer']) {
+    expect([path, (await send(path)).status]).toEqual([path, expect.toSatisfy((code: number) => code === 400 || code === 404)])
+  }
+  expect(await send('*', { method: 'OPTIONS' })).toMatchObject({ status: 204, body: '' })
+})
+
+test('a WebSocket is refused in words, and other offers to upgrade are passed over', async () => {
+  const upgrade = (protocol: string) => ({ connection: 'upgrade', upgrade: protocol })
+  const refused = await send('/api/outer/headers', { headers: upgrade('websocket') })
+  expect([refused.status, JSON.parse(refused.body).code]).toEqual([501, 'UPGRADE_UNSUPPORTED'])
+  expect((await send('/api/outer/headers', { headers: upgrade('h2c') })).status).toBe(200)
 })
 
 test('a path and its query go on byte for byte', async () => {

@@ -19,7 +19,7 @@ test('the variables in the table are those that the edge reads beside what every
 })
 
 test('every error code of the edge is in the table, with its status, and no other is', async () => {
-  const source = await readFile(new URL('../src/routes/api.ts', import.meta.url), 'utf8')
+  const source = await readFile(new URL('../src/errors.ts', import.meta.url), 'utf8')
   const made = [...source.matchAll(/createError\(\s*'(\w+)',\s*'[^']*',\s*(\d+)/g)]
   expect(made).toHaveLength(source.split('createError(').length - 1)
   const documented = rows.filter(([word]) => !word!.startsWith('UPSTREAM'))

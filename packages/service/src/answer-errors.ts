@@ -42,6 +42,8 @@ export function answerErrors(app: FastifyInstance): void {
   app.setErrorHandler(answerErrorPastHooks)
 
   app.setNotFoundHandler((request, reply) => {
+    // About the whole server, of which there is nothing to say: RFC 9110, 9.3.7.
+    if (request.method === 'OPTIONS' && request.raw.url === '*') return reply.code(204).send()
     const allowed = allowedMethods(request.raw.url ?? '')
     if (allowed.length === 0) return answerError(new errors.RouteNotFound(), request, reply)
     reply.header('allow', allowed.join(', '))

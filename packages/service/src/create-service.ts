@@ -19,7 +19,9 @@ import { checkOrigin } from './origin-check.ts'
 import { parseJson } from './parse-json.ts'
 import { answerProbes } from './probes.ts'
 import { readiness, type Checks } from './readiness.ts'
-import { logOptions, logRequest, traceOf } from './request-log.ts'
+import { breakOffWithError, logOptions, logRequest, traceOf } from './request-log.ts'
+import { refuseEncodings } from './refuse-encodings.ts'
+import { readTarget } from './request-target.ts'
 import { requireLimiter } from './require-limiter.ts'
 import { securityHeaders } from './security-headers.ts'
 import type { ServiceEnv } from './service-env.ts'
@@ -89,12 +91,12 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
     requestTimeout: 300_000,
     connectionTimeout: 120_000,
     http: { headersTimeout: 15_000, connectionsCheckingInterval: 5000, requireHostHeader: false },
-    // Longer than the 60 s of most balancers: who closes first must be the one who knows whether he just sent something.
-    keepAliveTimeout: 72_000,
+    keepAliveTimeout: env.KEEP_ALIVE_TIMEOUT_MS,
     // After the drain a request can only come from a balancer that is late. It is answered, not turned away.
     return503OnClosing: false,
     // For the host and the protocol. The address is found by `stamp`.
     trustProxy: env.TRUST_PROXY ? (address) => isTrusted(canonicalAddress(address ?? '') ?? '') : false,
+    rewriteUrl: readTarget,
     frameworkErrors: (error, request, reply) => {
       stamp(request, reply)
       answerErrorPastHooks(error, request, reply)
@@ -117,6 +119,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   // A form of any page can send text/plain without asking first.
   app.removeContentTypeParser('text/plain')
   parseJson(app)
+  refuseEncodings(app)
 
   app.addHook('onRequest', (request, reply, done) => {
     stamp(request, reply)
@@ -145,6 +148,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   requireAccess(app)
   requireLimiter(app)
   answerErrors(app)
+  breakOffWithError(app)
   answerProbes(app, {
     name,
     metrics,
@@ -158,7 +162,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
       done()
     })
   }
-  checkOrigin(app, env.PUBLIC_ORIGIN)
+  checkOrigin(app, [env.PUBLIC_ORIGIN, ...(env.APP_ORIGINS ?? [])])
 
   return app
 }

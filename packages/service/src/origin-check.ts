@@ -9,12 +9,12 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'QUERY', 'TRACE'])
  *
  * @see https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
  */
-export function checkOrigin(app: FastifyInstance, publicOrigin: string): void {
+export function checkOrigin(app: FastifyInstance, origins: readonly string[]): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const { origin, 'sec-fetch-site': site } = request.headers
     const isOurs =
       SAFE_METHODS.has(request.method) ||
-      origin === publicOrigin ||
+      (origin !== undefined && origins.includes(origin)) ||
       site === 'same-origin' ||
       site === 'none' ||
       (site === undefined && origin === undefined)

@@ -18,12 +18,14 @@ const ProblemSchema = Type.Object({
  *
  * For types it is empty: errors are thrown, and what a handler returns is what the rest of `response` says.
  */
-export function problemResponses(...errors: (new () => Error)[]): object {
-  const made = errors.map((MadeBy) => new MadeBy() as Error & { statusCode: number; code: string })
+export function problemResponses(...errors: (new (...parameters: never[]) => Error)[]): object {
+  const made = errors.map(
+    (MadeBy) => new (MadeBy as new () => Error)() as Error & { statusCode: number; code: string },
+  )
   const byStatus = Map.groupBy(made, ({ statusCode }) => statusCode)
   return Object.fromEntries(
     [...byStatus].map(([status, ofStatus]) => {
-      const sentences = ofStatus.map(({ code, message }) => `\`${code}\`: ${message}`)
+      const sentences = ofStatus.map(({ code, message }) => `\`${code}\`: ${message.replaceAll(/%[sdjo]/g, '…')}`)
       return [
         status,
         { description: sentences.join('\n'), content: { [PROBLEM_TYPE]: { schema: ProblemSchema } } },

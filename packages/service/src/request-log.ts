@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { LogController, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify'
+import { Readable } from 'node:stream'
+import { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import pino from 'pino'
 import type { ServiceEnv } from './service-env.ts'
 import { continueTrace, type TraceContext } from './trace-context.ts'
@@ -42,10 +43,23 @@ export function logOptions(name: string, env: ServiceEnv): FastifyServerOptions 
   }
 }
 
-/** Writes the line of a request whose answer has ended, or whose client has gone. */
+/** An answer whose source fails in the middle is broken off with that error, so that its line does not blame the client. */
+export function breakOffWithError(app: FastifyInstance): void {
+  app.addHook('onSend', (_request, { raw }, payload, done) => {
+    if (payload instanceof Readable) {
+      payload.once('error', (error) => {
+        if (raw.headersSent) raw.destroy(error)
+      })
+    }
+    done(null, payload)
+  })
+}
+
+/** Writes the line of a request whose answer has ended, or was broken off by us, or whose client has gone. */
 export function logRequest(request: FastifyRequest, reply: FastifyReply): void {
   const { answerAtOnce } = request.routeOptions.config
-  const level = reply.raw.statusCode >= 500 ? 'error' : answerAtOnce ? 'debug' : 'info'
+  const { errored } = reply.raw
+  const level = errored || reply.raw.statusCode >= 500 ? 'error' : answerAtOnce ? 'debug' : 'info'
   request.log[level](
     {
       method: request.method,
@@ -55,9 +69,15 @@ export function logRequest(request: FastifyRequest, reply: FastifyReply): void {
       problem: reply.problemCode ?? undefined,
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
       client: request.network,
+      ...(errored && { err: errored }),
     },
-    reply.raw.writableFinished ? 'request' : 'request aborted by the client',
+    describeEnd(reply),
   )
+}
+
+function describeEnd({ raw }: FastifyReply): string {
+  if (raw.writableFinished) return 'request'
+  return raw.errored ? 'answer broken off by us' : 'request aborted by the client'
 }
 
 /** Whoever calls may name the request, in characters that do no harm in a log. */

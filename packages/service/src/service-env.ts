@@ -30,6 +30,12 @@ export const serviceEnv = {
     }),
     description: 'Where browsers find the whole application',
   }),
+  APP_ORIGINS: Type.Optional(
+    Type.Array(Type.String({ pattern: /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.source }), {
+      expected: 'a list of origins such as capacitor://localhost, separated by commas',
+      description: 'Whose requests may change something too: apps that bring a page of their own',
+    }),
+  ),
   TRUST_PROXY: Type.Optional(
     Type.Array(Type.Refine(Type.String(), isProxy), {
       expected: 'a list of loopback, linklocal, uniquelocal, addresses or networks, separated by commas',
@@ -42,6 +48,12 @@ export const serviceEnv = {
         'Whether browsers are held to https on every subdomain of PUBLIC_ORIGIN too, for two years',
     }),
   ),
+  KEEP_ALIVE_TIMEOUT_MS: Type.Integer({
+    minimum: 0,
+    default: 72_000,
+    description:
+      'When a connection that nobody uses is closed: longer than the balancer keeps it (60 s for most, 600 s on Google Cloud)',
+  }),
   DRAIN_MS: Type.Integer({
     minimum: 0,
     default: 5000,

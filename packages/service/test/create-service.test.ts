@@ -27,6 +27,27 @@ describe('what comes in', () => {
     expect((await post({ count: null, isOpen: true })).statusCode).toBe(400)
   })
 
+  test('a client may name the type of a body that it does not send', async () => {
+    const app = build()
+    app.post('/none', { config }, async (request) => ({ body: request.body ?? null }))
+    app.post('/some', { config, schema: { body: Type.Object({}) } }, async () => ({}))
+    const headers = { 'content-type': 'application/json' }
+    const post = (url: string) => app.inject({ method: 'POST', url, headers })
+    expect((await post('/none')).json()).toEqual({ body: null })
+    expect((await post('/some')).json()).toMatchObject({ status: 400, code: 'REQUEST_INVALID' })
+  })
+
+  test('a body that its sender has packed is refused, and told how it may come', async () => {
+    const app = build()
+    app.post('/', { config }, async (request) => request.body)
+    const post = (encoding: string) =>
+      app.inject({ method: 'POST', url: '/', body: { a: 1 }, headers: { 'content-encoding': encoding } })
+    const refused = await post('gzip')
+    expect(refused.json()).toMatchObject({ status: 415, code: 'ENCODING_UNSUPPORTED' })
+    expect(refused.headers).toMatchObject({ 'accept-encoding': 'identity' })
+    expect((await post('identity')).json()).toEqual({ a: 1 })
+  })
+
   test('a body that UTF-8 cannot hold is refused: two texts would be one where they are stored', async () => {
     const app = build()
     app.post('/', { config, schema: { body: Type.Unknown() } }, async (request) =>

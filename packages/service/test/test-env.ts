@@ -6,6 +6,7 @@ export const testEnv: ServiceEnv = {
   HOST: '127.0.0.1',
   LOG_LEVEL: 'silent',
   PUBLIC_ORIGIN: 'https://example.com',
+  KEEP_ALIVE_TIMEOUT_MS: 72_000,
   DRAIN_MS: 0,
   SHUTDOWN_DEADLINE_MS: 1000,
 }

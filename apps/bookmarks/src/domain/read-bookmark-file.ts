@@ -25,6 +25,7 @@ const clockSkewMs = 24 * 60 * 60 * 1000
  * The format is what browsers write, not a standard: hardly a tag is closed, `<P>` means nothing, and a note (`<DD>`) belongs
  * to the link or folder before it. So this follows the tags as they come and builds no tree.
  *
+ * @param tagsByComma as `separatesByComma` found: a tag may be of several words. Otherwise each list of tags is judged alone.
  * @param importedAt is the age of links whose own is missing or makes no sense.
  * @throws ImportProblem when it is no bookmark file.
  * @see https://learn.microsoft.com/previous-versions/windows/internet-explorer/ie-developer/platform-apis/aa753582(v=vs.85)
@@ -32,10 +33,15 @@ const clockSkewMs = 24 * 60 * 60 * 1000
 export async function* readBookmarkFile(
   source: AsyncIterable<Uint8Array>,
   importedAt: Date,
+  { tagsByComma = false }: { tagsByComma?: boolean } = {},
 ): AsyncGenerator<FiledBookmark | null> {
   const found: (FiledBookmark | null)[] = []
-  const state = createReaderState((link) => found.push(toBookmark(link, importedAt)))
-  const reader = createTagReader(state, { attributes: linkAttributes, maxLength: maxTextLength })
+  const state = createReaderState((link) => found.push(toBookmark(link, importedAt, tagsByComma)))
+  const reader = createTagReader(state, {
+    tags: state.tags,
+    attributes: linkAttributes,
+    maxLength: maxTextLength,
+  })
   let isEmpty = true
 
   for await (const text of decodeText(source)) {
@@ -43,7 +49,7 @@ export async function* readBookmarkFile(
     reader.write(text)
     yield* found.splice(0)
   }
-  reader.end()
+  const { unreadFromLine } = reader.end()
   state.end()
   yield* found.splice(0)
 
@@ -53,9 +59,47 @@ export async function* readBookmarkFile(
       'This is not a bookmark file. In your browser, export the bookmarks as HTML and import that file.',
     )
   }
+  if (unreadFromLine !== null) {
+    throw new ImportProblem(
+      `The file ends inside a tag or a comment that begins in line ${unreadFromLine}. What stands before it was imported, and ` +
+        'nothing after it.',
+    )
+  }
 }
 
-const linkAttributes: ReadonlySet<string> = new Set(['href', 'add_date', 'tags', 'description'])
+/** Whether some list of tags in the file has a comma. It reads no further than to the first. */
+export async function separatesByComma(source: AsyncIterable<Uint8Array>): Promise<boolean> {
+  let isFound = false
+  const reader = createTagReader(
+    {
+      onDeclaration() {},
+      onTag: (name, { tags = '' }) => void (isFound ||= name === 'a' && tags.includes(',')),
+      onEndTag() {},
+      onText() {},
+    },
+    { tags: new Set(['a']), attributes: new Set(['tags']), maxLength: maxTextLength },
+  )
+  for await (const text of decodeText(source)) {
+    reader.write(text)
+    if (isFound) return true
+  }
+  return false
+}
+
+const linkAttributes: ReadonlySet<string> = new Set([
+  'href',
+  'add_date',
+  'last_modified',
+  'time_added',
+  'tags',
+  'description',
+])
+
+/** Between these the words of a note stand apart. */
+const blocks = ['p', 'div', 'ul', 'ol', 'li', 'blockquote', 'pre', 'tr', 'h1', 'h2', 'h4', 'h5', 'h6']
+
+/** What browsers take the content of for mere text. In a note or a title they are what somebody wrote about pages. */
+const written = ['script', 'style', 'textarea', 'title', 'iframe', 'noembed', 'noframes', 'noscript', 'xmp', 'plaintext']
 
 interface Link {
   attributes: Record<string, string>
@@ -88,6 +132,10 @@ function createReaderState(onLink: (link: Link) => void) {
     if (collecting && text.length < maxTextLength) text += piece
   }
 
+  function breakLine(): void {
+    if (collecting === 'notes' && text !== '' && !text.endsWith('\n')) append('\n')
+  }
+
   function endLink(): void {
     collect(null)
     if (link) onLink(link)
@@ -96,6 +144,8 @@ function createReaderState(onLink: (link: Link) => void) {
 
   const begin: Record<string, (attributes: Record<string, string>) => void> = {
     a(attributes) {
+      // Pocket's file is a page, but nobody else's links have this attribute.
+      if (attributes['time_added']) isBookmarkFile = true
       // Some services keep markup in notes: a link there is a part of the note, not a bookmark.
       if (collecting === 'notes' || !isBookmarkFile) return
       endLink()
@@ -119,6 +169,8 @@ function createReaderState(onLink: (link: Link) => void) {
     hr: endLink,
     dd: () => collect('notes'),
     br: () => append('\n'),
+    ...Object.fromEntries(blocks.map((name) => [name, breakLine])),
+    ...Object.fromEntries(written.map((name) => [name, () => append(`<${name}>`)])),
   }
 
   const end: Record<string, () => void> = {
@@ -130,9 +182,12 @@ function createReaderState(onLink: (link: Link) => void) {
       const folder = folders.at(-1)
       if (folder && --folder.lists === 0) folders.pop()
     },
+    ...Object.fromEntries(blocks.map((name) => [name, breakLine])),
+    ...Object.fromEntries(written.map((name) => [name, () => append(`</${name}>`)])),
   }
 
   return {
+    tags: new Set(Object.keys(begin)) as ReadonlySet<string>,
     onDeclaration(text: string): void {
       if (/^doctype\s+netscape-bookmark-file/i.test(text)) isBookmarkFile = true
     },
@@ -149,30 +204,42 @@ function createReaderState(onLink: (link: Link) => void) {
   }
 }
 
-function toBookmark({ attributes, folder, title, notes }: Link, importedAt: Date): FiledBookmark | null {
+function toBookmark(
+  { attributes, folder, title, notes }: Link,
+  importedAt: Date,
+  tagsByComma: boolean,
+): FiledBookmark | null {
   const url = webUrl(attributes['href'] ?? '')
   if (url === null) return null
   return {
     url,
     title: tidyLine(title),
     notes: tidyNotes(notes) || tidyNotes(attributes['description'] ?? ''),
-    tags: tidyTags(splitTags(attributes['tags'] ?? '')),
+    tags: tidyTags(splitTags(attributes['tags'] ?? '', tagsByComma)),
     folder,
-    createdAt: readDate(attributes['add_date'] ?? '', importedAt),
+    createdAt: readDate(
+      attributes['add_date'] || attributes['time_added'] || attributes['last_modified'] || '',
+      importedAt,
+    ),
   }
 }
 
 /** Most write commas; those who separate by spaces use no comma at all. */
-function splitTags(text: string): string[] {
-  return text.includes(',') ? text.split(',') : text.split(/\s+/)
+function splitTags(text: string, byComma: boolean): string[] {
+  return byComma || text.includes(',') ? text.split(',') : text.split(/\s+/)
 }
 
-/** Browsers write seconds, others milliseconds, Google microseconds, a few a date in words. */
+/** From the beginning of 1601, from which WebKit and Chrome count microseconds, to that of 1970. */
+const msFrom1601 = 11_644_473_600_000
+
+/** Browsers write seconds, others milliseconds, Google microseconds, WebKit those since 1601, a few a date in words. */
 function readDate(text: string, importedAt: Date): Date {
   const number = Number(text)
   const time = Number.isNaN(number)
     ? Date.parse(text.replace(/^(\d+\/\w+\/\d+):/, '$1 '))
-    : number * (number < 1e11 ? 1000 : number < 1e14 ? 1 : 0.001)
+    : number < 1e16
+      ? number * (number < 1e11 ? 1000 : number < 1e14 ? 1 : 0.001)
+      : number / 1000 - msFrom1601
   const makesSense = time > 0 && time < importedAt.getTime() + clockSkewMs
   return wholeSecond(makesSense ? time : importedAt.getTime())
 }

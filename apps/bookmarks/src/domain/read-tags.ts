@@ -10,25 +10,43 @@ export interface TagHandler {
   onText(text: string): void
 }
 
+/** What is asked for: of the attributes those with these names, each cut off at `maxLength`. */
+export interface Wanted {
+  tags: ReadonlySet<string>
+  attributes: ReadonlySet<string>
+  maxLength: number
+}
+
 /** A name, comment or declaration longer than this stands in no bookmark file. */
 const maxTokenLength = 1024 * 1024
+
+/** So far is what looks like a tag kept, in case that it is text, as in `while lo<hi holds`. */
+const maxDoubtLength = 4096
 
 /**
  * Reads HTML tag by tag, whatever is missing or crossed in it. htmlparser2's Parser would keep every open tag and the whole of
  * every attribute, so a hostile file decides how much memory it takes; its Tokenizer keeps nothing, and here one token at most is.
  *
+ * It differs from browsers where they would lose entries. `<script>`, `<textarea>`, `<title>` and the like are tags as any other:
+ * left open in somebody's note they would swallow the rest of the file. And a `<` inside a tag begins another one: the first was text,
+ * unless it is one of `wanted.tags`.
+ *
  * @throws ImportProblem from `write` when a token has no end.
  */
 export function createTagReader(
   handler: TagHandler,
-  wanted: { attributes: ReadonlySet<string>; maxLength: number },
-): { write(piece: string): void; end(): void } {
+  wanted: Wanted,
+): { write(piece: string): void; end(): { unreadFromLine: number | null } } {
   // The part of the file that the tokenizer may still name by its offsets, which count from the file's beginning.
   let window = ''
   let windowStart = 0
   let consumed = 0
+  let lines = 1
 
+  // Where the tag begins whose head is being read; null between tags.
+  let tagStart: number | null = null
   let tag = ''
+  let isEndTag = false
   let attributes: Record<string, string> = {}
   let attribute: string | null = null
 
@@ -37,25 +55,52 @@ export function createTagReader(
     return window.slice(start - windowStart, end - windowStart)
   }
   function pass(end: number): void {
-    consumed = Math.max(consumed, end)
+    const isInDoubt = tagStart !== null && end - tagStart <= maxDoubtLength
+    consumed = Math.max(consumed, isInDoubt ? tagStart! : end)
   }
   function appendToAttribute(text: string): void {
     if (attribute !== null && attributes[attribute]!.length < wanted.maxLength) attributes[attribute] += text
   }
+
+  /** A name may hold the `<` of a tag that begins in it; what stands before that one was text, or a tag without its end. */
+  function beginTag(start: number, end: number): void {
+    const name = take(start, end)
+    const inside = name.lastIndexOf('<')
+    if (inside !== -1) {
+      if (wanted.tags.has(tag)) handler.onTag(tag, attributes)
+      else if (tagStart !== null && tagStart >= windowStart) handler.onText(take(tagStart, start + inside))
+      tagStart = start + inside
+    }
+    tag = name.slice(inside + 1).toLowerCase()
+    isEndTag = false
+    attributes = {}
+    attribute = null
+  }
   function endTagHead(end: number): void {
+    if (isEndTag) handler.onEndTag(tag)
+    else handler.onTag(tag, attributes)
+    tagStart = null
+    tag = ''
     pass(end)
-    handler.onTag(tag, attributes)
   }
 
   const tokenizer = new Tokenizer(
     {},
     {
       onopentagname(start, end) {
-        tag = take(start, end).toLowerCase()
-        attributes = {}
+        tagStart = start - 1
+        tag = ''
+        beginTag(start, end)
       },
       onattribname(start, end) {
         const name = take(start, end).toLowerCase()
+        if (name.includes('<')) return beginTag(start, end)
+        if (tag === '' && start - tagStart! === 2) {
+          // After a `<` in the middle of a tag the tokenizer takes the slash of `</a>` for another thing.
+          tag = name
+          isEndTag = true
+          return
+        }
         // Of two attributes of one name the first counts, as in browsers.
         attribute = wanted.attributes.has(name) && attributes[name] === undefined ? name : null
         if (attribute !== null) attributes[attribute] = ''
@@ -79,11 +124,14 @@ export function createTagReader(
       oncomment: (_start, end) => pass(end),
       oncdata: (_start, end) => pass(end),
       onend() {},
+      // In which no tag has text alone for its content.
+      isInForeignContext: () => true,
     },
   )
 
   return {
     write(piece) {
+      lines += countLines(window.slice(0, consumed - windowStart))
       window = window.slice(consumed - windowStart)
       windowStart = consumed
       if (window.length > maxTokenLength) {
@@ -92,6 +140,17 @@ export function createTagReader(
       window += piece
       tokenizer.write(piece)
     },
-    end: () => tokenizer.end(),
+    end() {
+      const rest = tagStart ?? consumed
+      const isInside = tagStart !== null || /^<[!?/a-z]/i.test(window.slice(rest - windowStart))
+      tokenizer.end()
+      return { unreadFromLine: isInside ? lines + countLines(window.slice(0, rest - windowStart)) : null }
+    },
   }
+}
+
+function countLines(text: string): number {
+  let count = 0
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) count++
+  return count
 }

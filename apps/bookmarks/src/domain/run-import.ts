@@ -68,7 +68,8 @@ export async function storeLinks(
     batch = []
     length = 0
   }
-  for await (const link of links) {
+  let problem: ImportProblem | undefined
+  for await (const link of untilProblem(links, (found) => (problem = found))) {
     position++
     if (position <= total) continue
     batch.push(link)
@@ -76,6 +77,20 @@ export async function storeLinks(
     if (batch.length === maxBatchLinks || length >= maxBatchLength) await store()
   }
   if (batch.length > 0) await store()
+  if (problem) throw problem
+}
+
+/** Ends where something is wrong with the file: the links before that are links all the same. */
+async function* untilProblem(
+  links: AsyncIterable<Link>,
+  onProblem: (problem: ImportProblem) => void,
+): AsyncGenerator<Link> {
+  try {
+    yield* links
+  } catch (error) {
+    if (!(error instanceof ImportProblem)) throw error
+    onProblem(error)
+  }
 }
 
 async function storeBatch(

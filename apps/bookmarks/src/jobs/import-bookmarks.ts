@@ -6,7 +6,7 @@ import { ImportProblem } from '../domain/import-problem.ts'
 import { readUpload } from '../domain/imports.ts'
 import type { AddressCheck } from '../domain/public-address.ts'
 import type { Quota } from '../domain/quota.ts'
-import { readBookmarkFile } from '../domain/read-bookmark-file.ts'
+import { readBookmarkFile, separatesByComma } from '../domain/read-bookmark-file.ts'
 import { beginImport, endImport, finishImport, storeLinks, type Write } from '../domain/run-import.ts'
 import { openTemporaryFile } from '../domain/temporary-file.ts'
 import { sparingMemory } from '../sparing-memory.ts'
@@ -54,7 +54,8 @@ export function handleImportBookmarks({
       const source =
         pending.url === null ? readUpload(database, importId) : fetchFile(pending.url, limits, until)
       const sha256 = await file.fill(sparingMemory(source), until)
-      const links = readBookmarkFile(sparingMemory(file.read()), pending.createdAt)
+      const tagsByComma = await separatesByComma(file.read())
+      const links = readBookmarkFile(sparingMemory(file.read()), pending.createdAt, { tagsByComma })
       const write: Write = (work) => {
         until.throwIfAborted()
         return transaction(work)

@@ -1,25 +1,17 @@
-import createError from '@fastify/error'
+import { Readable } from 'node:stream'
 import type { Service } from '@repo/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import {
+  PathRejected,
+  RequestRejected,
+  ServiceUnavailable,
+  ServiceUnknown,
+  UpgradeUnsupported,
+} from '../errors.ts'
 import { exchange, ExchangeFailed, isRead, type UpstreamRequest } from '../exchange.ts'
 import { endToEnd, hasBody, headersForService } from '../headers.ts'
 import type { UpstreamProcess } from '../upstream-process.ts'
 import type { Upstreams } from '../upstreams.ts'
-
-const PathRejected = createError('PATH_REJECTED', 'This path can be read in more than one way.', 400)
-const RequestRejected = createError('REQUEST_REJECTED', 'This request cannot be passed on: %s.', 400)
-const ServiceUnknown = createError('SERVICE_UNKNOWN', 'No service answers this path.', 404)
-const ServiceUnavailable = createError(
-  'SERVICE_UNAVAILABLE',
-  'This service cannot be reached right now. Try again in a moment.',
-  503,
-)
-const ServiceBroke = createError(
-  'SERVICE_BROKE_OFF',
-  'The service broke off before it had answered; whether it did what was asked is not known.',
-  502,
-)
-const ServiceTimeout = createError('SERVICE_TIMEOUT', 'The service did not answer in time.', 504)
 
 /**
  * What another router could take for another path than ours does: empty segments, `.` and `..`, a backslash, and
@@ -50,6 +42,7 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
     // Not `request.url` matched by the router, which has decoded it: the path as it goes on.
     const [path] = request.raw.url!.split('?', 1) as [string]
     if (AMBIGUOUS.test(path)) throw new PathRejected()
+    if (isWebSocket(request)) throw new UpgradeUnsupported()
     const upstream = upstreams.find(path)
     if (!upstream) throw new ServiceUnknown()
 
@@ -70,6 +63,8 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
           toService(request, process.host),
           reply.raw,
         )
+        // The head of a stream goes on at once, not with its first piece: that of an event stream may be a long time in coming.
+        if (body instanceof Readable) reply.raw.once('pipe', () => reply.raw.flushHeaders())
         return reply.code(statusCode).headers(endToEnd(headers)).send(body)
       } catch (error) {
         if (!(error instanceof ExchangeFailed)) throw error
@@ -77,9 +72,7 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
         if (reply.raw.destroyed) return reply.code(499).send()
         if (error.code === 'UND_ERR_INVALID_ARG') throw new RequestRejected(error.message)
         if (!error.isSent) process.health = 'gone'
-        else if (error.code === 'UND_ERR_HEADERS_TIMEOUT' || error.code === 'UND_ERR_BODY_TIMEOUT') {
-          throw new ServiceTimeout()
-        } else if (!isRead(request.method)) throw new ServiceBroke()
+        else if (error.isTimeout || !isRead(request.method)) throw error.toAnswer()
         request.log.warn({ err: error, origin: process.origin }, 'trying the next process')
       }
     }
@@ -94,6 +87,11 @@ function toService(request: FastifyRequest, host: string): UpstreamRequest {
     // Not the stream itself: undici would destroy it, and the client's connection with it, when it is refused.
     body: hasBody(request) ? request.raw.iterator({ destroyOnReturn: false }) : null,
   }
+}
+
+/** Other upgrades, as to h2c, are offers that a server may pass over: RFC 9110, 7.8. Without its own a WebSocket is nothing. */
+function isWebSocket({ raw: { headers } }: FastifyRequest): boolean {
+  return headers.upgrade?.toLowerCase().includes('websocket') ?? false
 }
 
 function withRetryAfter(error: Error): Error {

@@ -25,7 +25,9 @@ export function problemResponses(...errors: (new (...parameters: never[]) => Err
   const byStatus = Map.groupBy(made, ({ statusCode }) => statusCode)
   return Object.fromEntries(
     [...byStatus].map(([status, ofStatus]) => {
-      const sentences = ofStatus.map(({ code, message }) => `\`${code}\`: ${message.replaceAll(/%[sdjo]/g, '…')}`)
+      const sentences = ofStatus.map(
+        ({ code, message }) => `\`${code}\`: ${message.replaceAll(/%[sdjo]/g, '…')}`,
+      )
       return [
         status,
         { description: sentences.join('\n'), content: { [PROBLEM_TYPE]: { schema: ProblemSchema } } },

@@ -44,10 +44,10 @@ export interface Answerable {
 }
 
 /** Somebody behind us does not answer: not our accident, and meant to be read like a 4xx. */
-const GATEWAY_STATUSES = new Set([502, 503, 504])
+const GATEWAY_STATUSES = new Set([501, 502, 503, 504])
 
 /**
- * The answer to an error. Whoever throws with a 4xx status, or 502 to 504, means the client to read code and
+ * The answer to an error. Whoever throws with a 4xx status, or 501 to 504, means the client to read code and
  * message; all else is an accident, and its words may hold what nobody outside should see.
  */
 export function toProblem(thrown: unknown, requestId?: string): Problem {

@@ -63,6 +63,7 @@ const post = (body: string, type = 'application/json', headers = ''): Promise<Ra
 const recipes: Record<string, () => Promise<RawAnswer>> = {
   BODY_MALFORMED: () => post('{"size": 1'),
   BODY_TOO_LARGE: () => post(JSON.stringify({ padding: 'x'.repeat(1000) })),
+  ENCODING_UNSUPPORTED: () => post('{"size":1}', 'application/json', 'content-encoding: gzip\r\n'),
   HANDLER_TIMEOUT: () => send('GET /slow'),
   HEADERS_TOO_LARGE: () => send('GET /items/1', `x-long: ${'x'.repeat(20_000)}\r\n`),
   HOST_REJECTED: () =>

@@ -99,7 +99,18 @@ const linkAttributes: ReadonlySet<string> = new Set([
 const blocks = ['p', 'div', 'ul', 'ol', 'li', 'blockquote', 'pre', 'tr', 'h1', 'h2', 'h4', 'h5', 'h6']
 
 /** What browsers take the content of for mere text. In a note or a title they are what somebody wrote about pages. */
-const written = ['script', 'style', 'textarea', 'title', 'iframe', 'noembed', 'noframes', 'noscript', 'xmp', 'plaintext']
+const written = [
+  'script',
+  'style',
+  'textarea',
+  'title',
+  'iframe',
+  'noembed',
+  'noframes',
+  'noscript',
+  'xmp',
+  'plaintext',
+]
 
 interface Link {
   attributes: Record<string, string>

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { formatFolderPath } from '../src/domain/folder-path.ts'
-import { readBookmarkFile } from '../src/domain/read-bookmark-file.ts'
+import { readBookmarkFile, separatesByComma } from '../src/domain/read-bookmark-file.ts'
 
 const importedAt = new Date('2026-01-02T03:04:05.678Z')
 
@@ -141,7 +142,7 @@ describe('what is peculiar to other programs', () => {
       notes: '"Look at it:"\n\n    if (a < b) {\n\treturn\n    }\n\n- http://example.org/list',
       tags: ['teapot', 'computer graphics'],
     })
-    expect(found[2]).toMatchObject({ title: 'Secret', tags: ['private', 'secret'] })
+    expect(found[2]).toMatchObject({ title: 'Secret', tags: ['private secret'] })
     expect(found[3]).toMatchObject({ notes: 'With markup in its note.\nsee' })
   })
 
@@ -168,6 +169,62 @@ describe('what is peculiar to other programs', () => {
   })
 })
 
+// Each after a public bug report of another reader: see exports/README.md.
+describe('what other readers were reported to get wrong', () => {
+  test('a lone tag of two words is one, in a file that separates by commas', async () => {
+    const found = await read('cases/q01-one-tag-of-two-words.html')
+    expect(found.map((link) => link?.tags)).toEqual([['city maps'], ['city maps', 'travel']])
+  })
+
+  test.each([
+    ['q02-script-not-closed-in-note', 'notes', 'How to load a page faster: put the <script> tag last'],
+    ['q03-textarea-not-closed-in-note', 'notes', 'An editor that takes the place of any <textarea> field'],
+    ['q04-title-element-in-title', 'title', 'The <title> element of a page'],
+    ['q06-less-than-in-note', 'notes', 'The search stops as soon as lo<hi no longer holds'],
+    ['q16-comment-not-closed-in-note', 'notes', 'A comment begins with <!-- in a page'],
+  ] as const)('%s: every entry is read, and the %s says %o', async (file, field, text) => {
+    const found = await read(`cases/${file}.html`)
+    const source = await readFile(new URL(`exports/cases/${file}.html`, import.meta.url), 'utf8')
+    expect(found.map((link) => link?.url)).toEqual(source.match(/(?<=HREF=")[^"]+/g))
+    expect(found.map((link) => link?.[field])).toContain(text)
+    expect(found.flatMap((link) => link!.folder)).toEqual(source.includes('<H3>') ? ['Folder'] : [])
+  })
+
+  test('paragraphs and list items of a note stand apart', async () => {
+    const [found] = await read('cases/q13-note-of-paragraphs.html')
+    expect(found!.notes).toBe('First paragraph.\nSecond paragraph.\napples\npears')
+  })
+
+  test.each([
+    ['a comment', '<DD>ends in <!-- a comment'],
+    ['a tag', '<DD>ends in <img alt="a picture'],
+    ['a link', '<DT><A HREF="https://example.org/whol'],
+  ])('%s that the file ends in is told, with its line', async (_, end) => {
+    const found: unknown[] = []
+    const file = async () => {
+      const text = `<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DT><A HREF="http://a.example">a</A>\n${end}`
+      for await (const link of readBookmarkFile(toAsync(chunks(text)), importedAt)) found.push(link)
+    }
+    await expect(file()).rejects.toThrow(/begins in line 3/)
+    expect(found).toMatchObject([{ url: 'http://a.example/' }])
+  })
+
+  test('dates since 1601, and those of the last change alone', async () => {
+    for (const attribute of ['ADD_DATE="13305513600000000"', 'LAST_MODIFIED="1661040000"']) {
+      const [link] = await readBytes([Buffer.from(`<DT><A HREF="http://a.example" ${attribute}>a</A>`)])
+      expect(link!.createdAt).toEqual(new Date('2022-08-21T00:00:00Z'))
+    }
+  })
+
+  test('Pocket writes a page of links', async () => {
+    const file = `<!DOCTYPE html><html><head><title>Pocket Export</title></head><body><h1>Unread</h1><ul>
+      <li><a href="https://one.example/" time_added="1661040000" tags="a,b c">One</a></li></ul></body></html>`
+    expect(await readBytes([Buffer.from(file)])).toMatchObject([
+      { title: 'One', tags: ['a', 'b c'], createdAt: new Date('2022-08-21T00:00:00Z') },
+    ])
+  })
+})
+
 describe('encodings', () => {
   const head = '<!DOCTYPE NETSCAPE-Bookmark-file-1>\n'
   const body = '<DT><A HREF="https://example.org/">Žluťoučký kůň</A>'
@@ -185,6 +242,13 @@ describe('encodings', () => {
     const meta = '<META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset=windows-1252">'
     const bytes = Buffer.from(`${head}${meta}<DT><A HREF="http://example.org">Caf\xe9 \x80</A>`, 'latin1')
     expect(await readBytes([bytes])).toMatchObject([{ title: 'Café €' }])
+  })
+
+  test.each([1, 2, 3, 1000])('a code page that is not named, in pieces of %i bytes', async (size) => {
+    const bytes = Buffer.from(`${head}<DT><A HREF="http://example.org">Caf\xe9 \x80</A>`, 'latin1')
+    expect(await readBytes(pieces(bytes, size))).toMatchObject([{ title: 'Café €' }])
+    const utf8 = Buffer.from(head + body)
+    expect(await readBytes(pieces(utf8, size))).toMatchObject([{ title: 'Žluťoučký kůň' }])
   })
 })
 
@@ -267,8 +331,13 @@ describe('hostile files', () => {
 })
 
 async function read(file: string) {
-  const stream = createReadStream(new URL(`exports/${file}`, import.meta.url))
-  return Array.fromAsync(readBookmarkFile(stream, importedAt))
+  return Array.fromAsync(open(file))
+}
+
+/** As the import does it: the file is read twice. */
+async function* open(file: string) {
+  const stream = () => createReadStream(new URL(`exports/${file}`, import.meta.url))
+  yield* readBookmarkFile(stream(), importedAt, { tagsByComma: await separatesByComma(stream()) })
 }
 
 async function bookmark(file: string, url: string) {
@@ -285,7 +354,10 @@ async function* toAsync<T>(items: Iterable<T>) {
   yield* items
 }
 
-function* chunks(text: string, size = 64 * 1024) {
-  const bytes = Buffer.from(text)
+function chunks(text: string) {
+  return pieces(Buffer.from(text), 64 * 1024)
+}
+
+function* pieces(bytes: Buffer, size: number) {
   for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size)
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openDatabase, type Database } from '@repo/database'
 import { createDatabase, type TestDatabase } from '@repo/testing'
 import * as fc from 'fast-check'
@@ -63,6 +64,36 @@ test('wherever it is interrupted and however often, each link is counted once an
     { numRuns: 15 },
   )
 }, 120_000)
+
+test('a link under several labels is one bookmark, and the labels after the first are tags', async () => {
+  const { id, userId } = await newImport()
+  const old = await addBookmark(database, quota, userId, { url: 'https://example.org/1', tags: ['mine'] })
+  // The import is younger than what was there.
+  await database.bookmarkImport.update({ where: { id }, data: { createdAt: new Date(Date.now() + 5) } })
+  await sleep(10)
+  const others = Array.from({ length: 600 }, (_, n) => bookmark(n + 1000))
+  const links = [
+    filed(1, ['Read']),
+    filed(2, ['Languages'], ['c']),
+    filed(2, ['Languages']),
+    filed(2, ['Work', 'Old, and long']),
+    ...others,
+    filed(2, [], ['c', 'ansi']),
+    filed(2, ['Work', 'Read']),
+  ]
+  // The second time as after a worker that was killed.
+  for (const broken of [breakOff(links, 500), iterate(links)]) {
+    await storeLinks(write, (await beginImport(database, id))!, broken, 'file', quota).catch(() => {})
+  }
+  const find = (n: number) =>
+    database.bookmark.findFirstOrThrow({ where: { userId, url: `https://example.org/${n}` } })
+  expect(await find(2)).toMatchObject({
+    folder: ['Languages'],
+    tags: ['c', 'Old and long', 'ansi', 'Read'],
+  })
+  expect(await find(1)).toMatchObject({ id: old.id, folder: [], tags: ['mine'] })
+  expect(await counts(id)).toMatchObject({ total: 606, imported: 601, skipped: 5 })
+})
 
 test('of two workers that both hold an import, the one that was slower stops', async () => {
   const links = Array.from({ length: 2000 }, (_, n) => bookmark(n))
@@ -201,6 +232,10 @@ async function counts(id: string) {
     where: { id },
     select: { status: true, total: true, imported: true, skipped: true },
   })
+}
+
+function filed(n: number, folder: string[], tags: string[] = []): FiledBookmark {
+  return { ...bookmark(n), folder, tags }
 }
 
 function bookmark(n: number): FiledBookmark {

@@ -185,7 +185,7 @@ test('a service that takes too long is a 504', async () => {
 
 test('the head of a stream is passed on before its first piece', async () => {
   const began = performance.now()
-  const response = await fetch(`${edge}/api/pair/late?then=ends`)
+  const response = await fetch(`${edge}/api/pair/late?end=ends`)
   expect(performance.now() - began).toBeLessThan(400)
   expect(await response.text()).toBe('data: at last\n\n')
 })
@@ -196,11 +196,11 @@ test('a service that breaks off after its head, or is silent after it, is not ou
     const response = await fetch(`${hasty}/api/pair${path}`, { method })
     return [response.status, ((await response.json()) as { code: string }).code]
   }
-  expect(await asked('/short?then=breaks-off')).toEqual([502, 'SERVICE_BROKE_OFF'])
-  expect(await asked('/short?then=nothing')).toEqual([504, 'SERVICE_TIMEOUT'])
-  expect(await asked('/short?then=nothing', 'GET')).toEqual([504, 'SERVICE_TIMEOUT'])
+  expect(await asked('/short?end=breaks-off')).toEqual([502, 'SERVICE_BROKE_OFF'])
+  expect(await asked('/short?end=nothing')).toEqual([504, 'SERVICE_TIMEOUT'])
+  expect(await asked('/short?end=nothing', 'GET')).toEqual([504, 'SERVICE_TIMEOUT'])
   for (const then of ['breaks-off', 'nothing']) {
-    const response = await fetch(`${hasty}/api/pair/late?then=${then}`)
+    const response = await fetch(`${hasty}/api/pair/late?end=${then}`)
     expect(response.status).toBe(200)
     await expect(response.text()).rejects.toThrow('terminated')
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-const ABSOLUTE_FORM = /^https?:\/\/([^/?#@\\\s]+)(.*)$/i
+const ABSOLUTE_FORM = /^https?:\/\/([^/?#@\\\s]+)(?![^/?])(.*)$/i
 
 /**
  * The path and query that a request asks for, or `*`. A target in absolute form, as clients send it to a proxy, names the

@@ -1,35 +1,66 @@
 /** How far into a file its own word on its encoding is looked for, as in browsers. */
 const prescanLength = 1024
 
+/** The longest character in UTF-8. */
+const maxCharacterLength = 4
+
 /**
- * The text of a file, piece by piece. What a byte order mark says wins, then a `<META charset>`, then UTF-8.
+ * The text of a file, piece by piece. What a byte order mark says wins, then a `<META charset>`. A file that says nothing is UTF-8 if
+ * its first character beyond ASCII is, and else windows-1252, as in browsers: what old ones wrote on Windows.
  * @see https://html.spec.whatwg.org/multipage/parsing.html#determining-the-character-encoding
  */
 export async function* decodeText(source: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  let decoder: TextDecoder | null = null
-  for await (const bytes of source) {
-    decoder ??= new TextDecoder(encodingOf(bytes))
+  let decoder: TextDecoder | undefined
+  let isFirst = true
+  let held: Uint8Array = new Uint8Array()
+
+  for await (const piece of source) {
+    if (isFirst) decoder = namedDecoder(piece)
+    isFirst = false
+    let bytes = piece
+    if (!decoder) {
+      bytes = held.length > 0 ? Buffer.concat([held, piece]) : piece
+      const start = bytes.findIndex((byte) => byte > 0x7f)
+      const ascii = start === -1 ? bytes : bytes.subarray(0, start)
+      yield Buffer.from(ascii).toString('latin1')
+      held = bytes.subarray(ascii.length)
+      if (held.length < maxCharacterLength) continue
+      decoder = guessDecoder(held)
+      bytes = held
+    }
     yield decoder.decode(bytes, { stream: true })
   }
   if (decoder) yield decoder.decode()
+  else if (held.length > 0) yield guessDecoder(held).decode(held)
 }
 
-function encodingOf(firstBytes: Uint8Array): string {
+/** By what the file says of itself; undefined when it says nothing that could be true. */
+function namedDecoder(firstBytes: Uint8Array): TextDecoder | undefined {
   const [first, second] = firstBytes
-  if (first === 0xff && second === 0xfe) return 'utf-16le'
-  if (first === 0xfe && second === 0xff) return 'utf-16be'
-  if (first === 0xef && second === 0xbb) return 'utf-8'
+  if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le')
+  if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be')
+  if (first === 0xef && second === 0xbb) return new TextDecoder('utf-8')
 
   const head = Buffer.from(firstBytes.subarray(0, prescanLength)).toString('latin1')
-  const label = /<meta[^>]*charset\s*=\s*["']?([\w:-]+)/i.exec(head)?.[1] ?? 'utf-8'
-  return isReadable(label) ? label : 'utf-8'
+  const label = /<meta[^>]*charset\s*=\s*["']?([\w:-]+)/i.exec(head)?.[1]
+  if (label === undefined) return undefined
+  try {
+    const decoder = new TextDecoder(label)
+    // The word itself was read as ASCII, so it cannot truthfully be UTF-16.
+    return decoder.encoding.startsWith('utf-16') ? undefined : decoder
+  } catch {
+    return undefined
+  }
 }
 
-/** The word itself was read as ASCII, so it cannot truthfully be UTF-16. */
-function isReadable(label: string): boolean {
+/** @param bytes begin with a byte beyond ASCII. */
+function guessDecoder(bytes: Uint8Array): TextDecoder {
+  const lead = bytes[0]!
+  const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2
   try {
-    return !new TextDecoder(label).encoding.startsWith('utf-16')
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length))
+    return new TextDecoder('utf-8')
   } catch {
-    return false
+    return new TextDecoder('windows-1252')
   }
 }

@@ -37,11 +37,7 @@ export async function* readBookmarkFile(
 ): AsyncGenerator<FiledBookmark | null> {
   const found: (FiledBookmark | null)[] = []
   const state = createReaderState((link) => found.push(toBookmark(link, importedAt, tagsByComma)))
-  const reader = createTagReader(state, {
-    tags: state.tags,
-    attributes: linkAttributes,
-    maxLength: maxTextLength,
-  })
+  const reader = createTagReader(state, { attributes: linkAttributes, maxLength: maxTextLength })
   let isEmpty = true
 
   for await (const text of decodeText(source)) {
@@ -77,7 +73,7 @@ export async function separatesByComma(source: AsyncIterable<Uint8Array>): Promi
       onEndTag() {},
       onText() {},
     },
-    { tags: new Set(['a']), attributes: new Set(['tags']), maxLength: maxTextLength },
+    { attributes: new Set(['tags']), maxLength: maxTextLength },
   )
   for await (const text of decodeText(source)) {
     reader.write(text)
@@ -198,7 +194,6 @@ function createReaderState(onLink: (link: Link) => void) {
   }
 
   return {
-    tags: new Set(Object.keys(begin)) as ReadonlySet<string>,
     onDeclaration(text: string): void {
       if (/^doctype\s+netscape-bookmark-file/i.test(text)) isBookmarkFile = true
     },

@@ -4,15 +4,14 @@ import { ImportProblem } from './import-problem.ts'
 /** What is met in a file, in its order. Names are lower case; entities are decoded. */
 export interface TagHandler {
   onDeclaration(text: string): void
-  /** `attributes` holds those that were asked for, each cut off at the length asked for. */
+  /** `attributes` holds those that were asked for. Tags other than links have none. */
   onTag(name: string, attributes: Record<string, string>): void
   onEndTag(name: string): void
   onText(text: string): void
 }
 
-/** What is asked for: of the attributes those with these names, each cut off at `maxLength`. */
+/** The attributes of links that are asked for, and after how many characters each is cut off. */
 export interface Wanted {
-  tags: ReadonlySet<string>
   attributes: ReadonlySet<string>
   maxLength: number
 }
@@ -20,24 +19,39 @@ export interface Wanted {
 /** A name, comment or declaration longer than this stands in no bookmark file. */
 const maxTokenLength = 1024 * 1024
 
+/** So much is read at once, which bounds what is read again: for each character no more than this, whatever the file. */
+const partLength = 1024
+
 /** So far is what looks like a tag kept, in case that it is text, as in `while lo<hi holds`. */
 const maxDoubtLength = 4096
+
+/** What an entry of a bookmark file begins with; `entryLength` is the longest. */
+const entry = /<(?:a|dt|h3|\/?dl)[\s>/]/i
+const entryLength = '</dl>'.length
+const tagBegins = /[a-z/]/i
+/** What ends a link's tag that has no `>`. */
+const afterLink = /^<(?:\/|(?:a|dt|h3|dl)[\s>/])/i
 
 /**
  * Reads HTML tag by tag, whatever is missing or crossed in it. htmlparser2's Parser would keep every open tag and the whole of
  * every attribute, so a hostile file decides how much memory it takes; its Tokenizer keeps nothing, and here one token at most is.
  *
- * It differs from browsers where they would lose entries. `<script>`, `<textarea>`, `<title>` and the like are tags as any other:
- * left open in somebody's note they would swallow the rest of the file. And a `<` inside a tag begins another one: the first was text,
- * unless it is one of `wanted.tags`.
+ * It differs from browsers where they would lose entries, and takes for text what looked like a tag:
+ *
+ * - `<script>`, `<textarea>`, `<title>` and the like are tags as any other: left open in somebody's note they would swallow the
+ *   rest of the file.
+ * - A `<` in a tag begins another one, as in `lo<hi`; in a link's tag only the next entry does.
+ * - So does the last `<` in what browsers skip, as in `</b <dt>` and `<! <dt>`.
+ * - A comment ends at the next `>`: one that somebody wrote about, and that has no end, would swallow the rest of the file, too.
+ * - An entry inside a quoted value is one: the quote was never closed.
  *
  * @throws ImportProblem from `write` when a token has no end.
  */
 export function createTagReader(
   handler: TagHandler,
-  wanted: Wanted,
+  { attributes: wanted, maxLength }: Wanted,
 ): { write(piece: string): void; end(): { unreadFromLine: number | null } } {
-  // The part of the file that the tokenizer may still name by its offsets, which count from the file's beginning.
+  // The part of the file that is still needed, by offsets that count from where the tokenizer began.
   let window = ''
   let windowStart = 0
   let consumed = 0
@@ -46,105 +60,174 @@ export function createTagReader(
   // Where the tag begins whose head is being read; null between tags.
   let tagStart: number | null = null
   let tag = ''
-  let isEndTag = false
   let attributes: Record<string, string> = {}
   let attribute: string | null = null
+  // Where the name of an end tag ended of which only `>` has to come.
+  let endTagRest: number | null = null
+
+  let restartFrom: number | null = null
+  let tokenizer = openTokenizer()
 
   function take(start: number, end: number): string {
     pass(end)
     return window.slice(start - windowStart, end - windowStart)
   }
   function pass(end: number): void {
+    if (restartFrom !== null) return
     const isInDoubt = tagStart !== null && end - tagStart <= maxDoubtLength
     consumed = Math.max(consumed, isInDoubt ? tagStart! : end)
   }
-  function appendToAttribute(text: string): void {
-    if (attribute !== null && attributes[attribute]!.length < wanted.maxLength) attributes[attribute] += text
+  function drop(end: number): void {
+    lines += countLines(window.slice(0, end - windowStart))
+    window = window.slice(end - windowStart)
+    windowStart = end
   }
 
-  /** A name may hold the `<` of a tag that begins in it; what stands before that one was text, or a tag without its end. */
-  function beginTag(start: number, end: number): void {
-    const name = take(start, end)
-    const inside = name.lastIndexOf('<')
-    if (inside !== -1) {
-      if (wanted.tags.has(tag)) handler.onTag(tag, attributes)
-      else if (tagStart !== null && tagStart >= windowStart) handler.onText(take(tagStart, start + inside))
-      tagStart = start + inside
+  /** What stands before this was text. The tokenizer goes on in its own function, so it stops after that. */
+  function restart(start: number): void {
+    const textStart = tagStart ?? consumed
+    if (textStart >= windowStart) handler.onText(window.slice(textStart - windowStart, start - windowStart))
+    restartFrom = start
+    tokenizer.pause()
+  }
+  /** At the last tag that begins there. */
+  function restartInside(start: number, end: number): boolean {
+    const skipped = window.slice(start - windowStart, end + 1 - windowStart)
+    let at = skipped.lastIndexOf('<', end - start - 1)
+    while (at > 0 && !tagBegins.test(skipped[at + 1] ?? '')) at = skipped.lastIndexOf('<', at - 1)
+    if (at < 0 || !tagBegins.test(skipped[at + 1] ?? '')) return false
+    restart(start + at)
+    return true
+  }
+  /** What is left of an end tag before the next token, since the tokenizer does not tell. */
+  function isAgain(tokenStart: number): boolean {
+    const rest = endTagRest
+    endTagRest = null
+    return rest !== null && restartInside(rest, tokenStart)
+  }
+  function goOn(): void {
+    while (restartFrom !== null) {
+      drop(restartFrom)
+      windowStart = 0
+      consumed = 0
+      tagStart = null
+      endTagRest = null
+      restartFrom = null
+      tokenizer = openTokenizer()
+      feed(window)
     }
-    tag = name.slice(inside + 1).toLowerCase()
-    isEndTag = false
-    attributes = {}
-    attribute = null
   }
-  function endTagHead(end: number): void {
-    if (isEndTag) handler.onEndTag(tag)
-    else handler.onTag(tag, attributes)
-    tagStart = null
-    tag = ''
-    pass(end)
+  /** Every comment is one that ends at the next `>`: in HTML as it is, CDATA does so anyway. */
+  function feed(piece: string): void {
+    const before = window.slice(0, window.length - piece.length).slice(-2)
+    tokenizer.write((before + piece).replaceAll(/<![-[]/g, '<! ').slice(before.length))
   }
 
-  const tokenizer = new Tokenizer(
-    {},
-    {
-      onopentagname(start, end) {
-        tagStart = start - 1
-        tag = ''
-        beginTag(start, end)
+  function endTagHead(end: number): void {
+    if (restartFrom !== null) return
+    tagStart = null
+    pass(end + 1)
+    handler.onTag(tag, attributes)
+  }
+  function appendToAttribute(text: string): void {
+    if (attribute !== null && attributes[attribute]!.length < maxLength) attributes[attribute] += text
+  }
+  /** @param end of the value, or of as much of it as there is */
+  function searchValue(start: number, end: number): void {
+    const from = Math.max(start - entryLength, windowStart)
+    const found = window.slice(from - windowStart, end + 1 - windowStart).search(entry)
+    if (found !== -1) restart(from + found)
+    else pass(end - entryLength)
+  }
+
+  function openTokenizer(): Tokenizer {
+    return new Tokenizer(
+      {},
+      {
+        onopentagname(start, end) {
+          if (isAgain(start - 1)) return
+          tagStart = start - 1
+          const name = take(start, end)
+          if (restartInside(start, end)) return
+          tag = name.toLowerCase()
+          attributes = {}
+        },
+        onattribname(start, end) {
+          const name = take(start, end).toLowerCase()
+          attribute = null
+          if (tag !== 'a') return void restartInside(start, end)
+          const inside = name.lastIndexOf('<')
+          if (inside !== -1 && afterLink.test(name.slice(inside) + window[end - windowStart])) {
+            endTagHead(start)
+            restart(start + inside)
+          }
+          // Of two attributes of one name the first counts, as in browsers.
+          else if (wanted.has(name) && attributes[name] === undefined) {
+            attribute = name
+            attributes[name] = ''
+          }
+        },
+        onattribdata(start, end) {
+          if (tag !== 'a') searchValue(start, end)
+          else if (attribute === null) pass(end)
+          else appendToAttribute(take(start, end))
+        },
+        onattribentity: (codePoint) => appendToAttribute(String.fromCodePoint(codePoint)),
+        onattribend: (_quote, end) => pass(end),
+        onopentagend: endTagHead,
+        onselfclosingtag: endTagHead,
+        onclosetag(start, end) {
+          if (isAgain(start - 2)) return
+          const name = take(start, end)
+          if (restartInside(start, end)) return
+          handler.onEndTag(name.toLowerCase())
+          endTagRest = end
+        },
+        ontext(start, end) {
+          if (!isAgain(start)) handler.onText(take(start, end))
+        },
+        ontextentity(codePoint, end) {
+          if (isAgain(end)) return
+          pass(end)
+          handler.onText(String.fromCodePoint(codePoint))
+        },
+        ondeclaration(start, end) {
+          if (isAgain(start)) return
+          handler.onDeclaration(window.slice(start - windowStart, end - windowStart))
+          if (!restartInside(start, end)) pass(end + 1)
+        },
+        // Also what browsers skip as one: `<! x>`, `<? x>` and `</ x>`.
+        oncomment(start, end) {
+          if (!isAgain(start) && !restartInside(start, end)) pass(end + 1)
+        },
+        oncdata() {},
+        onprocessinginstruction() {},
+        onend() {},
+        // In which no tag has text alone for its content.
+        isInForeignContext: () => true,
       },
-      onattribname(start, end) {
-        const name = take(start, end).toLowerCase()
-        if (name.includes('<')) return beginTag(start, end)
-        if (tag === '' && start - tagStart! === 2) {
-          // After a `<` in the middle of a tag the tokenizer takes the slash of `</a>` for another thing.
-          tag = name
-          isEndTag = true
-          return
-        }
-        // Of two attributes of one name the first counts, as in browsers.
-        attribute = wanted.attributes.has(name) && attributes[name] === undefined ? name : null
-        if (attribute !== null) attributes[attribute] = ''
-      },
-      onattribdata(start, end) {
-        if (attribute === null) pass(end)
-        else appendToAttribute(take(start, end))
-      },
-      onattribentity: (codePoint) => appendToAttribute(String.fromCodePoint(codePoint)),
-      onattribend: (_quote, end) => pass(end),
-      onopentagend: endTagHead,
-      onselfclosingtag: endTagHead,
-      onclosetag: (start, end) => handler.onEndTag(take(start, end).toLowerCase()),
-      ontext: (start, end) => handler.onText(take(start, end)),
-      ontextentity(codePoint, end) {
-        pass(end)
-        handler.onText(String.fromCodePoint(codePoint))
-      },
-      ondeclaration: (start, end) => handler.onDeclaration(take(start, end)),
-      onprocessinginstruction: (_start, end) => pass(end),
-      oncomment: (_start, end) => pass(end),
-      oncdata: (_start, end) => pass(end),
-      onend() {},
-      // In which no tag has text alone for its content.
-      isInForeignContext: () => true,
-    },
-  )
+    )
+  }
 
   return {
     write(piece) {
-      lines += countLines(window.slice(0, consumed - windowStart))
-      window = window.slice(consumed - windowStart)
-      windowStart = consumed
-      if (window.length > maxTokenLength) {
-        throw new ImportProblem('This file cannot be read: it has a tag or a comment that does not end.')
+      for (let start = 0; start < piece.length; start += partLength) {
+        drop(consumed)
+        if (window.length > maxTokenLength) {
+          throw new ImportProblem('This file cannot be read: it has a tag or a comment that does not end.')
+        }
+        const part = piece.slice(start, start + partLength)
+        window += part
+        feed(part)
+        goOn()
       }
-      window += piece
-      tokenizer.write(piece)
     },
     end() {
-      const rest = tagStart ?? consumed
-      const isInside = tagStart !== null || /^<[!?/a-z]/i.test(window.slice(rest - windowStart))
+      if (endTagRest !== null && restartInside(endTagRest, windowStart + window.length)) goOn()
+      drop(tagStart ?? consumed)
+      const start = window.search(/<[!?/a-z]/i)
       tokenizer.end()
-      return { unreadFromLine: isInside ? lines + countLines(window.slice(0, rest - windowStart)) : null }
+      return { unreadFromLine: start === -1 ? null : lines + countLines(window.slice(0, start)) }
     },
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type { Transaction } from '@repo/database'
-import type { FiledBookmark } from './bookmark.ts'
+import { limits, type FiledBookmark } from './bookmark.ts'
 import { ImportProblem } from './import-problem.ts'
 import { BookmarkQuotaExceeded, withinQuota, type Quota } from './quota.ts'
 
@@ -46,7 +46,7 @@ export async function beginImport(transaction: Transaction, id: string): Promise
  */
 export async function storeLinks(
   write: Write,
-  { id, userId }: PendingImport,
+  { id, userId, createdAt }: PendingImport,
   links: AsyncIterable<Link>,
   sha256: string,
   quota: Quota,
@@ -64,7 +64,7 @@ export async function storeLinks(
   let length = 0
   const store = async () => {
     const from = position - batch.length
-    await write((transaction) => storeBatch(transaction, quota, { id, userId }, batch, from))
+    await write((transaction) => storeBatch(transaction, quota, { id, userId, createdAt }, batch, from))
     batch = []
     length = 0
   }
@@ -96,7 +96,7 @@ async function* untilProblem(
 async function storeBatch(
   transaction: Transaction,
   quota: Quota,
-  { id, userId }: Pick<PendingImport, 'id' | 'userId'>,
+  { id, userId, createdAt }: Pick<PendingImport, 'id' | 'userId' | 'createdAt'>,
   links: readonly Link[],
   position: number,
 ): Promise<void> {
@@ -104,13 +104,28 @@ async function storeBatch(
   // Sorted, so that bookmarks of the same second are listed as they stood in the file.
   const ids = bookmarks.map(() => randomUUIDv7()).sort()
   const rows = bookmarks.map((bookmark, index) => ({ ...bookmark, id: ids[index] }))
-  const values = [id, userId, position, links.length, JSON.stringify(rows)]
-  const moved = await withinQuota(transaction, userId, quota, () =>
-    transaction.$queryRawUnsafe<unknown[]>(insertBatch, ...values),
-  ).catch((error: unknown) => {
+  const json = JSON.stringify(rows)
+  await withinQuota(transaction, userId, quota, async () => {
+    const [moved] = await transaction.$queryRawUnsafe<{ inserted: number }[]>(
+      insertBatch,
+      id,
+      userId,
+      position,
+      links.length,
+      json,
+    )
+    if (!moved) throw new Error('The import has ended, or is further than this worker knows')
+    if (moved.inserted === rows.length) return
+    await transaction.$executeRawUnsafe(keepLabels, userId, json, firstIdOf(createdAt))
+  }).catch((error: unknown) => {
     throw error instanceof BookmarkQuotaExceeded ? new ImportProblem(quotaExceeded) : error
   })
-  if (moved.length === 0) throw new Error('The import has ended, or is further than this worker knows')
+}
+
+/** A UUIDv7 begins with its milliseconds: https://www.rfc-editor.org/rfc/rfc9562#section-5.7 */
+function firstIdOf(date: Date): string {
+  const hex = date.getTime().toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}`
 }
 
 const quotaExceeded =
@@ -139,7 +154,33 @@ const insertBatch = `
   UPDATE bookmark_imports SET total = total + $4::int, imported = bookmark_imports.imported + counted.imported,
     skipped = skipped + $4::int - counted.imported, updated_at = now()
   FROM ours, counted WHERE bookmark_imports.id = ours.id
-  RETURNING total`
+  RETURNING counted.imported AS inserted`
+
+// A file that stands for labels, as Google's does, has a link once under each. It becomes one bookmark, where it stood first,
+// and the other labels become tags. Only what came after the import began: bookmarks that were there before stay as they are.
+// Locked in one order, as above.
+const keepLabels = `
+  WITH kept AS (
+    SELECT id, url, tags, folder FROM bookmarks
+    WHERE user_id = $1 AND id COLLATE "C" >= $3
+      AND md5(url) IN (SELECT md5(url) FROM jsonb_to_recordset($2::jsonb) AS link (url text))
+    ORDER BY url FOR UPDATE
+  ), labelled AS (
+    SELECT kept.id, tag, min(link.place * 1000 + named.place) AS place
+    FROM kept
+    JOIN ROWS FROM (jsonb_to_recordset($2::jsonb) AS (url text, tags text[], folder text[]))
+      WITH ORDINALITY AS link (url, tags, folder, place) USING (url)
+    CROSS JOIN unnest(
+      kept.tags || link.tags ||
+      CASE WHEN link.folder <> kept.folder THEN left(regexp_replace(link.folder[cardinality(link.folder)], ',\\s*', ' ', 'g'), ${limits.tag}) END
+    ) WITH ORDINALITY AS named (tag, place)
+    WHERE tag <> ''
+    GROUP BY kept.id, tag
+  ), merged AS (
+    SELECT id, (array_agg(tag ORDER BY place))[:${limits.tags}] AS tags FROM labelled GROUP BY id
+  )
+  UPDATE bookmarks SET tags = merged.tags FROM merged
+  WHERE bookmarks.id = merged.id AND bookmarks.tags <> merged.tags`
 
 /** Ends an import whose links are all stored. */
 export async function finishImport(write: Write, id: string): Promise<void> {

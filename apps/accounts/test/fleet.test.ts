@@ -47,7 +47,7 @@ test('who signs up on one process is known to the other, until they sign out', a
 
   expect(await send(browser, 'POST', 'sign-out')).toMatchObject({ status: 204, body: undefined })
   // By the other one this browser stays known: a stranger who guesses does not keep its owner out.
-  expect([...browser.cookies.keys()]).toEqual(['device'])
+  expect([...browser.cookies.keys()]).toEqual(['device-80'])
   for (let n = 0; n < 2; n += 1) {
     expect(await send(browser, 'GET', 'me')).toMatchObject({ status: 401, body: { code: 'SIGNED_OUT' } })
   }

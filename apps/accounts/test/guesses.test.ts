@@ -40,12 +40,15 @@ async function send(
   from = home,
 ) {
   const url = `/api/accounts/${path}`
-  const answer = await app.inject({ method, url, payload, cookies, remoteAddress: from })
+  const sent = Object.fromEntries(Object.entries(cookies).map(([name, value]) => [`${name}-80`, value]))
+  const answer = await app.inject({ method, url, payload, cookies: sent, remoteAddress: from })
+  const set = answer.cookies.map(({ name, value }) => [name.replace(/-80$/, ''), value])
   return {
     status: answer.statusCode,
     headers: answer.headers,
     body: answer.json.bind(answer),
-    cookies: { ...cookies, ...Object.fromEntries(answer.cookies.map(({ name, value }) => [name, value])) },
+    /** Under their names without the port. */
+    cookies: { ...cookies, ...Object.fromEntries(set) },
   }
 }
 const signIn = (credentials: object = {}, cookies?: Cookies, from?: string) =>
@@ -210,8 +213,8 @@ test('a browser that is known guesses no further than a stranger, and keeps no o
 
 test('a browser keeps its cookie to itself, for half a year and over the sign-out', async () => {
   const signedIn = await signIn()
-  const line = [signedIn.headers['set-cookie']].flat().find((one) => one?.startsWith('device='))
-  expect(line).toMatch(/^device=\S+; Max-Age=15552000; Path=\/; HttpOnly; SameSite=Strict$/)
+  const line = [signedIn.headers['set-cookie']].flat().find((one) => one?.startsWith('device-80='))
+  expect(line).toMatch(/^device-80=\S+; Max-Age=15552000; Path=\/; HttpOnly; SameSite=Strict$/)
   const over = await send('POST', 'sign-out', {}, signedIn.cookies)
   expect(over.cookies.device).toBe(signedIn.cookies.device)
   expect(`${over.headers['clear-site-data']}`).not.toMatch(/"cookies"|"\*"/)

@@ -30,7 +30,7 @@ test('no function that takes a text is missing above', async () => {
 
 test.each<[string, (text: string) => object]>([
   ['cookie', (text) => ({ url: '/api/accounts/me', headers: { cookie: text } })],
-  ['session', (text) => ({ url: '/api/accounts/me', headers: { cookie: `session=${text}` } })],
+  ['session', (text) => ({ url: '/api/accounts/me', headers: { cookie: `session-80=${text}` } })],
   [
     'password',
     (text) => ({

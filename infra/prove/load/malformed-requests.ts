@@ -25,7 +25,7 @@ export const kinds: Record<string, (random: Random, routes: readonly Route[]) =>
 
   'forged cookies': (random, routes) => {
     const { path } = random.pick(routes)!
-    const name = random.pick(['session', '__Host-session', 'sid', random.next().toString(36)])!
+    const name = random.pick(['session-80', '__Host-session', 'sid', random.next().toString(36)])!
     const value = random.pick(VALUES)!
     const cookie = random.pick([
       `${name}=${value}`,

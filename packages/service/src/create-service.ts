@@ -13,6 +13,7 @@ import { addressesOf, canonicalAddress, networkOf, trust, watchForOneClient } fr
 import { compileValidator } from './compile-validator.ts'
 import { createHostCheck } from './host-check.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
+import { limitArrival } from './limit-arrival.ts'
 import { lingerOnUnreadBody } from './linger.ts'
 import { createMetrics, type Measured } from './metrics.ts'
 import { checkOrigin } from './origin-check.ts'
@@ -87,8 +88,8 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   const app = fastify({
     ...logOptions(name, env),
     bodyLimit: options.bodyLimit ?? 1_048_576,
-    // A request has five minutes to arrive, its headers fifteen seconds; silence ends a connection after two minutes.
-    requestTimeout: 300_000,
+    // Headers have fifteen seconds to arrive, and silence ends a connection after two minutes. The whole is for the route to limit.
+    requestTimeout: 0,
     connectionTimeout: 120_000,
     http: { headersTimeout: 15_000, connectionsCheckingInterval: 5000, requireHostHeader: false },
     keepAliveTimeout: env.KEEP_ALIVE_TIMEOUT_MS,
@@ -145,6 +146,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   app.server.on('checkExpectation', app.routing)
   app.server.on('connect', refuseTunnel)
 
+  limitArrival(app)
   requireAccess(app)
   requireLimiter(app)
   answerErrors(app)

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { Readable } from 'node:stream'
 
 export interface RawAnswer {
   status: number
@@ -6,10 +7,10 @@ export interface RawAnswer {
   body: string
 }
 
-/** Sends bytes as they are, where a real client would refuse to, and reads until the other side ends. */
-export async function sendRaw(port: number, bytes: string): Promise<RawAnswer> {
+/** Sends bytes as they are, where a real client would refuse to, at once or in pieces, and reads until the other side ends. */
+export async function sendRaw(port: number, bytes: string | AsyncIterable<string>): Promise<RawAnswer> {
   const socket = connect(port, '127.0.0.1')
-  socket.write(bytes)
+  Readable.from(bytes).pipe(socket, { end: false })
   let text = ''
   for await (const chunk of socket) text += String(chunk)
   const [head = '', body = ''] = text.split('\r\n\r\n')

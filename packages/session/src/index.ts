@@ -1,5 +1,6 @@
 export { openSessionStore, type SessionStoreOptions } from './open-session-store.ts'
 export type { SessionUser } from './record.ts'
+export { hostCookieName } from './session-cookie.ts'
 export { sessionEnv } from './session-env.ts'
 export { SignedOut } from './session-error.ts'
 export { currentUser, signIn, signOut } from './sign-in.ts'

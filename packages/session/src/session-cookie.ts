@@ -32,6 +32,18 @@ export function newSessionId(absoluteMs: number): string {
   return `${randomBytes(24).toString('base64url')}.${(Date.now() + absoluteMs).toString(36)}`
 }
 
+/**
+ * What browsers know a cookie of one host by: `__Host-session` over https, and in development `session-3000`, since cookies know
+ * no ports, and `session` on localhost is everybody's.
+ *
+ * @param origin what the browser sees
+ * @see RFC 6265bis, 4.1.3.2 and 8.5
+ */
+export function hostCookieName(name: string, origin: string): string {
+  const { protocol, port } = new URL(origin)
+  return protocol === 'https:' ? `__Host-${name}` : `${name}-${port || 80}`
+}
+
 /** Epoch milliseconds. */
 export function deadlineOf(id: string): number {
   return Number.parseInt(id.slice(DEADLINE_AT), 36)

@@ -10,7 +10,7 @@ import type {
 } from 'fastify'
 import fp from 'fastify-plugin'
 import { readHead } from './record.ts'
-import { createCookieSigner, deadlineOf, newSessionId } from './session-cookie.ts'
+import { createCookieSigner, deadlineOf, hostCookieName, newSessionId } from './session-cookie.ts'
 import { ABSOLUTE_MS, IDLE_MS, MAX_PER_USER } from './session-env.ts'
 import { SignedOut } from './session-error.ts'
 import {
@@ -42,7 +42,7 @@ export interface SessionOptions {
   store: SessionStore
   /** Newest first; the others are still accepted. */
   secrets: readonly string[]
-  /** What the browser sees, as `https://example.com`. With https the cookie is `__Host-session`, Secure. */
+  /** What the browser sees, as `https://example.com`. With https the cookie is `__Host-session`, Secure; else `session-3000`, by its port. */
   origin: string
   /** Default: 30 minutes. */
   idleMs?: number
@@ -66,7 +66,7 @@ interface AccessChecks {
 async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Promise<void> {
   const { store, idleMs = IDLE_MS, absoluteMs = ABSOLUTE_MS, maxPerUser = MAX_PER_USER } = options
   const isSecure = new URL(options.origin).protocol === 'https:'
-  const cookieName = isSecure ? '__Host-session' : 'session'
+  const cookieName = hostCookieName('session', options.origin)
   const attributes = { path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax' } as const
   const signer = createCookieSigner(options.secrets, cookieName)
   const policy: SessionPolicy = { store, idleMs, absoluteMs, maxPerUser, issueShell }
@@ -160,7 +160,9 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     if (isNew) {
       const expires = new Date(deadlineOf(shell.sessionId))
       // Not `secure`: @fastify/session drops a secure cookie in silence when the last hop is plain http.
-      const cookie = { secure: false, toJSON: () => ({ ...attributes, expires }) }
+      // Both, since clocks of clients go wrong, and some know `Expires` alone: RFC 6265, 5.3.
+      const maxAge = Math.ceil((expires.getTime() - Date.now()) / 1000)
+      const cookie = { secure: false, toJSON: () => ({ ...attributes, maxAge, expires }) }
       request.session = Object.assign(shell, { isModified: () => true, cookie })
     } else {
       // Not the clearing of @fastify/session: a __Host- cookie that is cleared without `Secure` stays.

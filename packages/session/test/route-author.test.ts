@@ -95,7 +95,8 @@ test('a user route is 401 for who is not signed in, its HEAD as well, and an unk
 test('with an https origin the cookie is __Host- and Secure, though the last hop is plain http, and so is its clearing', async () => {
   const ask = browse(await openApp(() => {}, 'https://example.com'))
   const signedIn = await ask('POST', '/sign-in', { payload: { id: 'ada' } })
-  const expected = /^__Host-session=\S+; Path=\/; Expires=[^;]+; HttpOnly; Secure; SameSite=Lax$/
+  const expected =
+    /^__Host-session=\S+; Max-Age=43200; Path=\/; Expires=[^;]+; HttpOnly; Secure; SameSite=Lax$/
   expect(signedIn.headers['set-cookie']).toMatch(expected)
   expect((await ask('GET', '/me')).statusCode).toBe(200)
   const signedOut = await ask('POST', '/sign-out')

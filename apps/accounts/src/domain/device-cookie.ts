@@ -6,6 +6,7 @@ import {
   timingSafeEqual,
   type KeyObject,
 } from 'node:crypto'
+import { hostCookieName } from '@repo/session'
 
 /** Renewed by each sign-in. */
 const LIFETIME_MS = 180 * 24 * 60 * 60_000
@@ -39,13 +40,13 @@ export interface DeviceCookie {
 export interface DeviceCookieOptions {
   /** Newest first. Signed with each, as the session cookie is, so that processes of two releases read the same cookie. */
   secrets: readonly string[]
-  /** What the browser sees. With https the cookie is `__Host-device`, Secure. */
+  /** What the browser sees. With https the cookie is `__Host-device`, Secure; else `device-3000`, by its port. */
   origin: string
 }
 
 export function createDeviceCookie({ secrets, origin }: DeviceCookieOptions): DeviceCookie {
   const secure = new URL(origin).protocol === 'https:'
-  const name = secure ? '__Host-device' : 'device'
+  const name = hostCookieName('device', origin)
   const keys = secrets.map((secret) =>
     createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `device cookie ${name}`, 32))),
   )

@@ -62,7 +62,8 @@ export async function importRoutes(app: Service, { database, ...limits }: Option
   app.post(
     '/',
     {
-      config: { access: 'user' },
+      // Only silence ends an upload: see `uploadPauseMs` and `uploadTimeMs`.
+      config: { access: 'user', receiveWithinMs: Infinity },
       schema: {
         summary: 'Import a bookmark file, as a form or from its address',
         body: {

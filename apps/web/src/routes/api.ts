@@ -33,7 +33,8 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
   app.route({
     method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/api/*',
-    config: { access: 'public' },
+    // How long a body may take, its service knows, too.
+    config: { access: 'public', receiveWithinMs: Infinity },
     schema: { hide: true },
     handler: passOn,
   })

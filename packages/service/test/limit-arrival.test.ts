@@ -1,0 +1,34 @@
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createService } from '../src/index.ts'
+import { sendRaw } from './send-raw.ts'
+import { testEnv } from './test-env.ts'
+
+const app = createService({ name: 'arrival', env: testEnv })
+for (const [path, receiveWithinMs] of [
+  ['/hurried', 200],
+  ['/patient', Infinity],
+] as const) {
+  app.post(path, { config: { access: 'public', receiveWithinMs } }, async ({ body }) => body)
+}
+
+beforeAll(() => app.listen({ port: 0, host: '127.0.0.1' }))
+afterAll(() => app.close())
+
+/** A body of which one byte comes every 50 ms, for twice as long as the hurried route waits. */
+async function* trickle(path: string) {
+  yield `POST ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n`
+  for (const byte of '"12345678"') {
+    await sleep(50)
+    yield byte
+  }
+}
+
+test('a body that never pauses, and takes too long as a whole, is a 408 on the route that says so', async () => {
+  const { port } = app.server.address() as AddressInfo
+  const answers = await Promise.all(['/hurried', '/patient'].map((path) => sendRaw(port, trickle(path))))
+  expect(answers.map(({ status }) => status)).toEqual([408, 200])
+  expect(JSON.parse(answers[0]!.body)).toMatchObject({ code: 'REQUEST_TIMEOUT' })
+  expect(answers[1]!.body).toBe('12345678')
+})

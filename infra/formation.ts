@@ -70,6 +70,17 @@ export interface ProcessType extends Omit<Static<typeof Declaration>, 'needs' | 
   readonly memoryMiB: number
 }
 
+/**
+ * What bounds V8, which would else take what the machine has before it looks for garbage. Half of the memory is for its old
+ * generation, as it would choose in a container of that size; the rest is for buffers, code and other threads. A young generation
+ * of 6 MiB is enough for requests that leave little behind.
+ *
+ * @see https://nodejs.org/api/cli.html#--max-semi-space-sizesize-in-mib
+ */
+export function heapFlags({ memoryMiB }: Pick<ProcessType, 'memoryMiB'>): string[] {
+  return [`--max-old-space-size=${Math.floor(memoryMiB / 2)}`, '--max-semi-space-size=2']
+}
+
 /** THE list of process types, each half sorted by name. */
 export interface Formation {
   /** Run once, in this order, before the others start. */

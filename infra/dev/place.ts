@@ -39,6 +39,8 @@ export interface Program {
   cwd: string
   entry: string
   nodeArgs: string[]
+  /** Whether those open a debugger's port. */
+  isInspected?: boolean
   env: Record<string, string | undefined>
 }
 
@@ -84,7 +86,7 @@ export function openPlace(options: PlaceOptions): Place {
   async function launch(): Promise<string | undefined> {
     const program = options.program()
     // A debugger's port is free only once the predecessor has ended.
-    if (program.nodeArgs.length > 0) await retire()
+    if (program.isInspected) await retire()
     if (isStopped) return undefined
     const seen = new Set<string>()
     const listens = Promise.withResolvers<void>()

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { freePort } from '@repo/testing/free-port'
-import { frontDoor, upstreams, type Formation, type ProcessType } from '../formation.ts'
+import { frontDoor, heapFlags, upstreams, type Formation, type ProcessType } from '../formation.ts'
 import { openPlace, type Place } from './place.ts'
 import type { Printer, Row } from './print.ts'
 import { createRollingRestart, type Crew as Places } from './rolling-restart.ts'
@@ -94,12 +94,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     async function openNumbered(n: number): Promise<Place> {
       const name = `${type.name}.${n}`
       const isInspected = n === 1 && inspected.includes(type.name)
-      const nodeArgs = isInspected ? [`--inspect=127.0.0.1:${await freePort()}`] : []
+      const debuggerPort = isInspected ? [`--inspect=127.0.0.1:${await freePort()}`] : []
       return openPlace({
         name,
         port: isFrontDoor(type) ? port : await freePort(),
         program: () => ({
-          nodeArgs,
+          isInspected,
+          nodeArgs: [...heapFlags(crew.type), ...debuggerPort],
           cwd: join(root, crew.type.app),
           entry: crew.type.entry,
           env: envOf(crew.type),

@@ -1,4 +1,4 @@
-import { frontDoor, type Formation, type ProcessType } from '../formation.ts'
+import { frontDoor, heapFlags, type Formation, type ProcessType } from '../formation.ts'
 import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent } from './platform.ts'
 
 /** The whole formation with its stores on one machine, as `docker compose` runs it. */
@@ -130,9 +130,11 @@ volumes: [/tmp]
 `
 
 /** Node reads the secrets from their files itself, so that neither \`docker inspect\` nor a shell shows them. */
-function renderImage({ name, app, needs }: ProcessType): string {
+function renderImage(type: ProcessType): string {
+  const { name, app, needs } = type
   const files = needs.map((need) => `${need}.env`)
-  const flags = ['--enable-source-maps', ...files.map((file) => `--env-file=/run/secrets/${file}`)]
+  const secrets = files.map((file) => `--env-file=/run/secrets/${file}`)
+  const flags = ['--enable-source-maps', ...heapFlags(type), ...secrets]
   return `image: ${IMAGES}/${name}
 build:
   context: ..

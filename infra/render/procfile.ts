@@ -1,5 +1,5 @@
 import { bundleOf } from '@repo/build'
-import { frontDoor, type Formation, type ProcessType } from '../formation.ts'
+import { frontDoor, heapFlags, type Formation, type ProcessType } from '../formation.ts'
 
 /** One line a process type. Platforms send what comes from outside to the one named `web`, and to no other. */
 export function renderProcfile(formation: Formation): string {
@@ -16,5 +16,5 @@ export function renderProcfile(formation: Formation): string {
 }
 
 function commandOf(type: ProcessType): string {
-  return `node --enable-source-maps ${bundleOf(type)}`
+  return `node --enable-source-maps ${heapFlags(type).join(' ')} ${bundleOf(type)}`
 }

@@ -6,7 +6,14 @@ import { startPostgres } from '@repo/testing/start-postgres'
 import { startProcess } from '@repo/testing/start-process'
 import { startRedis } from '@repo/testing/start-redis'
 import { make, productsOf } from '../../dev/make.ts'
-import { frontDoor, readFormation, upstreams, type Formation, type ProcessType } from '../../formation.ts'
+import {
+  frontDoor,
+  heapFlags,
+  readFormation,
+  upstreams,
+  type Formation,
+  type ProcessType,
+} from '../../formation.ts'
 import { BALANCER_PROBE_MS, renderConfig, startHaproxy } from './haproxy.ts'
 import { openPlace, type Place, type PlaceEnvironment } from './place.ts'
 import { reservePorts } from './reserve-ports.ts'
@@ -131,7 +138,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
       ...numbered,
       cwd: join(ROOT, numbered.type.app),
       env: environmentOf(numbered.type),
-      nodeArgs: preloads.flatMap((preload) => ['--import', preload]),
+      nodeArgs: [...heapFlags(numbered.type), ...preloads.flatMap((preload) => ['--import', preload])],
       graceMs: GRACE_MS,
       onCrash: (sentence) => void crashes.push(sentence),
     }),

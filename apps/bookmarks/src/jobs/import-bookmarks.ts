@@ -9,7 +9,6 @@ import type { Quota } from '../domain/quota.ts'
 import { readBookmarkFile, separatesByComma } from '../domain/read-bookmark-file.ts'
 import { beginImport, endImport, finishImport, storeLinks, type Write } from '../domain/run-import.ts'
 import { openTemporaryFile } from '../domain/temporary-file.ts'
-import { sparingMemory } from '../sparing-memory.ts'
 
 export const importBookmarks = defineJob({
   name: 'bookmarks.import',
@@ -53,9 +52,9 @@ export function handleImportBookmarks({
       await using file = await openTemporaryFile()
       const source =
         pending.url === null ? readUpload(database, importId) : fetchFile(pending.url, limits, until)
-      const sha256 = await file.fill(sparingMemory(source), until)
+      const sha256 = await file.fill(source, until)
       const tagsByComma = await separatesByComma(file.read())
-      const links = readBookmarkFile(sparingMemory(file.read()), pending.createdAt, { tagsByComma })
+      const links = readBookmarkFile(file.read(), pending.createdAt, { tagsByComma })
       const write: Write = (work) => {
         until.throwIfAborted()
         return transaction(work)

@@ -5,7 +5,6 @@ import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
 import { exportBookmarks } from '../domain/bookmarks.ts'
 import { writeBookmarkFile } from '../domain/write-bookmark-file.ts'
-import { sparingMemory } from '../sparing-memory.ts'
 
 const BookmarkFile = Type.Unsafe<Readable>({
   type: 'string',
@@ -30,7 +29,7 @@ export async function exportRoutes(app: Service, { database }: { database: Datab
       return reply
         .type('text/html; charset=utf-8')
         .header('content-disposition', 'attachment; filename="bookmarks.html"')
-        .send(Readable.from(sparingMemory(writeBookmarkFile(batches)), { objectMode: false }))
+        .send(Readable.from(writeBookmarkFile(batches), { objectMode: false }))
     },
   )
 }

@@ -16,7 +16,6 @@ import {
   type Enqueue,
 } from '../domain/imports.ts'
 import { importBookmarks } from '../jobs/import-bookmarks.ts'
-import { sparingMemory } from '../sparing-memory.ts'
 import { createFileReceiver, ImportFileMissing, ImportFormMalformed } from './receive-file.ts'
 
 const ImportUrl = Type.Object(
@@ -89,8 +88,8 @@ export async function importRoutes(app: Service, { database, ...limits }: Option
     async (request, reply) => {
       const { id: userId } = currentUser(request)
       const { id } = request.isMultipart()
-        ? await receiveFile(request, reply, ({ bytes, file }) =>
-            importFromUpload(database, limits, userId, { bytes, file: sparingMemory(file) }, enqueueImport),
+        ? await receiveFile(request, reply, (upload) =>
+            importFromUpload(database, limits, userId, upload, enqueueImport),
           )
         : await importFromUrl(
             database,

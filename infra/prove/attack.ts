@@ -10,6 +10,8 @@ export interface Attack<Own extends Deployment = Deployment> {
   does: string
   /** What must hold, for a sceptic. */
   claim: string
+  /** What of that is the edge's doing, and is otherwise where an ingress goes straight to the services. */
+  withoutEdge?: string
   /** Part of `pnpm prove --quick`. */
   isQuick?: boolean
   /** Programs of this machine without which it cannot run. */

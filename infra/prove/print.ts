@@ -26,6 +26,11 @@ export function renderLine({ name, does, claim }: Attack): string {
   return `| \`${name}\` | ${does} | ${claim} |`
 }
 
+/** As docs/guarantees.md has it in its second table; undefined when the row holds without the edge as well. */
+export function renderLineWithoutEdge({ name, withoutEdge }: Attack): string | undefined {
+  return withoutEdge && `| \`${name}\` | ${withoutEdge} |`
+}
+
 function said({ findings }: RowResult, pattern: RegExp): string {
   return String(findings.find(({ what }) => pattern.test(what))?.found ?? '')
 }

@@ -315,6 +315,11 @@ metadata:
     # Uploads go through as they come; each service has its own limit.
     nginx.ingress.kubernetes.io/proxy-body-size: '0'
     nginx.ingress.kubernetes.io/proxy-request-buffering: 'off'
+    # What could not be handed over, or got no answer, goes to another pod, unless it may have changed something.
+    nginx.ingress.kubernetes.io/proxy-connect-timeout: '1'
+    nginx.ingress.kubernetes.io/proxy-next-upstream: error timeout
+    nginx.ingress.kubernetes.io/proxy-next-upstream-tries: '3'
+    nginx.ingress.kubernetes.io/proxy-next-upstream-timeout: '10'
 spec:
   ingressClassName: nginx
   tls:

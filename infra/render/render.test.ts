@@ -39,7 +39,7 @@ const compose = (of: Formation): Compose => parse(renderCompose(of), { merge: tr
 
 test('one more process type stands in every file that a platform or a person reads', async () => {
   expect(renderProcfile(withOrders)).toContain(
-    '\norders: node --enable-source-maps apps/orders/dist/server.js\n',
+    '\norders: node --enable-source-maps --max-old-space-size=128 --max-semi-space-size=2 apps/orders/dist/server.js\n',
   )
   const files = await render(root, withOrders)
   expect(files.get('docs/process-types.md')).toMatch(/^\| `orders` .* `\/api\/orders` /m)

@@ -58,6 +58,8 @@ export const browser: Attack = {
   name: 'browser',
   does: 'one person signs in in a real browser, and every request to a service lands on another process than the last',
   claim: 'the same person on every page; the page shows at least 4 processes; no cookie changes',
+  withoutEdge:
+    'any process may still answer, and the ingress chooses which; that it is another one each time is not promised',
   needs: ['haproxy', 'chromium'],
   async run({ deployment, note }) {
     installApart(DRIVER)

@@ -16,6 +16,8 @@ export const kill: Attack = {
   does: '`kill -9` of a random process every second or so, all types, each started again as soon as a core is free',
   claim:
     'only what was in flight on the victim fails, and reads do not even then: the balancer and the edge ask another process',
+  withoutEdge:
+    'the ingress asks again for GET and HEAD, and for PUT and DELETE whose body it has not begun to send; any other request on the victim is its own page with 502, not `SERVICE_BROKE_OFF`',
   isQuick: true,
   needs: ['haproxy'],
   async run({ deployment, startLoad, random, scale, note }) {

@@ -112,6 +112,46 @@ describe('an uploaded file', () => {
     expect(page).toEqual(urls.slice(-200).toReversed())
   })
 
+  test('is told as events, which go on through another process from what was seen', async () => {
+    const person = await house.person()
+    const links = Array.from({ length: 8000 }, (_, n) => `<DT><A HREF="https://example.org/${n}">${n}</A>`)
+    const { body } = await person.send('POST', '/imports', form(header + links.join('\n')))
+    const path = `/api/bookmarks/imports/${body.import.id}/events`
+    const listen = async (process: number, headers = {}) => {
+      const { status, body } = await person.browser.request(path, { process, headers })
+      let text = ''
+      for await (const piece of body ?? []) text += Buffer.from(piece as Uint8Array).toString()
+      const events = text.matchAll(/^id: (.*)\nevent: progress\ndata: (.*)\n\n/gm)
+      return {
+        status,
+        events: [...events].map(([, id, data]) => ({ ...JSON.parse(data!).import, mark: id! })),
+      }
+    }
+    const { events } = await listen(1)
+    expect(events.at(-1)).toMatchObject({ status: 'done', total: 8000, imported: 8000, error: null })
+    const totals = events.map(({ total }) => total)
+    expect(totals).toEqual([...new Set(totals)].sort((a, b) => a - b))
+
+    // Whoever has seen the end does not come back; whoever has not hears of it, and of nothing before.
+    expect(await listen(2, { 'last-event-id': events.at(-1)!.mark })).toEqual({ status: 204, events: [] })
+    expect(await listen(2, { 'last-event-id': 'running-500' })).toEqual({
+      status: 200,
+      events: events.slice(-1),
+    })
+    const other = await house.person()
+    expect(await other.get(`/imports/${body.import.id}/events`)).toMatchObject({ status: 404 })
+  })
+
+  test('one link under two labels becomes one bookmark that keeps both', async () => {
+    const person = await house.person()
+    const done = await person.import(read('cases/q08-one-link-under-two-labels.html'))
+    expect(done).toMatchObject({ status: 'done', total: 3, imported: 2, skipped: 1 })
+    expect(await list(person)).toMatchObject([
+      { url: 'https://languages.example/ada', folder: 'Programming', tags: [] },
+      { url: 'https://languages.example/c', folder: 'History', tags: ['Programming'] },
+    ])
+  })
+
   test('counts an address that stands in it twice, once', async () => {
     const person = await house.person()
     await person.send('POST', '', { url: 'https://example.org/there', title: 'There already' })

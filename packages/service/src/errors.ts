@@ -5,6 +5,11 @@ import createError from '@fastify/error'
 export const BodyMalformed = createError('BODY_MALFORMED', 'The body is not what its headers say it is.', 400)
 export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than this route accepts.', 413)
 export const EncodingUnsupported = createError('ENCODING_UNSUPPORTED', 'The body must not be packed.', 415)
+export const EventStreamsExhausted = createError(
+  'EVENT_STREAMS_EXHAUSTED',
+  'This process has as many event streams open as it may. Please try again.',
+  503,
+)
 export const HandlerTimeout = createError(
   'HANDLER_TIMEOUT',
   'The answer took longer than this route allows.',

@@ -1,4 +1,5 @@
 export type { Access, AccessCheck } from './access.ts'
+export { endWith, sendEvents, type EventSourceContext, type ServerSentEvent } from './event-stream.ts'
 export { networkOf } from './client-address.ts'
 export { createService, type Service, type ServiceOptions } from './create-service.ts'
 export { problemResponses } from './problem-responses.ts'

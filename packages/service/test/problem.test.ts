@@ -29,6 +29,9 @@ app.get('/refused', { config }, async () => {
   throw Object.assign(new Error(), { statusCode: 418 })
 })
 
+app.get('/events', { config }, ({ server }, reply) => {
+  for (;;) server.lifecycle.openStream(reply)
+})
 app.get('/stream', { config }, (_request, reply) => {
   const stream = new PassThrough()
   stream.write('begun')
@@ -64,6 +67,7 @@ const recipes: Record<string, () => Promise<RawAnswer>> = {
   BODY_MALFORMED: () => post('{"size": 1'),
   BODY_TOO_LARGE: () => post(JSON.stringify({ padding: 'x'.repeat(1000) })),
   ENCODING_UNSUPPORTED: () => post('{"size":1}', 'application/json', 'content-encoding: gzip\r\n'),
+  EVENT_STREAMS_EXHAUSTED: () => send('GET /events'),
   HANDLER_TIMEOUT: () => send('GET /slow'),
   HEADERS_TOO_LARGE: () => send('GET /items/1', `x-long: ${'x'.repeat(20_000)}\r\n`),
   HOST_REJECTED: () =>

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createError } from '@fastify/error'
 import type { Database, ImportStatus, Transaction } from '@repo/database'
 import { webUrl } from './bookmark.ts'
@@ -58,6 +59,38 @@ export async function readImport(database: Database, userId: string, id: string)
   })
   if (!row || row.status === 'uploading') throw new ImportNotFound()
   return { ...row, status: row.status }
+}
+
+/** How often a person who watches is told, at most. */
+const watchEveryMs = 500
+
+/**
+ * An import each time that it has come further, and at last when it has ended. Whoever watches may do so on any process: the row says
+ * how far it is.
+ *
+ * @param seen what {@link markOf} made of the last that was seen
+ */
+export async function* watchImport(
+  database: Database,
+  userId: string,
+  id: string,
+  { seen, signal }: { seen: string | undefined; signal: AbortSignal },
+): AsyncGenerator<ImportProgress> {
+  for (let last = seen; ; await sleep(watchEveryMs, undefined, { signal })) {
+    const progress = await readImport(database, userId, id)
+    if (markOf(progress) !== last) yield progress
+    if (hasEnded(progress)) return
+    last = markOf(progress)
+  }
+}
+
+/** How far an import is, in a word. */
+export function markOf({ status, total }: ImportProgress): string {
+  return `${status}-${total}`
+}
+
+export function hasEnded({ status }: ImportProgress): boolean {
+  return status === 'done' || status === 'failed'
 }
 
 /** @throws IMPORT_URL_INVALID, IMPORT_LIMIT_REACHED */

@@ -1,7 +1,8 @@
+import type { Readable } from 'node:stream'
 import multipart from '@fastify/multipart'
 import type { Database } from '@repo/database'
 import { enqueue } from '@repo/queue'
-import { problemResponses, type Service } from '@repo/service'
+import { problemResponses, sendEvents, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type, type Static } from 'typebox'
 import { limits } from '../domain/bookmark.ts'
@@ -11,8 +12,11 @@ import {
   ImportLimitReached,
   ImportNotFound,
   ImportUrlInvalid,
+  hasEnded,
+  markOf,
   readImport,
   UploadExpired,
+  watchImport,
   type Enqueue,
 } from '../domain/imports.ts'
 import { importBookmarks } from '../jobs/import-bookmarks.ts'
@@ -28,6 +32,10 @@ const ImportForm = Type.Unsafe<undefined>({
   properties: { file: { type: 'string', format: 'binary' } },
   required: ['file'],
 })
+
+const Id = Type.Object({ id: Type.String({ maxLength: 100, pattern: /^[^\0]*$/.source }) })
+
+const Events = Type.Unsafe<Readable>({ type: 'string', description: 'The `import`, as it is on its own' })
 
 const StartedImport = Type.Object({
   import: Type.Object({ id: Type.String(), status: Type.Literal('queued') }),
@@ -111,10 +119,40 @@ export async function importRoutes(app: Service, { database, ...limits }: Option
       config: { access: 'user' },
       schema: {
         summary: 'How far an import is',
-        params: Type.Object({ id: Type.String({ maxLength: 100, pattern: /^[^\0]*$/.source }) }),
+        params: Id,
         response: { 200: ImportBody, ...problemResponses(SignedOut, ImportNotFound) },
       },
     },
     async (request) => ({ import: await readImport(database, currentUser(request).id, request.params.id) }),
+  )
+
+  app.get(
+    '/:id/events',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'The same as events, each time that it has come further',
+        params: Id,
+        response: {
+          200: {
+            description: 'Events named `progress`',
+            content: { 'text/event-stream': { schema: Events } },
+          },
+          204: Type.Null({ description: 'It has ended, as the client has seen' }),
+          ...problemResponses(SignedOut, ImportNotFound),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const { id: userId } = currentUser(request)
+      const now = await readImport(database, userId, id)
+      if (hasEnded(now) && request.headers['last-event-id'] === markOf(now)) return reply.code(204).send(null)
+      return sendEvents(request, reply, async function* ({ lastEventId: seen, signal }) {
+        for await (const progress of watchImport(database, userId, id, { seen, signal })) {
+          yield { id: markOf(progress), event: 'progress', data: { import: progress } }
+        }
+      })
+    },
   )
 }

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { Service } from '@repo/service'
+import { endWith, type Service } from '@repo/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
   PathRejected,
@@ -8,7 +8,7 @@ import {
   ServiceUnknown,
   UpgradeUnsupported,
 } from '../errors.ts'
-import { exchange, ExchangeFailed, isRead, type UpstreamRequest } from '../exchange.ts'
+import { exchange, ExchangeFailed, isRead, type Answer, type UpstreamRequest } from '../exchange.ts'
 import { endToEnd, hasBody, headersForService } from '../headers.ts'
 import type { UpstreamProcess } from '../upstream-process.ts'
 import type { Upstreams } from '../upstreams.ts'
@@ -66,7 +66,10 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
         )
         // The head of a stream goes on at once, not with its first piece: that of an event stream may be a long time in coming.
         if (body instanceof Readable) reply.raw.once('pipe', () => reply.raw.flushHeaders())
-        return reply.code(statusCode).headers(endToEnd(headers)).send(body)
+        return reply
+          .code(statusCode)
+          .headers(endToEnd(headers))
+          .send(isEventStream(headers) && body instanceof Readable ? endAtDrain(reply, body) : body)
       } catch (error) {
         if (!(error instanceof ExchangeFailed)) throw error
         // The client is gone: 499 is for the log alone.
@@ -88,6 +91,33 @@ function toService(request: FastifyRequest, host: string): UpstreamRequest {
     // Not the stream itself: undici would destroy it, and the client's connection with it, when it is refused.
     body: hasBody(request) ? request.raw.iterator({ destroyOnReturn: false }) : null,
   }
+}
+
+/**
+ * A process that stops waits for no event stream, and has no more of them than a service has: whoever listens comes back.
+ *
+ * @throws EVENT_STREAMS_EXHAUSTED
+ */
+function endAtDrain(reply: FastifyReply, events: Readable): Readable {
+  try {
+    const signal = reply.server.lifecycle.openStream(reply)
+    return Readable.from(passEvents(signal, events), { objectMode: false })
+  } catch (error) {
+    events.destroy()
+    throw error
+  }
+}
+
+async function* passEvents(signal: AbortSignal, events: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* endWith<Buffer>(signal, events)
+  } finally {
+    events.destroy()
+  }
+}
+
+function isEventStream({ 'content-type': type }: Answer['headers']): boolean {
+  return /^text\/event-stream\b/i.test(`${type}`)
 }
 
 /** Other upgrades, as to h2c, are offers that a server may pass over: RFC 9110, 7.8. Without its own a WebSocket is nothing. */

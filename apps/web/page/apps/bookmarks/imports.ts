@@ -2,7 +2,8 @@ import { call } from '../../api.ts'
 import { h } from '../../element.ts'
 import { formOf } from '../../form.ts'
 
-const POLL_EVERY_MS = 500
+/** Until a stream that was refused is tried again. */
+const AGAIN_AFTER_MS = 1000
 
 interface Import {
   id: string
@@ -57,26 +58,43 @@ async function start(body: unknown): Promise<void> {
   location.hash = `#/imports/${started.id}`
 }
 
+function hasEnded({ status }: Import): boolean {
+  return status === 'done' || status === 'failed'
+}
+
 function progressOf(id: string): HTMLElement {
   const bar = h('progress', { 'aria-label': 'Import' })
   const sentence = h('p', { role: 'status' })
   const view = h('div', { className: 'card' }, bar, sentence)
-  void watch()
+  watch()
   return view
 
-  async function watch(): Promise<void> {
-    for (;;) {
-      try {
-        const { import: seen } = await call<{ import: Import }>('GET', `/api/bookmarks/imports/${id}`)
-        show(seen)
-        if (seen.status === 'done' || seen.status === 'failed') return
-      } catch (error) {
-        sentence.textContent = (error as Error).message
-        if ((error as { status?: number }).status === 404) return bar.remove()
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS))
-      if (!view.isConnected) return
+  /** The browser connects again by itself, to whichever process, unless it was refused. */
+  function watch(): void {
+    const events = new EventSource(`/api/bookmarks/imports/${id}/events`)
+    events.addEventListener('progress', ({ data }: MessageEvent<string>) => {
+      const { import: seen } = JSON.parse(data) as { import: Import }
+      show(seen)
+      if (hasEnded(seen) || !view.isConnected) events.close()
+    })
+    events.addEventListener('error', () => {
+      if (!view.isConnected) events.close()
+      else if (events.readyState === EventSource.CLOSED) void ask()
+    })
+  }
+
+  /** Why it was refused, an event stream does not tell. */
+  async function ask(): Promise<void> {
+    try {
+      const { import: seen } = await call<{ import: Import }>('GET', `/api/bookmarks/imports/${id}`)
+      show(seen)
+      if (hasEnded(seen)) return
+    } catch (error) {
+      sentence.textContent = (error as Error).message
+      if ((error as { status?: number }).status === 404) return bar.remove()
     }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS))
+    if (view.isConnected) watch()
   }
 
   /** How many there will be is known at the end only, so until then the bar says no more than that it goes on. */

@@ -222,7 +222,7 @@ describe('a search that takes too long', () => {
 describe('bad input', () => {
   test.each([
     ['broken JSON', '{"url":', 'BODY_MALFORMED'],
-    ['no JSON at all', '', 'BODY_MALFORMED'],
+    ['no JSON at all', '', 'REQUEST_INVALID'],
     ['no object', '[]', 'REQUEST_INVALID'],
     ['null', 'null', 'REQUEST_INVALID'],
     ['no address', '{"title":"x"}', 'REQUEST_INVALID'],

@@ -135,7 +135,7 @@ export async function importRoutes(app: Service, { database, ...limits }: Option
         params: Id,
         response: {
           200: {
-            description: 'Events named `progress`',
+            description: 'Events named progress',
             content: { 'text/event-stream': { schema: Events } },
           },
           204: Type.Null({ description: 'It has ended, as the client has seen' }),

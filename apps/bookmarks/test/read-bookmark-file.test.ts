@@ -198,6 +198,7 @@ describe('what other readers were reported to get wrong', () => {
   test.each([
     ['a comment', '<DD>ends in <!-- a comment'],
     ['a tag', '<DD>ends in <img alt="a picture'],
+    ['a long tag', `<DD>ends in <img alt="${'a picture\n'.repeat(10_000)}`],
     ['a link', '<DT><A HREF="https://example.org/whol'],
   ])('%s that the file ends in is told, with its line', async (_, end) => {
     const found: unknown[] = []

@@ -59,6 +59,8 @@ export function createTagReader(
 
   // Where the tag begins whose head is being read; null between tags.
   let tagStart: number | null = null
+  // Its line, once it is too long to be kept.
+  let tagLine: number | null = null
   let tag = ''
   let attributes: Record<string, string> = {}
   let attribute: string | null = null
@@ -75,10 +77,14 @@ export function createTagReader(
   function pass(end: number): void {
     if (restartFrom !== null) return
     const isInDoubt = tagStart !== null && end - tagStart <= maxDoubtLength
+    if (tagStart !== null && !isInDoubt) tagLine ??= lineOf(tagStart)
     consumed = Math.max(consumed, isInDoubt ? tagStart! : end)
   }
+  function lineOf(position: number): number {
+    return lines + countLines(window.slice(0, position - windowStart))
+  }
   function drop(end: number): void {
-    lines += countLines(window.slice(0, end - windowStart))
+    lines = lineOf(end)
     window = window.slice(end - windowStart)
     windowStart = end
   }
@@ -111,6 +117,7 @@ export function createTagReader(
       windowStart = 0
       consumed = 0
       tagStart = null
+      tagLine = null
       endTagRest = null
       restartFrom = null
       tokenizer = openTokenizer()
@@ -121,6 +128,13 @@ export function createTagReader(
   function feed(piece: string): void {
     const before = window.slice(0, window.length - piece.length).slice(-2)
     tokenizer.write((before + piece).replaceAll(/<![-[]/g, '<! ').slice(before.length))
+  }
+
+  function findUnread(): number | null {
+    if (tagStart !== null) return tagLine ?? lineOf(tagStart)
+    drop(consumed)
+    const start = window.search(/<[!?/a-z]/i)
+    return start === -1 ? null : lineOf(windowStart + start)
   }
 
   function endTagHead(end: number): void {
@@ -147,6 +161,7 @@ export function createTagReader(
         onopentagname(start, end) {
           if (isAgain(start - 1)) return
           tagStart = start - 1
+          tagLine = null
           const name = take(start, end)
           if (restartInside(start, end)) return
           tag = name.toLowerCase()
@@ -224,10 +239,9 @@ export function createTagReader(
     },
     end() {
       if (endTagRest !== null && restartInside(endTagRest, windowStart + window.length)) goOn()
-      drop(tagStart ?? consumed)
-      const start = window.search(/<[!?/a-z]/i)
+      const unreadFromLine = findUnread()
       tokenizer.end()
-      return { unreadFromLine: start === -1 ? null : lines + countLines(window.slice(0, start)) }
+      return { unreadFromLine }
     },
   }
 }

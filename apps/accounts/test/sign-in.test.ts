@@ -130,3 +130,15 @@ test('a sign-in with the old password that overlaps a change of the password ope
   })
   expect(sessions.json().sessions).toMatchObject([{ current: true }])
 })
+
+test('a client that calls every request JSON can sign out, and end its other sessions', async () => {
+  const cookies = Object.fromEntries((await signIn()).cookies.map(({ name, value }) => [name, value]))
+  const headers = { 'content-type': 'application/json' }
+  for (const [method, path] of [
+    ['DELETE', 'sessions'],
+    ['POST', 'sign-out'],
+  ] as const) {
+    const { statusCode } = await app.inject({ method, url: `/api/accounts/${path}`, headers, cookies })
+    expect([path, statusCode]).toEqual([path, 204])
+  }
+})

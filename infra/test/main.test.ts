@@ -16,8 +16,14 @@ test('--help fits a screen', () => {
 test('a word that names no member fails, and says which members there are', () => {
   const { status, stderr } = runTest('nobody')
   expect(status).toBe(1)
-  expect(stderr).toContain(`No member's name contains nobody`)
+  expect(stderr).toContain('There is no member whose name contains nobody')
   expect(stderr).toContain('packages/session')
+})
+
+test('of one file only the members are tested that have it', () => {
+  const { status, stderr } = runTest('session', '--file', 'no-such-thing')
+  expect(status).toBe(1)
+  expect(stderr).toContain('whose name contains session with a test file whose path contains no-such-thing')
 })
 
 test('an option that does not exist fails, and shows the help', () => {

@@ -10,7 +10,7 @@ import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import { forgetPostgresVariables } from '../forget-postgres-variables.ts'
 import { describeAbsent } from './absent.ts'
-import { hasLongTests, isTemplate, listMembers, root, type Member } from './members.ts'
+import { isTemplate, listMembers, listTests, root, type Member } from './members.ts'
 import { countSkipped, readReport, type Result } from './read-report.ts'
 import { runTurbo } from './run-turbo.ts'
 
@@ -38,14 +38,20 @@ if (options.help) {
 await settleChange(root)
 const words = [...positionals, ...options.filter]
 const isAsked = ({ folder }: Member): boolean => {
-  if (options.long) return hasLongTests(folder)
+  const { file = '', long } = options
+  if ((file || long) && !listTests(folder, { long }).some((path) => path.includes(file))) return false
+  if (long) return true
   // Their tests are those of each service that is made of them, which test:long runs there.
   return words.length > 0 || !isTemplate(folder)
 }
 const members = listMembers(words).filter(isAsked)
 if (members.length === 0) {
-  console.error(`No member's name contains ${words.join(' or ')}. There are:`)
-  for (const { folder } of listMembers().filter(isAsked)) console.error(`  ${folder}`)
+  const asked = [
+    words.length > 0 && ` whose name contains ${words.join(' or ')}`,
+    options.file && ` with a test file whose path contains ${options.file}`,
+  ]
+  console.error(`There is no member${asked.filter(Boolean).join('')}. There are:`)
+  for (const { folder } of listMembers()) console.error(`  ${folder}`)
   process.exit(1)
 }
 process.exitCode = (await testMembers()) ? 0 : 1

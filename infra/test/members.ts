@@ -29,9 +29,10 @@ export function listMembers(words: string[] = []): Member[] {
     )
 }
 
-/** Whether some of its tests take minutes: those run apart. */
-export function hasLongTests(folder: string): boolean {
-  return globSync('{*,!(node_modules)/**/*}.long.test.ts', { cwd: join(root, folder) }).length > 0
+/** Its test files, from its folder on: those that take minutes, which run apart, or all others. */
+export function listTests(folder: string, { long }: { long: boolean }): string[] {
+  const files = globSync('{*,!(node_modules)/**/*}.test.ts', { cwd: join(root, folder) })
+  return files.filter((file) => file.endsWith('.long.test.ts') === long)
 }
 
 /** What `pnpm new` makes services of. */

@@ -12,6 +12,9 @@ const RELEASES = [1]
 // Of the behaviours those that play on two processes and leave the store alone.
 const TOGETHER = [1, 2, 3, 4, 5, 6, 9, 11, 20, 24, 26, 27, 28]
 
+// Two releases meet in production: what a cookie is called in development is each one's own.
+const PRODUCTION = { PUBLIC_ORIGIN: 'https://example.com' }
+
 const resources = new AsyncDisposableStack()
 afterAll(() => resources.disposeAsync())
 
@@ -38,8 +41,8 @@ describe.for(RELEASES)('release %i', (release) => {
     let mixed: Stage[]
     beforeAll(async () => {
       if (!store) return
-      const old = resources.use(await openStage(store, `test/releases/release-${release}.js`))
-      const present = resources.use(await openStage(store))
+      const old = resources.use(await openStage(store, `test/releases/release-${release}.js`, PRODUCTION))
+      const present = resources.use(await openStage(store, undefined, PRODUCTION))
       mixed = [
         { ...present, a: old.a, b: present.b },
         { ...present, a: present.a, b: old.b },

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
-import { createInterface } from 'node:readline'
 import { pollUntil } from './poll-until.ts'
+import { readLines } from './read-lines.ts'
 
 /** One operating-system process that cannot outlive us. */
 export interface TetheredProcess extends AsyncDisposable {
@@ -74,7 +74,7 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
 
   const lines: string[] = []
   for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream! }).on('line', (line) => {
+    readLines(stream!, (line) => {
       lines.push(line)
       if (lines.length > REMEMBERED_LINES) lines.shift()
       onLine?.(line)
@@ -84,9 +84,9 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
   if (onReport) {
     const channel = child.stdio[4] as Duplex
     const answer = (line: string): void => void channel.write(`${line}\n`)
-    const reports = createInterface({ input: channel }).on('line', (line) => onReport(line, answer))
+    readLines(channel, (line) => onReport(line, answer))
     // It may end before it has read an answer.
-    for (const emitter of [channel, reports]) emitter.on('error', () => {})
+    channel.on('error', () => {})
   }
 
   let isRunning = true

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { answerErrorPastHooks } from './answer-errors.ts'
 import { RequestTimeout } from './errors.ts'
+import { announcesBody } from './linger.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -19,8 +20,7 @@ export function limitArrival(app: FastifyInstance): void {
   app.addHook('onRequest', (request, reply, done) => {
     const { raw, routeOptions } = request
     const { receiveWithinMs = RECEIVE_WITHIN_MS } = routeOptions.config
-    const { 'content-length': length, 'transfer-encoding': encoding } = raw.headers
-    if (receiveWithinMs === Infinity || (length === undefined && encoding === undefined)) return done()
+    if (receiveWithinMs === Infinity || !announcesBody(raw)) return done()
 
     const timer = setTimeout(() => {
       if (raw.complete || reply.raw.headersSent) return

@@ -1,4 +1,10 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/** Without one of these two there is no body. @see RFC 9112, 6.3 */
+export function announcesBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+}
 
 /** How long what nobody reads is still taken in. */
 const LINGER_MS = 2000
@@ -11,8 +17,8 @@ const LINGER_MS = 2000
  * @see RFC 9112, 9.6
  */
 export function lingerOnUnreadBody({ raw: request }: FastifyRequest, { raw: response }: FastifyReply): void {
-  const { headers, socket } = request
-  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return
+  const { socket } = request
+  if (!announcesBody(request)) return
 
   // Ahead of Node's own listener for 'finish', which closes the connection.
   response.once('prefinish', () => {

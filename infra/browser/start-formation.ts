@@ -5,6 +5,7 @@ import { startPostgres } from '../../packages/testing/src/start-postgres.ts'
 import { startProcess, type NodeProcess } from '../../packages/testing/src/start-process.ts'
 import { startRedis } from '../../packages/testing/src/start-redis.ts'
 import { make, productsOf } from '../dev/make.ts'
+import { databaseEnvironment, sessionsIn } from '../databases.ts'
 import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -30,13 +31,13 @@ export async function startFormation(): Promise<RunningFormation> {
     NODE_ENV: 'development',
     LOG_LEVEL: 'warn',
     PUBLIC_ORIGIN: `http://localhost:${doorPort}`,
-    DATABASE_URL: postgres.url,
-    SESSION_STORE_URL: redis?.url ?? postgres.url,
+    SESSION_STORE_URL: redis?.url ?? sessionsIn(postgres.url),
     SESSION_SECRETS: randomBytes(32).toString('base64url'),
     UPSTREAM_PROBE_MS: '100',
     DRAIN_MS: '150',
   }
 
+  const databaseOf = databaseEnvironment(formation, postgres.url, env.SESSION_STORE_URL)
   async function start(
     type: ProcessType,
     n: number,
@@ -48,7 +49,7 @@ export async function startFormation(): Promise<RunningFormation> {
         name,
         cwd: join(ROOT, type.app),
         entry: type.entry,
-        env: { ...env, ...more, PROCESS_NAME: name },
+        env: { ...env, ...databaseOf(type), ...more, PROCESS_NAME: name },
       }),
     )
   }

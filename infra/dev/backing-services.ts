@@ -4,17 +4,20 @@ import { join } from 'node:path'
 import { freePort, isFree } from '@repo/testing/free-port'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
-import type { Need } from '../formation.ts'
+import { databaseEnvironment, sessionsIn } from '../databases.ts'
+import type { Formation, ProcessType } from '../formation.ts'
 import type { Row } from './print.ts'
 
 export interface BackingServices extends AsyncDisposable {
   readonly rows: readonly Row[]
-  /** What a process that needs it finds in its environment. */
-  readonly environment: Readonly<Record<Need, Record<string, string>>>
+  /** How to get into Postgres as somebody who may do anything there. */
+  readonly admin: string
+  /** What a process finds of them in its environment. */
+  environmentOf(type: ProcessType, formation: Formation): Record<string, string>
 }
 
 /**
- * Postgres is the one of DATABASE_URL, or else our own in `.dev/postgres`. Sessions live in SESSION_STORE_URL, or
+ * Postgres is the one of DATABASE_URL, as somebody who may make roles, or else our own in `.dev/postgres`. Sessions live in SESSION_STORE_URL, or
  * else in a Redis of our own in `.dev/redis`, or where the machine has none in that Postgres. What we start ourselves
  * keeps its data and ends with us.
  */
@@ -34,28 +37,30 @@ export async function openBackingServices(
   // Stopped only: disposal would be right for a folder that is temporary.
   for (const server of [postgres, redis]) if (server) opening.defer(() => server.stop())
 
-  const databaseUrl = given.DATABASE_URL || postgres!.url
-  const sessionStoreUrl = given.SESSION_STORE_URL || redis?.url || databaseUrl
-  if (sessionStoreUrl === databaseUrl) {
+  const admin = given.DATABASE_URL || postgres!.url
+  const ownStoreUrl = given.SESSION_STORE_URL || redis?.url
+  const session = {
+    SESSION_STORE_URL: ownStoreUrl ?? sessionsIn(admin),
+    SESSION_SECRETS: given.SESSION_SECRETS || known.sessionSecret,
+  }
+  if (!ownStoreUrl) {
     say(
       'Sessions live in Postgres: this machine has no redis-server or valkey-server, and SESSION_STORE_URL is not set.',
     )
   }
 
   const stores = opening.move()
-  const rows = [{ type: 'postgres', name: '', url: withoutPassword(databaseUrl), pid: pidOf(postgres) }]
-  if (sessionStoreUrl !== databaseUrl) {
-    rows.push({ type: 'sessions', name: '', url: withoutPassword(sessionStoreUrl), pid: pidOf(redis) })
+  const rows = [{ type: 'postgres', name: '', url: withoutPassword(admin), pid: pidOf(postgres) }]
+  if (ownStoreUrl) {
+    rows.push({ type: 'sessions', name: '', url: withoutPassword(ownStoreUrl), pid: pidOf(redis) })
   }
   return {
     rows,
-    environment: {
-      database: { DATABASE_URL: databaseUrl },
-      session: {
-        SESSION_STORE_URL: sessionStoreUrl,
-        SESSION_SECRETS: given.SESSION_SECRETS || known.sessionSecret,
-      },
-    },
+    admin,
+    environmentOf: (type, formation) => ({
+      ...databaseEnvironment(formation, admin, session.SESSION_STORE_URL)(type),
+      ...(type.needs.includes('session') && session),
+    }),
     [Symbol.asyncDispose]: () => stores.disposeAsync(),
   }
 }

@@ -39,7 +39,7 @@ export function followEdits(options: EditsOptions): Disposable {
     const formation = readFormation(root)
     await makeFor(formation)
     const isOther = known !== JSON.stringify(formation)
-    if (isOther || names.some((name) => name.startsWith('packages/database/migrations/'))) {
+    if (isOther || names.some((name) => /^apps\/[^/]+\/migrations\//.test(name))) {
       await release(formation)
     }
     known = JSON.stringify(formation)

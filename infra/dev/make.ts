@@ -18,12 +18,12 @@ export interface Product {
   result: string
 }
 
-/** The database client, and the page of each process type that serves one. */
+/** The database client of each app with tables, and the page of each process type that serves one. */
 export function productsOf(root: string, { running }: Formation): Product[] {
-  const client = { member: 'packages/database', script: 'generate', result: 'src/generated' }
+  const apps = [...new Set(running.map(({ app }) => app))]
   const pages = running.filter(({ page }) => page !== undefined)
   return [
-    { ...client, sources: ['schema', 'prisma.config.ts'] },
+    ...apps.filter((app) => existsSync(join(root, app, 'schema.prisma'))).map(clientOf),
     ...pages.map(({ app, page }) => ({
       member: app,
       script: 'page',
@@ -31,6 +31,10 @@ export function productsOf(root: string, { running }: Formation): Product[] {
       result: `dist/${page}`,
     })),
   ].filter(({ member }) => existsSync(join(root, member)))
+}
+
+export function clientOf(member: string): Product {
+  return { member, script: 'generate', sources: ['schema.prisma'], result: 'src/generated' }
 }
 
 /**

@@ -25,6 +25,8 @@ export async function runDevelopment(
   running.use(await claimClone(root, `http://localhost:${port} (pid ${process.pid})`))
   await assertPortIsFree(port)
   const formation = readFormation(root)
+  // As it was when it was last released: a release has the keys of all apps.
+  let known = formation
   assertKnown([...options.only, ...options.inspected], formation)
 
   const [stores] = await Promise.all([
@@ -56,14 +58,15 @@ export async function runDevelopment(
 
   async function releaseEdits(formation: Formation): Promise<void> {
     await release(formation)
-    const edited = await explainEdits(stores.environment.database.DATABASE_URL!)
+    const edited = await explainEdits(root, stores.admin)
     if (edited) print.warn(edited)
   }
 
-  async function release({ release }: Formation): Promise<void> {
-    const unread = await findUnreadMigrations(root, stores.environment.database.DATABASE_URL!)
+  async function release(formation: Formation): Promise<void> {
+    const unread = await findUnreadMigrations(root, stores.admin)
     if (unread) return print.warn(unread)
-    for (const type of release) {
+    known = formation
+    for (const type of formation.release) {
       const { name, app, entry } = type
       const onLine = (line: string): void => print.log(name, line)
       const process = await startProcess({
@@ -78,7 +81,7 @@ export async function runDevelopment(
     }
   }
 
-  function environmentOf({ needs }: ProcessType): Record<string, string | undefined> {
+  function environmentOf(type: ProcessType): Record<string, string | undefined> {
     return {
       // The edge looks ten times a second who is there, so that a process may go as soon as it has said so.
       UPSTREAM_PROBE_MS: '100',
@@ -92,7 +95,7 @@ export async function runDevelopment(
       // Not the shell's own HOST, which some systems set.
       HOST: '127.0.0.1',
       NODE_COMPILE_CACHE: join(root, '.dev/compile-cache'),
-      ...Object.assign({}, ...needs.map((need) => stores.environment[need])),
+      ...stores.environmentOf(type, known),
     }
   }
 }

@@ -1,9 +1,22 @@
 // A service that awaits nothing: each route calls one function of a package, and forgets what it returned.
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadEnv } from '@repo/config'
-import { databaseEnv, openDatabase } from '@repo/database'
-import { migrate, readMigrationStatus, resetDatabase, settleMigration } from '@repo/database/migrate'
-import { defineJob, enqueue, listFailed, measureQueue, migrateQueue, retryFailed, runJobs } from '@repo/queue'
+import { databaseEnv, type DatabaseOf, type GeneratedClient } from '@repo/database'
+import { listAppTables } from '@repo/database/app-tables'
+import { migrate, readMigrationStatus, settleMigration } from '@repo/database/migrate'
+import {
+  defineJob,
+  enqueue,
+  listFailed,
+  measureQueue,
+  migrateQueue,
+  moveJobs,
+  retryFailed,
+  runJobs,
+  type RawQueries,
+  type TransactionSource,
+} from '@repo/queue'
 import { createService, runService, serviceEnv } from '@repo/service'
 import { endAllSessions, endSession, listSessions, openSessionStore, session } from '@repo/session'
 import { sessionEnv, signIn, signOut } from '@repo/session'
@@ -12,6 +25,15 @@ import { Type } from 'typebox'
 
 const env = loadEnv(Type.Object({ ...serviceEnv, ...sessionEnv, ...databaseEnv }), process.env)
 const { DATABASE_URL: url } = env
+// The client of whichever app has tables: what a database does while it is away is the same for all.
+const apps = join(import.meta.dirname, '../../apps')
+const tables = listAppTables(apps)[0]!
+const { openDatabase } = (await import(join(apps, tables.app, 'src/database.ts'))) as {
+  openDatabase(
+    url: string,
+    options: { connectWithinMs: number },
+  ): DatabaseOf<GeneratedClient & RawQueries & TransactionSource<RawQueries>>
+}
 const database = openDatabase(url, { connectWithinMs: 100 })
 const store = await openSessionStore(env.SESSION_STORE_URL)
 const app = createService({ name: 'forgetful', env })
@@ -35,16 +57,16 @@ const calls: Record<string, (request: FastifyRequest) => Promise<unknown> | unde
   '@repo/session openSessionStore': () => openSessionStore('nothing://'),
   '@repo/database database.check': () => database.check(),
   '@repo/database database.query': () => database.query('SELECT 1', []),
-  '@repo/database database.$transaction': () => database.$transaction(async (tx) => tx.user.count()),
-  '@repo/database/migrate migrate': () => migrate(url),
-  '@repo/database/migrate readMigrationStatus': () => readMigrationStatus(url),
-  '@repo/database/migrate resetDatabase': () => resetDatabase(url),
-  '@repo/database/migrate settleMigration': () => settleMigration(url, 'first', 'done'),
+  '@repo/database database.$transaction': () => database.$transaction((tx) => tx.$queryRawUnsafe('SELECT 1')),
+  '@repo/database/migrate migrate': () => migrate(url, tables),
+  '@repo/database/migrate readMigrationStatus': () => readMigrationStatus(url, tables),
+  '@repo/database/migrate settleMigration': () => settleMigration(url, tables, 'first', 'done'),
   '@repo/queue enqueue': () => enqueue(database, job, {}),
   '@repo/queue listFailed': () => listFailed(database),
   '@repo/queue retryFailed': () => retryFailed(database),
   '@repo/queue measureQueue': () => measureQueue(database),
-  '@repo/queue migrateQueue': () => migrateQueue(url),
+  '@repo/queue migrateQueue': () => migrateQueue(url, 'nowhere'),
+  '@repo/queue moveJobs': () => moveJobs(url, 'nobody', 'nowhere'),
   '@repo/queue runJobs': () =>
     runJobs(url, { database, jobs: [], schedules: [{ job, cron: 'never', payload: {} }], log: app.log }),
   'a function of the app': async (request) => {

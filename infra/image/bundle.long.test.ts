@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { bundle } from '@repo/build'
+import { shareUrl } from '@repo/database/shares'
 import { createEmptyDatabase } from '@repo/testing'
 import { openBrowser, type Browser } from '@repo/testing/browser'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
@@ -10,6 +11,7 @@ import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { Client } from 'pg'
 import { fetch } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { databaseApps, databaseEnvironment, sessionsIn } from '../databases.ts'
 import { partsOfApps } from '../parts-of-apps.ts'
 import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
 
@@ -26,12 +28,12 @@ afterAll(() => resources.disposeAsync())
 describe('a bundle', () => {
   // Far from the workspace, where no node_modules is above it.
   let folder: string
-  let databaseUrl: string
+  let admin: string
   const running = new Map<string, NodeProcess>()
 
   beforeAll(async () => {
     folder = resources.use(await openTemporaryFolder('bundle')).path
-    databaseUrl = resources.use(await createEmptyDatabase()).url
+    admin = resources.use(await createEmptyDatabase()).url
     for (const [app, types] of Map.groupBy(all, ({ app }) => app)) {
       await bundle(
         join(root, app),
@@ -51,7 +53,7 @@ describe('a bundle', () => {
         NODE_ENV: 'test',
         PUBLIC_ORIGIN: 'http://localhost',
         DRAIN_MS: '0',
-        DATABASE_URL: databaseUrl,
+        ...databaseEnvironment(formation, admin)(type),
         SESSION_SECRETS: randomBytes(32).toString('base64url'),
         ...env,
       },
@@ -70,7 +72,7 @@ describe('a bundle', () => {
   })
 
   test('of a release process leaves a database alone that a later release has migrated', async () => {
-    const database = new Client({ connectionString: databaseUrl })
+    const database = new Client({ connectionString: shareUrl(admin, databaseApps(formation)[0]!) })
     await database.connect()
     await database.query(
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
@@ -83,7 +85,7 @@ describe('a bundle', () => {
   })
 
   test.each([
-    ['Postgres', () => databaseUrl] as const,
+    ['Postgres', () => sessionsIn(admin)] as const,
     // Without a redis-server on this machine there is one store less.
     ...(process.env.SESSION_STORE_URL ? [['Redis', () => process.env.SESSION_STORE_URL!] as const] : []),
   ])('of each process type boots and does its work, with sessions in %s', async (_, store) => {

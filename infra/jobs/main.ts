@@ -1,17 +1,27 @@
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { openDatabase, type Database } from '@repo/database'
-import { listFailed, measureQueue, retryFailed, type FailedJob, type QueueDepth } from '@repo/queue'
-import { findDatabase, noDatabase } from '../find-database.ts'
+import { listAppTables } from '@repo/database/app-tables'
+import {
+  listFailed,
+  measureQueue,
+  retryFailed,
+  type FailedJob,
+  type QueueDepth,
+  type RawQueries,
+} from '@repo/queue'
+import { Pool } from 'pg'
+import { findAppDatabase, noDatabase } from '../find-database.ts'
 
-const help = `pnpm jobs [--failed | retry <id> | retry --all] [--json]
+const help = `pnpm jobs [app...] [--failed | retry <app/id> | retry --all] [--json]
 
-  pnpm jobs               how many jobs wait, run, wait for their time, and have failed for good
-  pnpm jobs --failed      the last hundred that failed for good, and why
-  pnpm jobs retry <id>    gives a failed job all its attempts again, from now on; --all does so for every one
+  pnpm jobs                  of each app, or of these: how many jobs wait, run, wait for their time, and have failed
+  pnpm jobs --failed         the last hundred of each that failed for good, and why
+  pnpm jobs retry orders/7   gives a failed job all its attempts again, from now on; --all does so for every one
 
   --json   ends with one line of JSON
 
-The database is DATABASE_URL, else the one of pnpm dev while that runs.
+The server is DATABASE_URL, as somebody who may make roles, else the one of pnpm dev while that runs; for an app with
+DATABASE_URL_<APP> it is that one.
 `
 
 const { values: options, positionals } = parseArgs({
@@ -23,7 +33,9 @@ const { values: options, positionals } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 })
-const [word, id, ...rest] = positionals
+
+const root = resolve(import.meta.dirname, '../..')
+const apps = listAppTables(join(root, 'apps')).flatMap(({ app, hasQueue }) => (hasQueue ? [app] : []))
 
 try {
   await run()
@@ -34,38 +46,69 @@ try {
 
 async function run(): Promise<void> {
   if (options.help) return console.log(help)
-  const isRetry = word === 'retry' && (id === undefined) === options.all
-  if ((word !== undefined && !isRetry) || rest.length > 0)
+  const isRetry = positionals[0] === 'retry'
+  const [job, ...rest] = isRetry ? positionals.slice(1) : []
+  if (rest.length > 0 || (isRetry && (job === undefined) !== options.all))
     throw new Error(`That is not a command.\n\n${help}`)
-  const url = await findDatabase()
-  if (!url) throw new Error(noDatabase)
-
-  await using database = openDatabase(url)
   const answer = isRetry
-    ? await retry(database)
-    : options.failed
-      ? await showFailed(database)
-      : await showDepth(database)
+    ? await retry(job)
+    : await ofEach<unknown>(
+        positionals.length > 0 ? positionals : apps,
+        options.failed ? showFailed : showDepth,
+      )
   if (options.json) console.log(JSON.stringify(answer))
 }
 
-async function retry(database: Database): Promise<{ retried: number }> {
-  const retried = await retryFailed(database, id)
-  if (retried === 0) throw new Error(id ? `No job ${id} has failed for good.` : 'No job has failed for good.')
+/** What `ask` says of the queue of each of these apps, by their names. */
+async function ofEach<T>(
+  names: readonly string[],
+  ask: (queries: RawQueries, app: string) => Promise<T>,
+): Promise<Record<string, T>> {
+  const unknown = names.find((name) => !apps.includes(name))
+  if (unknown !== undefined)
+    throw new Error(`No app ${unknown} has jobs. There are: ${apps.join(', ') || 'none'}.`)
+  const answers: Record<string, T> = {}
+  for (const app of names) {
+    const url = await findAppDatabase(app)
+    if (!url) throw new Error(noDatabase)
+    const pool = new Pool({ connectionString: url, max: 1, connectionTimeoutMillis: 10_000 })
+    try {
+      answers[app] = await ask(
+        {
+          $queryRawUnsafe: async <T>(sql: string, ...values: unknown[]) =>
+            (await pool.query(sql, values)).rows as T,
+        },
+        app,
+      )
+    } finally {
+      await pool.end()
+    }
+  }
+  return answers
+}
+
+async function retry(job: string | undefined): Promise<{ retried: number }> {
+  const [app, id] = job?.split('/') ?? []
+  if (job !== undefined && !id) throw new Error(`A job is named by its app and its number, as orders/7.`)
+  const counts = await ofEach(app === undefined ? apps : [app], (queries) => retryFailed(queries, id))
+  const retried = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  if (retried === 0)
+    throw new Error(job ? `No job ${job} has failed for good.` : 'No job has failed for good.')
   console.log(retried === 1 ? 'One job will be tried again.' : `${retried} jobs will be tried again.`)
   return { retried }
 }
 
-async function showFailed(database: Database): Promise<{ failed: FailedJob[] }> {
-  const failed = await listFailed(database)
-  for (const { id, job, failedAt, error } of failed) console.log(`${id}  ${job}  ${failedAt}\n    ${error}`)
-  if (failed.length === 0) console.log('No job has failed for good.')
-  return { failed }
+async function showFailed(queries: RawQueries, app: string): Promise<FailedJob[]> {
+  const failed = await listFailed(queries)
+  for (const { id, job, failedAt, error } of failed)
+    console.log(`${app}/${id}  ${job}  ${failedAt}\n    ${error}`)
+  if (failed.length === 0) console.log(`No job of ${app} has failed for good.`)
+  return failed
 }
 
-async function showDepth(database: Database): Promise<QueueDepth> {
-  const depth = await measureQueue(database)
+async function showDepth(queries: RawQueries, app: string): Promise<QueueDepth> {
+  const depth = await measureQueue(queries)
   const { waiting, running, later, failed } = depth
-  console.log(`${waiting} waiting, ${running} running, ${later} later, ${failed} failed`)
+  console.log(`${app}: ${waiting} waiting, ${running} running, ${later} later, ${failed} failed`)
   return depth
 }

@@ -1,5 +1,7 @@
 import type { Formation } from '../formation.ts'
-import { PORT, SECRETS } from '../render/platform.ts'
+import { nameOfApp } from '../databases.ts'
+import { PORT } from '../render/platform.ts'
+import { isSecret, secretsOf } from '../render/secrets.ts'
 
 /** A Kubernetes document, as its YAML says. What is read of it is checked here, so it has no better type. */
 export interface Document {
@@ -182,7 +184,8 @@ function environmentMistakes(
   for (const { name: container, env = [], envFrom = [] } of spec.template.spec.containers) {
     const type = [...formation.running, ...formation.release].find(({ name }) => name === container)
     if (!type) continue
-    const app = type.app.replace('apps/', '')
+    const app = nameOfApp(type)
+    const secrets = secretsOf(type, formation)
     const maps = envFrom.flatMap(({ configMapRef }: Document['spec']) =>
       documents.filter(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === configMapRef?.name),
     )
@@ -191,20 +194,19 @@ function environmentMistakes(
     for (const { name, value, valueFrom } of env) {
       given.add(name)
       if (!variables.has(name)) mistakes.push(`${metadata.name} is given ${name}, which no schema declares`)
-      if (valueFrom && valueFrom.secretKeyRef?.key !== name) {
+      const expected = secrets.find((secret) => secret.name === name)?.key ?? name
+      if (valueFrom && valueFrom.secretKeyRef?.key !== expected) {
         mistakes.push(`${metadata.name} takes ${name} from ${valueFrom.secretKeyRef?.key}, another variable`)
       }
-      if (value && /^(DATABASE_URL|SESSION_)/.test(name))
-        mistakes.push(`${metadata.name} shows ${name} to all who can read`)
+      if (value && isSecret(name)) mistakes.push(`${metadata.name} shows ${name} to all who can read`)
     }
-    const needed = type.needs.flatMap((need) => SECRETS[need])
     const required = [...variables]
       .filter(([, { isRequired, apps }]) => isRequired && apps.includes(app))
       .map(([name]) => name)
     // Two process types of one app may need different secrets; which ones, the formation says.
     for (const name of new Set([
-      ...needed,
-      ...required.filter((name) => !/^(DATABASE_URL|SESSION_)/.test(name)),
+      ...secrets.map(({ name }) => name),
+      ...required.filter((name) => !isSecret(name)),
     ])) {
       if (!given.has(name))
         mistakes.push(`${metadata.name} is not given ${name}, without which it does not start`)

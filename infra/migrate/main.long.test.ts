@@ -1,25 +1,28 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { createEmptyDatabase } from '@repo/testing'
 import { expect, test } from 'vitest'
+import { runCommand } from '../test/run-command.ts'
+
+const migrate = (url: string | undefined, ...args: string[]) =>
+  runCommand(join(import.meta.dirname, 'main.ts'), args, { DATABASE_URL: url })
 
 test('migrates, says what it did, and says so when there was nothing to do', async () => {
   await using database = await createEmptyDatabase()
   expect(await migrate(database.url, '--status')).toMatchObject({
     code: 1,
-    out: expect.stringMatching(/^to apply {5}\d{14}_accounts$/m),
+    out: expect.stringMatching(/^to apply {5}accounts\/\d{14}_accounts$/m),
   })
   expect(await migrate(database.url)).toMatchObject({
     code: 0,
-    out: expect.stringMatching(/^applied \d{14}_accounts$/m),
+    out: expect.stringMatching(/^applied accounts\/\d{14}_accounts$/m),
   })
   expect(await migrate(database.url)).toMatchObject({
     code: 0,
-    out: expect.stringMatching(/^Nothing to apply: the database has every migration\.$/m),
+    out: expect.stringMatching(/^nothing to apply$/m),
   })
   expect(await migrate(database.url, '--status')).toMatchObject({
     code: 0,
-    out: expect.stringMatching(/^applied {6}\d{14}_accounts$/m),
+    out: expect.stringMatching(/^applied {6}accounts\/\d{14}_accounts$/m),
   })
 }, 60_000)
 
@@ -50,8 +53,8 @@ test('help fits a screen, and a word it does not know is a failure', async () =>
 }, 60_000)
 
 test('what loses rows is for a database of this machine, and is not done without a yes', async () => {
-  for (const word of ['amend', 'reset']) {
-    expect(await migrate('postgres://db.example.com/shop', word, '--yes')).toMatchObject({
+  for (const command of [['amend', 'accounts'], ['reset']]) {
+    expect(await migrate('postgres://db.example.com/shop', ...command, '--yes')).toMatchObject({
       code: 1,
       err: 'The database is on db.example.com. This is for one of this machine.\n',
     })
@@ -60,25 +63,10 @@ test('what loses rows is for a database of this machine, and is not done without
   await migrate(database.url)
   expect(await migrate(database.url, 'reset')).toMatchObject({
     code: 1,
-    err: expect.stringMatching(/^All rows of .* go\.\nNothing was changed\. .*--yes$/m),
+    err: expect.stringMatching(/^All rows of .*accounts.* go\.\nNothing was changed\. .*--yes$/m),
   })
   expect(await migrate(database.url, 'reset', '--yes')).toMatchObject({
     code: 0,
-    out: expect.stringMatching(/^The database is new: \d+ migrations were applied\.$/m),
+    out: expect.stringMatching(/^The tables of .*accounts.* are new\.$/m),
   })
 }, 60_000)
-
-async function migrate(
-  url: string | undefined,
-  ...args: string[]
-): Promise<{ code: number; out: string; err: string }> {
-  return await new Promise((resolve) => {
-    const env = { ...process.env, DATABASE_URL: url }
-    execFile(
-      process.execPath,
-      [fileURLToPath(new URL('main.ts', import.meta.url)), ...args],
-      { env },
-      (error, out, err) => resolve({ code: Number(error?.code ?? 0), out, err }),
-    )
-  })
-}

@@ -1,36 +1,32 @@
+import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { amendMigration } from '@repo/database/amend-migration'
-import {
-  migrate,
-  MigrationError,
-  readMigrationStatus,
-  resetDatabase,
-  settleMigration,
-} from '@repo/database/migrate'
-import { writeMigration } from '@repo/database/write-migration'
-import { migrateQueue } from '@repo/queue'
+import { listAppTables, type AppTables } from '@repo/database/app-tables'
+import { MigrationError, readMigrationStatus, settleMigration } from '@repo/database/migrate'
+import { draftMigration, writeMigration } from '@repo/database/write-migration'
 import { startPostgres } from '@repo/testing'
-import { findDatabase, noDatabase } from '../find-database.ts'
+import { findAppDatabase, findDatabase, noDatabase } from '../find-database.ts'
 import { CONFIRM, findUnsafeMigrations } from '../migrations/find-unsafe-migrations.ts'
 import { assertSure, renamesBy } from './ask.ts'
+import { dropTables, runRelease } from './run-release.ts'
 import { whereReleased } from './was-released.ts'
 
-const help = `pnpm migrate [new <name> [--empty] | amend | reset | undone <name> | done <name> | --status]
+const help = `pnpm migrate [new [app] <name> | amend <app> | reset [app] | undone <name> | done <name> | --status]
 
-  pnpm migrate               applies what the database does not have yet, as the release process does
-  pnpm migrate new <name>    writes the migration from the last one to packages/database/schema/*.prisma, to read,
-                             correct and commit; --empty writes one to fill by hand. Applies nothing. Asks what was
-                             renamed; for a script: --rename orders.title=name, or --drop
-  pnpm migrate amend         once the schema or the file has changed again: takes the newest migration back and writes
-                             it anew. For what was never released, on a database of this machine
-  pnpm migrate reset         empties the tables of a database of this machine, and applies all from the first
-  pnpm migrate --status      what is applied and what is not; exits with 1 when they differ
+  pnpm migrate                    applies what the database does not have yet: runs the release process
+  pnpm migrate new [app] <name>   writes the migration from the last one to apps/<app>/schema.prisma, to read, correct and
+                                  commit; --empty writes one to fill by hand. Applies nothing. Asks what was renamed;
+                                  for a script: --rename orders.title=name, or --drop
+  pnpm migrate amend <app>        once the schema or the file has changed again: takes the newest migration back and
+                                  writes it anew. For what was never released, on a database of this machine
+  pnpm migrate reset [app]        empties the tables of an app, or of all, and applies all migrations from the first
+  pnpm migrate --status           what is applied and what is not; exits with 1 when they differ
 
-"amend" and "reset" ask before they drop; --yes is the answer of a script. The database is
-DATABASE_URL, else the one of pnpm dev while that runs. "new" changes none: it tries the migrations on a scratch
-database there, or on a server of its own when there is none.
+"amend" and "reset" ask before they drop; --yes is the answer of a script. The server is DATABASE_URL, as somebody who
+may make roles, else the one of pnpm dev while that runs; for an app with DATABASE_URL_<APP> it is that one. "new"
+changes none: it tries the migrations on a scratch database there, or on a server of its own when there is none.
 
 When a release was killed in the middle of a migration, "undone" says that nothing of it remains, so that it is applied
 again, and "done" that all of it is there. (One that fails by itself needs neither: it leaves nothing behind.)
@@ -47,9 +43,18 @@ const { values: options, positionals } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 })
-const [word, name, ...rest] = positionals
+const [word, ...names] = positionals
 const root = fileURLToPath(new URL('../..', import.meta.url))
+const apps = listAppTables(join(root, 'apps'))
 const choose = renamesBy({ rename: options.rename, isDrop: options.drop })
+/** How many names may follow each word. */
+const words: Record<string, [least: number, most: number]> = {
+  new: [1, 2],
+  amend: [1, 1],
+  reset: [0, 1],
+  undone: [1, 1],
+  done: [1, 1],
+}
 
 try {
   await run()
@@ -63,53 +68,70 @@ process.exit()
 
 async function run(): Promise<void> {
   if (options.help) return console.log(help)
-  const isNaming = ['new', 'undone', 'done'].includes(word ?? '')
-  const isAsked = isNaming || word === undefined || ['amend', 'reset'].includes(word)
-  if (!isAsked || isNaming !== Boolean(name) || rest.length > 0)
+  const [least, most] = words[word ?? ''] ?? [0, 0]
+  const isKnown = word === undefined || word in words
+  if (!isKnown || names.length < least || names.length > most)
     throw new MigrationError(`That is not a command.\n\n${help}`)
-  if (word === 'new') return await writeNew(name!)
+  if (word === 'new') return await writeNew()
+  if (word === 'amend') return await amend(appOf(names[0]!))
+  if (word === 'reset') return await reset()
+  if (word === 'undone' || word === 'done') return await settle(names[0]!, word)
+  if (options.status) return await printStatus()
+  process.exitCode = await runRelease(root, await serverUrl())
+}
 
+function appOf(name: string): AppTables {
+  const found = apps.find(({ app }) => app === name)
+  if (found) return found
+  const known = apps.map(({ app }) => app).join(', ') || 'none'
+  throw new MigrationError(`There is no app with tables named ${name}. There are: ${known}.`)
+}
+
+async function serverUrl(): Promise<string> {
   const url = await findDatabase()
   if (!url) throw new MigrationError(noDatabase)
-  if (word === 'amend') {
-    await amend(url)
-  } else if (word === 'reset') {
-    assertOfThisMachine(url)
-    await assertSure(options.yes, `All rows of ${new URL(url).host}${new URL(url).pathname} go.`)
-    const applied = await resetDatabase(url, { log: console.log })
-    await migrateQueue(url)
-    console.log(`The database is new: ${applied.length} migrations were applied.`)
-  } else if (word === 'undone' || word === 'done') {
-    await settleMigration(url, name!, word)
-    console.log(
-      word === 'done' ? `${name} counts as applied.` : `${name} will be applied again: pnpm migrate`,
-    )
-  } else if (options.status) {
-    await printStatus(url)
-  } else {
-    const applied = await migrate(url, { log: console.log })
-    await migrateQueue(url)
-    for (const name of applied) console.log(`applied ${name}`)
-    if (applied.length === 0) console.log('Nothing to apply: the database has every migration.')
-  }
+  return url
 }
 
-async function writeNew(title: string): Promise<void> {
+async function databaseOf({ app }: AppTables): Promise<string> {
+  const url = await findAppDatabase(app)
+  if (!url) throw new MigrationError(noDatabase)
+  return url
+}
+
+async function writeNew(): Promise<void> {
   const url = await findDatabase()
   await using own = url ? undefined : await startPostgres()
-  const file = await writeMigration(url ?? own!.url, title, { isEmpty: options.empty, choose })
-  sayWhatIsWritten(file)
+  const admin = url ?? own!.url
+  const [title, app] = names.toReversed()
+  const tables = app === undefined ? await findChanged(admin) : appOf(app)
+  sayWhatIsWritten(await writeMigration(admin, tables, title!, { isEmpty: options.empty, choose }))
 }
 
-async function amend(url: string): Promise<void> {
+/** The one app whose schema says more than its migrations. */
+async function findChanged(admin: string): Promise<AppTables> {
+  const changed: AppTables[] = []
+  for (const tables of apps) if ((await draftMigration(admin, tables)) !== null) changed.push(tables)
+  if (changed.length === 1 && !options.empty) return changed[0]!
+  if (changed.length === 0 && !options.empty)
+    throw new MigrationError(
+      'The migrations already say all that the schemas say: there is nothing to write.',
+    )
+  const candidates = (options.empty ? apps : changed).map(({ app }) => app)
+  throw new MigrationError(`Of which app? pnpm migrate new <app> ${names[0]}: ${candidates.join(', ')}`)
+}
+
+async function amend(tables: AppTables): Promise<void> {
+  const url = await databaseOf(tables)
   assertOfThisMachine(url)
-  const newest = (await readMigrationStatus(url)).newest
-  const place = newest && (await whereReleased(root, join('packages/database/migrations', newest)))
+  const newest = (await readMigrationStatus(url, tables)).newest
+  const place = newest && (await whereReleased(root, relative(root, join(tables.migrations, newest))))
   if (place)
     throw new MigrationError(
-      `${newest} is in ${place}: it was released. Write the next one: pnpm migrate new`,
+      `${newest} is in ${place}: it was released. Write the next one: pnpm migrate new ${tables.app}`,
     )
-  const { name, file, undone } = await amendMigration(url, {
+  const { name, file, undone } = await amendMigration(url, tables, {
+    admin: await serverUrl(),
     choose,
     async confirm(undo) {
       if (/\bDROP\b/.test(undo)) await assertSure(options.yes, `To take ${newest} back is:\n${undo.trim()}\n`)
@@ -118,6 +140,26 @@ async function amend(url: string): Promise<void> {
   if (undone !== undefined) console.log(`took ${name} back`)
   if (file) sayWhatIsWritten(file)
   else console.log(`removed ${name}: the schema does not ask for it any more`)
+}
+
+async function reset(): Promise<void> {
+  const server = await serverUrl()
+  assertOfThisMachine(server)
+  const which = names[0] === undefined ? apps : [appOf(names[0])]
+  const whose = which.map(({ app }) => app).join(', ')
+  await assertSure(options.yes, `All rows of ${whose} in ${new URL(server).host} go.`)
+  for (const { schema } of which) await dropTables(server, schema)
+  process.exitCode = await runRelease(root, server)
+  if (process.exitCode === 0) console.log(`The tables of ${whose} are new.`)
+}
+
+async function settle(name: string, outcome: 'undone' | 'done'): Promise<void> {
+  const tables = apps.find(({ migrations }) => listFolders(migrations).includes(name))
+  if (!tables) throw new MigrationError(`No app has a migration ${name}.`)
+  await settleMigration(await databaseOf(tables), tables, name, outcome)
+  console.log(
+    outcome === 'done' ? `${name} counts as applied.` : `${name} will be applied again: pnpm migrate`,
+  )
 }
 
 function sayWhatIsWritten(file: string): void {
@@ -134,16 +176,40 @@ function assertOfThisMachine(url: string): void {
   throw new MigrationError(`The database is on ${hostname}. This is for one of this machine.`)
 }
 
-async function printStatus(url: string): Promise<void> {
-  const { applied, pending, interrupted, edited, unknown } = await readMigrationStatus(url)
-  const lines = [
-    ...applied.map(
-      (name) => `applied      ${name}${edited.includes(name) ? '  (and edited since then)' : ''}`,
-    ),
-    ...pending.map((name) => `to apply     ${name}`),
-    ...interrupted.map((name) => `interrupted  ${name}`),
-    ...unknown.map((name) => `applied      ${name}  (by another release: it is not in this one)`),
-  ]
-  console.log(lines.join('\n'))
-  if (pending.length > 0 || interrupted.length > 0) process.exitCode = 1
+async function printStatus(): Promise<void> {
+  for (const tables of apps) {
+    const { applied, pending, interrupted, edited, unknown } = await readStatus(tables)
+    const lines = [
+      ...applied.map((name) => ['applied', name, edited.includes(name) ? 'and edited since then' : '']),
+      ...pending.map((name) => ['to apply', name, '']),
+      ...interrupted.map((name) => ['interrupted', name, '']),
+      ...unknown.map((name) => ['applied', name, 'by another release: it is not in this one']),
+    ]
+    for (const [state, name, note] of lines)
+      console.log(`${state!.padEnd(11)}  ${tables.app}/${name}${note && `  (${note})`}`)
+    if (pending.length > 0 || interrupted.length > 0) process.exitCode = 1
+  }
+}
+
+/** Of an app whose role the release has yet to make, nothing is applied. */
+async function readStatus(tables: AppTables): ReturnType<typeof readMigrationStatus> {
+  const url = await databaseOf(tables)
+  try {
+    return await readMigrationStatus(url, tables)
+  } catch (error) {
+    const { code } = ((error as MigrationError).cause ?? {}) as { code?: string }
+    // Neither tells who is not there: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    if (code !== '28P01' && code !== '28000') throw error
+    const pending = listFolders(tables.migrations)
+    return { applied: [], pending, interrupted: [], edited: [], unknown: [], newest: pending.at(-1) }
+  }
+}
+
+function listFolders(folder: string): string[] {
+  try {
+    const entries = readdirSync(folder, { withFileTypes: true })
+    return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).sort()
+  } catch {
+    return []
+  }
 }

@@ -1,8 +1,10 @@
 import { globSync, readFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import { findUnsafeStatements } from './find-unsafe-statements.ts'
 
 export interface UnsafeMigration {
+  /** Whose it is, as `orders`. */
+  app: string
   name: string
   /** Of its file, in the clone. */
   path: string
@@ -12,12 +14,14 @@ export interface UnsafeMigration {
 
 /** The migrations of this clone that the release before would not survive (docs/operations.md), in order. */
 export function findUnsafeMigrations(root: string): UnsafeMigration[] {
-  const files = globSync('packages/database/migrations/*/migration.sql', { cwd: root }).toSorted()
+  const files = globSync('apps/*/migrations/*/migration.sql', { cwd: root }).toSorted()
   return files.flatMap((file) => {
     const words = findUnsafeStatements(readFileSync(join(root, file), 'utf8')).map(
       ({ line, statement, problem }) => `${file}:${line}: ${statement}\n  ${problem}`,
     )
-    return words.length > 0 ? [{ name: basename(dirname(file)), path: file, words: words.join('\n') }] : []
+    if (words.length === 0) return []
+    const [, app] = file.split(sep)
+    return [{ app: app!, name: basename(dirname(file)), path: file, words: words.join('\n') }]
   })
 }
 

@@ -22,6 +22,7 @@ describe('a migration is unsafe beside the release before when it', () => {
     ['checks every reference', 'ALTER TABLE "a" ADD CONSTRAINT "b" FOREIGN KEY ("c") REFERENCES "d"("e");'],
     ['makes a key under a lock', 'ALTER TABLE "a" ADD CONSTRAINT "b" UNIQUE ("c");'],
     ['empties a table', 'TRUNCATE "orders";'],
+    ['makes an extension of its own', 'CREATE EXTENSION IF NOT EXISTS pg_trgm;'],
     ['does it in a later line', 'SELECT 1;\n\n-- A comment.\nDROP TABLE "orders"'],
   ])('%s', (_, sql) => {
     const [found, ...others] = findUnsafeStatements(sql)
@@ -38,6 +39,7 @@ describe('it is safe when it', () => {
       'makes a table, its indices and its references',
       'CREATE TABLE "a" ("b" INT NOT NULL);\nCREATE INDEX "c" ON "a"("b");\nALTER TABLE "a" ADD CONSTRAINT "d" FOREIGN KEY ("b") REFERENCES "e"("f");',
     ],
+    ['makes an extension for all', 'CREATE EXTENSION IF NOT EXISTS "pg_trgm" SCHEMA extensions;'],
     ['renames an index', 'ALTER INDEX "a" RENAME TO "b";'],
     ['renames a constraint', 'ALTER TABLE "orders" RENAME CONSTRAINT "a" TO "b";'],
     ['adds a column that may be null', 'ALTER TABLE "orders" ADD COLUMN "note" TEXT;'],

@@ -77,6 +77,11 @@ const RULES: Rule[] = [
     isOnTable: true,
   },
   {
+    pattern: /^create\s+extension\s+(?!if\s+not\s+exists\s+\S+\s+(with\s+)?schema\s+"?extensions"?)/,
+    problem:
+      'an extension exists once in a database, for all apps: CREATE EXTENSION IF NOT EXISTS ... SCHEMA extensions, which the release does for it',
+  },
+  {
     pattern: /^(truncate|lock|cluster|vacuum\s+full|reindex\s+(?!.*\bconcurrently\b))\b/,
     problem: 'nobody can use the table meanwhile',
   },

@@ -1,13 +1,11 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ComingApp, Step } from '@repo/generator'
-import { make, productsOf } from '../dev/make.ts'
 import { processTypeOf, readFormation, type Formation, type ProcessType } from '../formation.ts'
 import { render } from '../render/render.ts'
 
 /** The files that are derived from the formation, as they are once this app has come. */
 export async function deriveWith(root: string, { folder, processes, likeness }: ComingApp): Promise<Step[]> {
-  await makeDatabaseClient(root)
   const { release, running } = readFormation(root)
   const added = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
   const after = { release, running: [...running, ...added].sort(byName) }
@@ -16,20 +14,12 @@ export async function deriveWith(root: string, { folder, processes, likeness }: 
 
 /** The same once it has gone. */
 export async function deriveWithout(root: string, app: string): Promise<Step[]> {
-  await makeDatabaseClient(root)
   const { release, running } = readFormation(root)
   const stays = (type: ProcessType): boolean => type.app !== app
   const left = { release: release.filter(stays), running: running.filter(stays) }
   const [before, after] = [await render(root, { release, running }), await render(root, left)]
   const gone = [...before.keys()].filter((path) => !after.has(path) && existsSync(join(root, path)))
   return [...stepsTo(root, after), ...gone.map((path) => ({ remove: path }))]
-}
-
-/** What is rendered is asked of the apps' own schemas, and some of what these spread is the database's. */
-async function makeDatabaseClient(root: string): Promise<void> {
-  for (const product of productsOf(root, { release: [], running: [] })) {
-    if (!existsSync(join(root, product.member, product.result))) await make(root, product, console.error)
-  }
 }
 
 function stepsTo(root: string, files: ReadonlyMap<string, string>): Step[] {

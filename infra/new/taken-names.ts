@@ -14,8 +14,6 @@ export function takenNames(root: string): Map<string, string> {
     }
   }
   taken.set('infra', 'infra')
-  // Of the database's own file.
-  taken.set('templates', 'packages/database/schema/templates')
   const { release, running } = readFormation(root)
   for (const { name, route, app } of [...release, ...running]) {
     taken.set(name, `a process type of ${app}`)

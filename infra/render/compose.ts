@@ -1,5 +1,9 @@
 import { frontDoor, heapFlags, type Formation, type ProcessType } from '../formation.ts'
 import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent } from './platform.ts'
+import { isRelease, secretsOf } from './secrets.ts'
+
+/** What is not a process's own. */
+const STORE_SECRETS = ['certificate.pem', 'postgres-password', 'redis.conf']
 
 /** The whole formation with its stores on one machine, as `docker compose` runs it. */
 export function renderCompose(formation: Formation): string {
@@ -35,7 +39,7 @@ services:
     depends_on:
       ${door?.name}: { condition: service_healthy }
 
-${[...release.map((type) => renderRelease(type)), ...running.map((type) => renderRunning(type, formation))].join('\n')}
+${[...release.map((type) => renderRelease(type, formation)), ...running.map((type) => renderRunning(type, formation))].join('\n')}
   # As the image's own user, so that it needs no capability to become it.
   postgres:
     <<: *contained
@@ -84,18 +88,20 @@ volumes:
 
 # \`pnpm infra --secrets\` makes them, once. No other file has a secret in it.
 secrets:
-${['certificate.pem', 'database.env', 'postgres-password', 'redis.conf', 'session.env']
+${[...STORE_SECRETS, ...[...release, ...running].flatMap((type) => secretFilesOf(type, formation))]
+  .toSorted()
+  .filter((name, n, names) => name !== names[n - 1])
   .map((name) => `  ${name}: { file: ../.secrets/${name} }`)
   .join('\n')}
 `
 }
 
-function renderRelease(type: ProcessType): string {
+function renderRelease(type: ProcessType, formation: Formation): string {
   return `  # The release: brings the database up to date and ends, before any of the others starts.
   ${type.name}:
     <<: *process
     restart: 'no'
-${indent(renderImage(type), 4)}    mem_limit: ${type.memoryMiB}m
+${indent(renderImage(type, formation), 4)}    mem_limit: ${type.memoryMiB}m
     networks: [back]
     depends_on:
       postgres: { condition: service_healthy }
@@ -113,7 +119,7 @@ function renderRunning(type: ProcessType, formation: Formation): string {
   )
   return `  ${type.name}:
     <<: *process
-${indent(renderImage(type), 4)}    environment:
+${indent(renderImage(type, formation), 4)}    environment:
       PUBLIC_ORIGIN: \${PUBLIC_ORIGIN:-https://localhost:8443}
 ${indent(environment.join('\n'), 6)}
     mem_limit: ${type.memoryMiB}m
@@ -130,9 +136,9 @@ volumes: [/tmp]
 `
 
 /** Node reads the secrets from their files itself, so that neither \`docker inspect\` nor a shell shows them. */
-function renderImage(type: ProcessType): string {
-  const { name, app, needs } = type
-  const files = needs.map((need) => `${need}.env`)
+function renderImage(type: ProcessType, formation: Formation): string {
+  const { name, app } = type
+  const files = secretFilesOf(type, formation)
   const secrets = files.map((file) => `--env-file=/run/secrets/${file}`)
   const flags = ['--enable-source-maps', ...heapFlags(type), ...secrets]
   return `image: ${IMAGES}/${name}
@@ -142,4 +148,11 @@ build:
   args: { PROCESS: ${name}, APP: ${app} }
 entrypoint: [${[NODE, ...flags, 'main.js'].join(', ')}]
 ${files.length > 0 ? `secrets: [${files.join(', ')}]\n` : ''}`
+}
+
+/** The files in `.secrets` that hold what a process is given; that of a release holds all of it. */
+export function secretFilesOf(type: ProcessType, formation: Formation): string[] {
+  const secrets = secretsOf(type, formation)
+  if (secrets.length > 0 && isRelease(type, formation)) return [`${type.name}.env`]
+  return [...new Set(secrets.map(({ store }) => `${store}.env`))]
 }

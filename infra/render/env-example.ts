@@ -2,24 +2,28 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeEnv } from '@repo/config'
 import type { TObject } from 'typebox'
+import { databaseApps, nameOfApp } from '../databases.ts'
 import type { Formation } from '../formation.ts'
 
 /** One variable, and the apps that read it. */
 export type Variable = ReturnType<typeof describeEnv>[number] & { apps: string[] }
 
-/** Every variable of every app: what the schemas in their `env.ts` declare, each name once. */
-export async function readVariables(
-  root: string,
-  { release, running }: Formation,
-): Promise<Map<string, Variable>> {
+/**
+ * Every variable of every app: what the schemas in their `env.ts` declare, each name once. What a release reads depends on which apps
+ * there are, so its `env.ts` says it by a function of them.
+ */
+export async function readVariables(root: string, formation: Formation): Promise<Map<string, Variable>> {
+  const { release, running } = formation
   const variables = new Map<string, Variable>()
   for (const app of new Set([...release, ...running].map(({ app }) => app))) {
     const file = join(root, app, 'src/env.ts')
     if (!existsSync(file)) continue
-    const schemas = Object.values((await import(file)) as Record<string, unknown>).filter(isSchema)
+    const { envSchemaOf, ...rest } = (await import(file)) as Record<string, unknown>
+    const made = typeof envSchemaOf === 'function' ? [envSchemaOf(databaseApps(formation))] : []
+    const schemas = [...Object.values(rest), ...made].filter(isSchema)
     for (const described of schemas.flatMap((schema) => describeEnv(schema))) {
       const apps = variables.get(described.name)?.apps ?? []
-      const name = app.replace('apps/', '')
+      const name = nameOfApp({ app })
       variables.set(described.name, { ...described, apps: apps.includes(name) ? apps : [...apps, name] })
     }
   }

@@ -1,5 +1,6 @@
 import type { Formation, ProcessType } from '../formation.ts'
-import { GRACE_S, IMAGES, PORT, SECRETS, USER, environmentOf, indent } from './platform.ts'
+import { GRACE_S, IMAGES, PORT, USER, environmentOf, indent } from './platform.ts'
+import { isRelease, secretsOf, type Secret } from './secrets.ts'
 
 /** Where nothing is said of temporary files, there should be none. */
 const SCRATCH_MIB = 64
@@ -23,20 +24,22 @@ volumes:
 `
 }
 
-/** @param formation of a process that runs; without it the container is that of a release, which has neither port nor probes */
-export function renderContainer(type: ProcessType, formation?: Formation): string {
-  const { name, needs } = type
-  const environment = formation ? environmentOf(type, formation) : {}
+/** That of a release has neither port nor probes. */
+export function renderContainer(type: ProcessType, formation: Formation): string {
+  const { name } = type
+  const isRunning = !isRelease(type, formation)
+  const environment = isRunning ? environmentOf(type, formation) : {}
+  const secrets = secretsOf(type, formation)
   return `- name: ${name}
   image: ${IMAGES}/${name}
   securityContext:
     allowPrivilegeEscalation: false
     readOnlyRootFilesystem: true
     capabilities: { drop: [ALL] }
-${formation ? indent(renderProbes(), 2) : ''}  envFrom:
+${isRunning ? indent(renderProbes(), 2) : ''}  envFrom:
     - configMapRef: { name: nonstick }
   env:
-${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(needs.flatMap(renderSecret).join(''), 4)}  resources:
+${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(secrets.map(renderSecret).join(''), 4)}  resources:
     # Enough for some hundred requests a second, of 1 ms each (\`pnpm infra --verify\` measures it). No limit of the processor:
     # it would be slowed down when there is most to do.
     requests: { cpu: 100m, memory: ${type.memoryMiB}Mi${renderDisk(type)} }
@@ -75,8 +78,6 @@ function renderValue([name, value]: [string, string]): string {
   return `- { name: ${name}, value: '${value}' }\n`
 }
 
-function renderSecret(need: ProcessType['needs'][number]): string[] {
-  return SECRETS[need].map(
-    (name) => `- { name: ${name}, valueFrom: { secretKeyRef: { name: ${need}, key: ${name} } } }\n`,
-  )
+function renderSecret({ name, store, key }: Secret): string {
+  return `- { name: ${name}, valueFrom: { secretKeyRef: { name: ${store}, key: ${key} } } }\n`
 }

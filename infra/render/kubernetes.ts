@@ -16,7 +16,10 @@ export function renderKubernetes(formation: Formation): [file: string, text: str
   const files: [string, string][] = [
     ['namespace.yaml', renderNamespace()],
     ['network.yaml', renderNetwork()],
-    ...formation.release.map((type): [string, string] => [`${type.name}.yaml`, renderRelease(type)]),
+    ...formation.release.map((type): [string, string] => [
+      `${type.name}.yaml`,
+      renderRelease(type, formation),
+    ]),
     ...formation.running.map((type): [string, string] => [
       `${type.name}.yaml`,
       renderRunning(type, formation),
@@ -103,7 +106,7 @@ ${PRIVATE_NETWORKS.map((cidr) => `        - ipBlock: { cidr: '${cidr}' }\n`).joi
 `
 }
 
-function renderRelease(type: ProcessType): string {
+function renderRelease(type: ProcessType, formation: Formation): string {
   return `# Runs before anything else of a release. A Job cannot be changed, so its name carries the release: overlays copy the
 # tag of its image into it.
 apiVersion: batch/v1
@@ -122,7 +125,7 @@ spec:
     spec:
       restartPolicy: Never
 ${indent(renderPod(type), 6)}      containers:
-${indent(renderContainer(type), 8)}---
+${indent(renderContainer(type, formation), 8)}---
 ${renderPolicy(type)}`
 }
 

@@ -30,7 +30,8 @@ const { values: options, positionals } = parseArgs({
 
 if (options.help) console.log(help)
 else if (options.verify) await verify()
-else if (options.secrets) for (const file of makeSecrets(root)) console.log(`made ${file}`)
+else if (options.secrets)
+  for (const file of makeSecrets(root, readFormation(root))) console.log(`made ${file}`)
 else await bringUpToDate()
 
 async function bringUpToDate(): Promise<void> {

@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { databaseEnvironment } from '../databases.ts'
+import type { Formation } from '../formation.ts'
+import { secretFilesOf } from './compose.ts'
 
 /**
  * Makes what the processes of infra/compose.yaml keep to themselves, in `.secrets`, unless it is there: passwords, the
@@ -9,7 +12,7 @@ import { join } from 'node:path'
  *
  * @returns the files that it made
  */
-export function makeSecrets(root: string): string[] {
+export function makeSecrets(root: string, formation: Formation): string[] {
   const folder = join(root, '.secrets')
   // A container's user is another one than yours: so the files are open to all, and the folder to you alone.
   mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -17,14 +20,27 @@ export function makeSecrets(root: string): string[] {
   const made: string[] = []
 
   function write(name: string, text: string): void {
+    // It may be there, and nobody may write in it.
+    rmSync(join(folder, name), { force: true })
     writeFileSync(join(folder, name), text, { mode: 0o444 })
     made.push(`.secrets/${name}`)
   }
 
-  if (missing(['postgres-password', 'database.env'])) {
-    const password = randomBytes(24).toString('base64url')
-    write('postgres-password', password)
-    write('database.env', `DATABASE_URL=postgres://nonstick:${password}@postgres:5432/nonstick\n`)
+  if (missing(['postgres-password'])) write('postgres-password', randomBytes(24).toString('base64url'))
+  const password = readFileSync(join(folder, 'postgres-password'), 'utf8')
+  const environmentOf = databaseEnvironment(
+    formation,
+    `postgres://nonstick:${password}@postgres:5432/nonstick`,
+  )
+  for (const type of [...formation.release, ...formation.running]) {
+    const { SESSION_STORE_URL: _, ...urls } = environmentOf(type)
+    const [file] = secretFilesOf(type, formation)
+    const text = Object.entries(urls)
+      .map(([name, url]) => `${name}=${url}\n`)
+      .join('')
+    // One more app is one key more for the release.
+    if (file && text && (missing([file]) || readFileSync(join(folder, file), 'utf8') !== text))
+      write(file, text)
   }
   if (missing(['redis.conf', 'session.env'])) {
     const password = randomBytes(24).toString('base64url')

@@ -15,12 +15,6 @@ export const NODE = '/nodejs/bin/node'
 /** Nobody's in particular, as in distroless images. */
 export const USER = 65532
 
-/** What has to be there for a need: its secret, and the variables in it. */
-export const SECRETS: Record<Need, readonly string[]> = {
-  database: ['DATABASE_URL'],
-  session: ['SESSION_STORE_URL', 'SESSION_SECRETS'],
-}
-
 /** The label of a pod that uses a store. By it the network policies let it reach that store. */
 export function labelOf(need: Need): string {
   return `nonstick/needs-${need}`

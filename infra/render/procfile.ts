@@ -1,4 +1,6 @@
 import { bundleOf } from '@repo/build'
+import { urlVariableOf } from '@repo/database/app-tables'
+import { nameOfApp } from '../databases.ts'
 import { frontDoor, heapFlags, type Formation, type ProcessType } from '../formation.ts'
 
 /** One line a process type. Platforms send what comes from outside to the one named `web`, and to no other. */
@@ -8,13 +10,19 @@ export function renderProcfile(formation: Formation): string {
   const services = running.filter((type) => type !== door)
   return [
     '# Written by `pnpm infra` from the "processes" in apps/*/package.json. docs/operations.md says how to run it.',
-    ...(release.length > 0 ? [`release: ${release.map(commandOf).join(' && ')}`] : []),
+    ...(release.length > 0 ? [`release: ${release.map((type) => startOf(type)).join(' && ')}`] : []),
     ...(door ? [`web: ${commandOf(door)}`] : []),
     ...services.map((type) => `${type.name}: ${commandOf(type)}`),
     '',
   ].join('\n')
 }
 
+/** These platforms give all processes the same variables, and each app has a database URL of its own. */
 function commandOf(type: ProcessType): string {
+  const variable = urlVariableOf(nameOfApp(type))
+  return `${type.needs.includes('database') ? `env DATABASE_URL=$${variable} ` : ''}${startOf(type)}`
+}
+
+function startOf(type: ProcessType): string {
   return `node --enable-source-maps ${heapFlags(type).join(' ')} ${bundleOf(type)}`
 }

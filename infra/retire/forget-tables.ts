@@ -5,8 +5,7 @@ import { Client } from 'pg'
 import { findDatabase } from '../find-database.ts'
 
 /**
- * Takes from the database of `pnpm dev` what migrations have made that are gone, so that a service of the same name may
- * come again. Any other database is left to a person.
+ * Takes from the database of `pnpm dev` what an app that is gone had there, so that a service of the same name may come again. Any other database is left to a person.
  *
  * @param leavings as SQL
  * @returns whether there is such a database, and it is done
@@ -26,10 +25,7 @@ export async function forgetTables(root: string, leavings: string): Promise<bool
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000, lock_timeout: 10_000 })
   await client.connect()
   resources.defer(() => client.end())
-  const { rows } = await client.query<{ isThere: boolean }>(
-    `SELECT to_regclass('_prisma_migrations') IS NOT NULL AS "isThere"`,
-  )
   // Several statements in one query are one transaction.
-  if (rows[0]!.isThere) await client.query(leavings)
+  await client.query(leavings)
   return true
 }

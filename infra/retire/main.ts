@@ -3,13 +3,13 @@ import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { Change, Retirement } from '@repo/generator'
+import type { Change } from '@repo/generator'
 
 const HELP = `pnpm retire <name>
 pnpm retire --examples
 
-Takes a service or a package away again, with its tables and its part of the page, of tests and the like (folders
-apps/<name>), all of it or nothing. Refuses while something depends on it. A running pnpm dev stops its processes by itself.
+Takes a service or a package away again, with its schema, its migrations and its part of the page, of tests and the
+like (folders apps/<name>), all of it or nothing. Refuses while something depends on it. A running pnpm dev stops its processes by itself.
 
   --examples  the apps that came with the starter to show how things are done: before your first release
   --dry-run   prints the change as a patch, and does nothing
@@ -42,13 +42,13 @@ async function run(): Promise<void> {
   if (options.examples) {
     const examples = listApps(root).filter((app) => readManifest(`apps/${app}`).example)
     if (examples.length === 0) console.log('There is no example left.')
-    for (const app of examples) await retire({ folder: `apps/${app}`, isExample: true })
-  } else await retire({ folder: findMember(positionals[0] ?? ''), isExample: false })
+    for (const app of examples) await retire(`apps/${app}`)
+  } else await retire(findMember(positionals[0] ?? ''))
   if (!options.force && !options['dry-run']) rememberOwnChanges(root)
 }
 
-async function retire(retirement: Retirement): Promise<void> {
-  const plan = (): Promise<Change> => planRetirement(root, retirement, (app) => deriveWithout(root, app))
+async function retire(folder: string): Promise<void> {
+  const plan = (): Promise<Change> => planRetirement(root, folder, (app) => deriveWithout(root, app))
   if (options['dry-run']) {
     const change = await plan()
     process.stdout.write(printChange(root, change))
@@ -62,7 +62,7 @@ async function retire(retirement: Retirement): Promise<void> {
     })
     if (isForgotten) console.log('Its tables are gone from the database of pnpm dev.')
   }
-  console.log(`${retirement.folder} is gone (${(performance.now() / 1000).toFixed(2)} s).`)
+  console.log(`${folder} is gone (${(performance.now() / 1000).toFixed(2)} s).`)
   await tellPnpm(root, { mayTidyUp: steps.some((step) => pathOf(step) === 'pnpm-workspace.yaml') })
 }
 
@@ -74,7 +74,9 @@ function show(change: Change): Change {
 }
 
 function notesOn({ notes, leavings }: Change): string[] {
-  return leavings ? [...notes, `A database of yours that has applied it needs:\n${leavings}`] : notes
+  return leavings
+    ? [...notes, `What it has in a database of yours stays there until you drop it:\n${leavings}`]
+    : notes
 }
 
 function readManifest(folder: string): { example?: boolean } {

@@ -35,7 +35,7 @@ export function openGround(root: string): Ground {
   const formation = readFormation(root)
   const resources = new AsyncDisposableStack()
   const images = once(async () => resources.use(await openImages(root)))
-  const stores = once(async () => resources.use(await openStores()))
+  const stores = once(async () => resources.use(await openStores(formation)))
 
   async function makeImage(type: ProcessType, tag: string, bases: Bases): Promise<Unpacked> {
     const { builder, unpack } = await images()

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ProcessType } from '../formation.ts'
 import { listFiles } from '../list-files.ts'
-import { SECRETS } from '../render/platform.ts'
+import { isSecret } from '../render/secrets.ts'
 import type { Unpacked } from './open-images.ts'
 
 const MOST_BYTES = 200_000_000
@@ -54,10 +54,10 @@ function configProblems({ config, history, bytes }: Unpacked, { name }: ProcessT
       'it does not say of which revision it is',
     ],
   ]
-  const known = Object.values(SECRETS).flat()
+  const known = [...history.matchAll(/\b([A-Z][A-Z_]*)=/g)].map(([, name]) => name!).filter(isSecret)
   return [
     ...claims.filter(([isTrue]) => !isTrue).map(([, otherwise]) => otherwise),
-    ...known.filter((secret) => history.includes(`${secret}=`)).map((secret) => `${secret} is set in it`),
+    ...known.map((secret) => `${secret} is set in it`),
   ]
 }
 

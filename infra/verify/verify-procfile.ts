@@ -6,7 +6,6 @@ import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 import { request } from 'undici'
 import { upstreams } from '../formation.ts'
-import { SECRETS } from '../render/platform.ts'
 import type { Ground } from './ground.ts'
 import { openStores } from './verify-run.ts'
 
@@ -19,7 +18,7 @@ const STEP = 100
 export async function verifyProcfile({ root, formation }: Ground, file: string): Promise<string> {
   await run('pnpm', ['build'], { cwd: root })
   // Of its own: what it releases, images have yet to release.
-  await using stores = await openStores()
+  await using stores = await openStores(formation)
   const { running } = formation
   const door = running.find(({ route }) => route === '/')!
   const lines = [...formation.release, door, ...running.filter((type) => type !== door)]
@@ -28,7 +27,6 @@ export async function verifyProcfile({ root, formation }: Ground, file: string):
     const first = base + STEP * lines.findIndex((type) => type.name === name)
     return [first, first + 1]
   }
-  const names = [...new Set(running.flatMap(({ needs }) => needs.flatMap((need) => SECRETS[need])))]
   const counts = [
     ...formation.release.map(() => 'release=0'),
     ...running.map((type) => `${type === door ? 'web' : type.name}=2`),
@@ -39,7 +37,9 @@ export async function verifyProcfile({ root, formation }: Ground, file: string):
     PUBLIC_ORIGIN: 'https://localhost:8443',
     TRUST_PROXY: 'loopback',
     UPSTREAMS: upstreams(formation, ({ name }) => portsOf(name).map((port) => `http://127.0.0.1:${port}`)),
-    ...Object.fromEntries(names.map((name) => [name, stores.secrets[name]])),
+    // One set of variables for all, as these platforms have it; what is one app's alone has its name in it.
+    ...Object.assign({}, ...running.map((type) => stores.secretsFor(type)), { DATABASE_URL: undefined }),
+    ...Object.assign({}, ...formation.release.map((type) => stores.secretsFor(type))),
   }
   const place = [`--procfile=${file}`, `--root=${root}`]
   if (formation.release.length > 0) await run('foreman', ['run', ...place, 'release'], { env })

@@ -5,8 +5,10 @@ import { promisify } from 'node:util'
 import { pollUntil } from '@repo/testing/poll-until'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
+import { databaseEnvironment, sessionsIn } from '../databases.ts'
 import type { Formation, ProcessType } from '../formation.ts'
-import { environmentOf, GRACE_S, SECRETS } from '../render/platform.ts'
+import { environmentOf, GRACE_S } from '../render/platform.ts'
+import { isRelease } from '../render/secrets.ts'
 import type { Unpacked } from './open-images.ts'
 import { runContainer, type Container, type ContainerOptions } from './run-container.ts'
 
@@ -14,26 +16,28 @@ const run = promisify(execFile)
 
 /** What the containers of a verification are attached to. */
 export interface Stores extends AsyncDisposable {
-  /** By the names of the variables. */
-  readonly secrets: Readonly<Record<string, string>>
+  /** What a process is given by secrets. */
+  secretsFor(type: ProcessType): Record<string, string>
   /** What nobody may see: not in an image, not in a log, not among the processes. */
   readonly secretValues: readonly string[]
 }
 
-export async function openStores(): Promise<Stores> {
+export async function openStores(formation: Formation): Promise<Stores> {
   await using opening = new AsyncDisposableStack()
   const postgres = opening.use(await startPostgres())
   const redis = await startRedis()
   if (redis) opening.use(redis)
   const stores = opening.move()
   const cookies = randomBytes(32).toString('base64url')
+  const session = {
+    SESSION_STORE_URL: redis?.url ?? sessionsIn(postgres.url),
+    SESSION_SECRETS: cookies,
+  }
+  const databaseOf = databaseEnvironment(formation, postgres.url, session.SESSION_STORE_URL)
+  const urls = [...formation.release, ...formation.running].flatMap((type) => Object.values(databaseOf(type)))
   return {
-    secrets: {
-      DATABASE_URL: postgres.url,
-      SESSION_STORE_URL: redis?.url ?? postgres.url,
-      SESSION_SECRETS: cookies,
-    },
-    secretValues: [new URL(postgres.url).password, cookies],
+    secretsFor: (type) => ({ ...databaseOf(type), ...(type.needs.includes('session') && session) }),
+    secretValues: [...new Set(urls.map((url) => new URL(url).password)), cookies].filter(Boolean),
     [Symbol.asyncDispose]: () => stores.disposeAsync(),
   }
 }
@@ -42,14 +46,13 @@ export async function openStores(): Promise<Stores> {
 export function containerEnvironment(
   type: ProcessType,
   formation: Formation,
-  { secrets }: Stores,
+  { secretsFor }: Stores,
 ): Record<string, string> {
-  const names = type.needs.flatMap((need) => SECRETS[need])
   return {
-    ...environmentOf(type, formation),
+    ...(!isRelease(type, formation) && environmentOf(type, formation)),
     PUBLIC_ORIGIN: 'https://localhost:8443',
     LOG_LEVEL: 'info',
-    ...Object.fromEntries(names.map((name) => [name, secrets[name]!])),
+    ...secretsFor(type),
   }
 }
 

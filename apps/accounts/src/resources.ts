@@ -1,5 +1,5 @@
-import { openDatabase, type Database } from '@repo/database'
 import { openSessionStore, type SessionStore } from '@repo/session'
+import { openDatabase, type Database } from './database.ts'
 import { createPasswordHasher, type PasswordHasher } from './domain/password-hasher.ts'
 import type { Env } from './env.ts'
 

@@ -14,7 +14,7 @@ let proxy: Proxy
 let accounts: Fleet
 
 beforeAll(async () => {
-  database = await createDatabase()
+  database = await createDatabase('accounts')
   proxy = await openProxy(new URL(database.url), (bytes) => breaksAt?.test(bytes.toString('latin1')) ?? false)
   accounts = await fleet(new URL('..', import.meta.url), { env: { DATABASE_URL: proxy.url } })
 })

@@ -17,7 +17,7 @@ export interface OpenApp extends AsyncDisposable {
 /** The service as one process has it, without listening, on a database of its own. */
 export async function openApp(): Promise<OpenApp> {
   const opened = new AsyncDisposableStack()
-  const { url } = opened.use(await createDatabase())
+  const { url } = opened.use(await createDatabase('accounts'))
   const env = parseEnv(envSchema, {
     NODE_ENV: 'test',
     PORT: '0',

@@ -1,5 +1,5 @@
-import { openDatabase, type Database } from '@repo/database'
 import { openSessionStore, type SessionStore } from '@repo/session'
+import { openDatabase, type Database } from './database.ts'
 import type { ServerEnv } from './env.ts'
 
 /** What an HTTP process holds open. */

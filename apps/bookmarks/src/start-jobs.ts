@@ -1,5 +1,5 @@
-import { openDatabase } from '@repo/database'
 import { runJobs, schedule, type QueueLog, type RunningJobs } from '@repo/queue'
+import { openDatabase } from './database.ts'
 import { createAddressCheck } from './domain/public-address.ts'
 import { quotaOf, type WorkerEnv } from './env.ts'
 import { endLost, handleEndLostImports } from './jobs/end-lost-imports.ts'

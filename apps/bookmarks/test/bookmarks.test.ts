@@ -1,5 +1,5 @@
-import { openDatabase } from '@repo/database'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openDatabase } from '../src/database.ts'
 import { startFormation, type Formation, type Person } from './formation.ts'
 
 // Successive requests reach successive processes: whatever a test does is done half by one, half by the other.

@@ -1,11 +1,9 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openDatabase } from '@repo/database'
-import { migrate } from '@repo/database/migrate'
-import { migrateQueue } from '@repo/queue'
-import { pollUntil, startPostgres, type BackingService } from '@repo/testing'
+import { pollUntil, release, shareUrl, startPostgres, type BackingService } from '@repo/testing'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { openDatabase } from '../src/database.ts'
 import { bookmarkFile } from './bookmark-file.ts'
 import { form, startFormation, type Formation, type Person } from './formation.ts'
 
@@ -16,10 +14,9 @@ let postgres: BackingService
 let house: Formation
 beforeAll(async () => {
   postgres = await startPostgres()
-  await migrate(postgres.url)
-  await migrateQueue(postgres.url)
+  await release(postgres.url)
   house = await startFormation({
-    DATABASE_URL: postgres.url,
+    DATABASE_URL: shareUrl(postgres.url, 'bookmarks'),
     // Twice what a worker waits at its end for a runner that has lost its Postgres (packages/queue/src/work.ts).
     SHUTDOWN_DEADLINE_MS: '4000',
     TMPDIR: temporaryFolder,
@@ -55,7 +52,7 @@ test('an import whose worker is killed is finished by another, with each bookmar
     skipped: 0,
     error: null,
   })
-  await using database = openDatabase(postgres.url)
+  await using database = openDatabase(house.servers.env['DATABASE_URL']!)
   expect(await database.bookmark.count({ where: { userId: person.id } })).toBe(links)
   expect(await database.importChunk.count()).toBe(0)
 }, 180_000)
@@ -125,7 +122,7 @@ test('a restart of Postgres is a clear answer, and loses nothing that was acknow
     total: 10_000,
     imported: 10_000,
   })
-  await using database = openDatabase(postgres.url)
+  await using database = openDatabase(house.servers.env['DATABASE_URL']!)
   const stored = await database.bookmark.findMany({ where: { userId: person.id }, select: { url: true } })
   const urls = new Set(stored.map(({ url }) => url))
   expect(acknowledged.filter((url) => !urls.has(url))).toEqual([])
@@ -162,15 +159,15 @@ test('a worker that cannot write its temporary file says so at once, and the imp
 })
 
 test('a job of an older release fails in words, and its import does not wait for ever', async () => {
-  await using database = openDatabase(postgres.url)
+  await using database = openDatabase(house.servers.env['DATABASE_URL']!)
   const person = await house.person()
   const { id } = await database.bookmarkImport.create({ data: { userId: person.id, status: 'queued' } })
   const addJob = (name: string, payload: object) =>
-    database.$queryRaw`SELECT id::text FROM graphile_worker.add_job(${name}, ${JSON.stringify(payload)}::json)`
+    database.$queryRaw`SELECT id::text FROM add_job(${name}, ${JSON.stringify(payload)}::json)`
   await addJob('bookmarks.import', { file: 'of another release' })
   await pollUntil('the job has failed', async () => {
     const [{ failed }] = await database.$queryRaw<[{ failed: bigint }]>`
-      SELECT count(*) AS failed FROM graphile_worker.jobs
+      SELECT count(*) AS failed FROM jobs
       WHERE last_error LIKE 'The payload of job bookmarks.import is not what it takes%'`
     return failed === 1n
   })

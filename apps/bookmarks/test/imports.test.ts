@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
-import { openDatabase, type Database } from '@repo/database'
 import { pollUntil } from '@repo/testing'
 import { FormData } from 'undici'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { openDatabase, type Database } from '../src/database.ts'
 import { form, startFormation, type Formation, type Import, type Person } from './formation.ts'
 
 const maxBytes = 3_000_000
@@ -294,7 +294,7 @@ describe('an upload that goes wrong', () => {
       where: { id: left.id },
       data: { updatedAt: new Date(Date.now() - 61 * 60_000) },
     })
-    await database.$queryRaw`SELECT id::text FROM graphile_worker.add_job('bookmarks.end-lost-imports', '{}'::json)`
+    await database.$queryRaw`SELECT id::text FROM add_job('bookmarks.end-lost-imports', '{}'::json)`
     await noChunks()
     expect(await database.bookmarkImport.count({ where: { id: left.id } })).toBe(0)
   })

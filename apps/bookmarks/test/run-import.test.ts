@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openDatabase, type Database } from '@repo/database'
 import { createDatabase, type TestDatabase } from '@repo/testing'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openDatabase, type Database } from '../src/database.ts'
 import type { FiledBookmark } from '../src/domain/bookmark.ts'
 import { addBookmark } from '../src/domain/bookmarks.ts'
 import { ImportProblem } from '../src/domain/import-problem.ts'
@@ -17,7 +17,7 @@ import { handleImportBookmarks } from '../src/jobs/import-bookmarks.ts'
 let disposable: TestDatabase
 let database: Database
 beforeAll(async () => {
-  disposable = await createDatabase()
+  disposable = await createDatabase('bookmarks')
   database = openDatabase(disposable.url)
 })
 afterAll(async () => {

@@ -1,15 +1,20 @@
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { loadEnv } from '@repo/config'
-import { databaseEnv } from '@repo/database'
-import { migrate, MigrationError } from '@repo/database/migrate'
-import { migrateQueue } from '@repo/queue'
-import { Type } from 'typebox'
+import { listAppTables } from '@repo/database/app-tables'
+import { MigrationError } from '@repo/database/migrate'
+import { envSchemaOf } from './env.ts'
+import { release } from './release.ts'
 
-const env = loadEnv(Type.Object({ DATABASE_URL: databaseEnv.DATABASE_URL }), process.env)
+// What the pattern stands for, the build carries along.
+const apps = resolve(fileURLToPath(new URL('../../*/{package.json,migrations}', import.meta.url)), '../..')
+const tables = listAppTables(apps)
+const env = loadEnv(envSchemaOf(tables.map(({ app }) => app)), process.env)
 
 try {
-  const applied = await migrate(env.DATABASE_URL, { log: console.log })
-  await migrateQueue(env.DATABASE_URL)
-  console.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply')
+  const problems = await release(tables, env, console.log)
+  for (const problem of problems) console.error(problem)
+  if (problems.length > 0) process.exitCode = 1
 } catch (error) {
   console.error(error instanceof MigrationError ? error.message : error)
   process.exitCode = 1

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openDatabase, type Database } from '../../../packages/database/src/index.ts'
+import { Pool } from 'pg'
+import { toDatabase } from '../../../packages/queue/test/to-database.ts'
+import type { RawQueries, TransactionSource } from '../../../packages/queue/src/index.ts'
 import { startPostgres } from '../../../packages/testing/src/start-postgres.ts'
 import type { Engine, Enqueuer, Payload } from './engine.ts'
 import { kill, now, openWorkerProcesses, type Told, type WorkerProcesses } from './worker-processes.ts'
@@ -8,7 +10,7 @@ export type Figures = Record<string, number | string>
 
 export interface Bench extends AsyncDisposable {
   name: string
-  database: Database
+  database: TransactionSource<RawQueries>
   enqueuer: Enqueuer
   workers: WorkerProcesses
 }
@@ -19,13 +21,20 @@ export async function openBench(name: string): Promise<Bench> {
   await using resources = new AsyncDisposableStack()
   const postgres = resources.use(await startPostgres())
   await engine.install(postgres.url)
-  const database = resources.use(openDatabase(postgres.url))
-  await database.$executeRawUnsafe('CREATE TABLE made (number int PRIMARY KEY)')
+  const pool = new Pool({ connectionString: postgres.url })
+  resources.defer(() => pool.end())
+  await pool.query('CREATE TABLE made (number int PRIMARY KEY)')
   const enqueuer = await engine.openEnqueuer(postgres.url)
   resources.defer(() => enqueuer.close())
   const workers = resources.use(openWorkerProcesses(name, postgres.url))
   const held = resources.move()
-  return { name, database, enqueuer, workers, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  return {
+    name,
+    database: toDatabase(pool),
+    enqueuer,
+    workers,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
 }
 
 /** Jobs that come one at a time to a worker that waits. */
@@ -109,7 +118,7 @@ async function begin(bench: Bench, payload: Omit<Payload, 'number'>) {
 
 async function enqueue({ database, enqueuer }: Bench, payload: Payload): Promise<void> {
   await database.$transaction(async (tx) => {
-    await tx.$executeRawUnsafe('INSERT INTO made VALUES ($1)', payload.number)
+    await tx.$queryRawUnsafe('INSERT INTO made VALUES ($1)', payload.number)
     await enqueuer.enqueue(tx, payload)
   })
 }

@@ -5,6 +5,7 @@ import { startRedis } from '@repo/testing/start-redis'
 import { openSessionStore } from '../../../packages/session/src/index.ts'
 import { applyLines, buildRecord, nameOf } from '../../../packages/session/src/record.ts'
 import { keyOf } from '../../../packages/session/src/session-cookie.ts'
+import { migrateSessions } from '../../../packages/session/src/stores/postgres.ts'
 import { drive, signIn, type Cost } from './measure.ts'
 import { playRounds, summarise, type Figures } from './rounds.ts'
 import { runServer, type RunningServer } from './run-server.ts'
@@ -101,6 +102,7 @@ async function fill(store: keyof typeof ours, url: string, sessions: number): Pr
   const lines = Object.entries(tenValues).map(([key, value]) => [nameOf(key), JSON.stringify(value)] as const)
   const head = { createdAt: Date.now(), user: { id: 'ada' }, userAgent: 'Mozilla/5.0' }
   const record = applyLines(buildRecord(head), lines)
+  if (store === 'postgres') await migrateSessions(url)
   await using opened = await openSessionStore(url, { deadlineMs: 60_000 })
   await opened.check()
   if (store === 'postgres') return fillAtOnce(url, record, sessions)

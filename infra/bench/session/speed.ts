@@ -1,6 +1,7 @@
 import { startMemcached } from '@repo/testing/start-memcached'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
+import { migrateSessions } from '../../../packages/session/src/stores/postgres.ts'
 import { medianOf } from '../figures.ts'
 import { drive, signIn, type Cost, type Route } from './measure.ts'
 import { playRounds, summarise, type Figures } from './rounds.ts'
@@ -25,6 +26,7 @@ export async function measureSpeed(rounds: number, requests: number) {
     memcached: resources.use((await startMemcached())!).url,
     postgres: resources.use(await startPostgres()).url,
   }
+  await migrateSessions(stores.postgres)
   const costs = new Map<string, Record<Route, Cost[]>>()
   const servers = new Map<Variant, RunningServer>()
   for (const variant of variants) {

@@ -6,6 +6,7 @@ import { startPostgres } from '@repo/testing/start-postgres'
 import { startProcess } from '@repo/testing/start-process'
 import { startRedis } from '@repo/testing/start-redis'
 import { make, productsOf } from '../../dev/make.ts'
+import { databaseEnvironment, sessionsIn } from '../../databases.ts'
 import {
   frontDoor,
   heapFlags,
@@ -106,20 +107,19 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
     IMPORT_ALLOWED_ADDRESSES: '127.0.0.1',
   }
   const sessionSecret = randomBytes(32).toString('base64url')
-  const needs: Record<string, PlaceEnvironment> = {
-    database: { DATABASE_URL: postgres.url },
-    session: {
-      SESSION_STORE_URL: options.sessionStoreUrl ?? redis?.url ?? postgres.url,
-      SESSION_SECRETS: sessionSecret,
-    },
+  const session = {
+    SESSION_STORE_URL: options.sessionStoreUrl ?? redis?.url ?? sessionsIn(postgres.url),
+    SESSION_SECRETS: sessionSecret,
   }
+  const databaseOf = databaseEnvironment(formation, postgres.url, session.SESSION_STORE_URL)
   const upstreamsOf = (type: ProcessType): string[] =>
     numbered.filter((place) => place.type === type).map((place) => `http://127.0.0.1:${place.port}`)
 
   function environmentOf(type: ProcessType): PlaceEnvironment {
     return {
       ...env,
-      ...Object.assign({}, ...type.needs.map((need) => needs[need])),
+      ...databaseOf(type),
+      ...(type.needs.includes('session') && session),
       ...(type === door && { UPSTREAMS: upstreams(formation, upstreamsOf) }),
       ...options.env,
     }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, globSync } from 'node:fs'
 import { cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import type { Plugin } from 'rolldown'
@@ -8,7 +8,8 @@ const NAMED = /new URL\('(\.[^']+)', import\.meta\.url\)/g
 /**
  * Carries along what modules of ours read at run time: a file or folder that is named as
  * `new URL('../migrations', import.meta.url)`, as bundlers for the web take it. It is copied beside the bundle, unless
- * an earlier step of the build has put it there, and the bundle finds it there.
+ * an earlier step of the build has put it there, and the bundle finds it there. With a star in the place of a folder in `apps`, say,
+ * the bundle has `apps/orders/migrations` and whatever else it stands for.
  *
  * @throws when it is not there, or two have the same name
  */
@@ -16,6 +17,13 @@ export function carryFiles(folder: string, target: string): Plugin {
   const carried = new Map<string, string>()
 
   function carry(path: string, module: string): string {
+    const star = path.indexOf(`${sep}*`)
+    if (star !== -1) {
+      const parent = path.slice(0, star)
+      for (const found of globSync(path.slice(star + 1), { cwd: parent }))
+        carried.set(join(basename(parent), found), join(parent, found))
+      return join(basename(parent), path.slice(star + 1))
+    }
     if (!existsSync(path)) throw new Error(`${relative(folder, module)} names ${path}, which is not there`)
     const isThere = path.startsWith(target + sep)
     const name = isThere ? relative(target, path) : basename(path)

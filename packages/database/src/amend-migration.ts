@@ -1,13 +1,9 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  MigrationError,
-  openSingle,
-  ownFolders,
-  toList,
-  withMigrations,
-  withoutTrace,
-} from './open-migrations.ts'
+import type { AppTables } from './app-tables.ts'
+import { MigrationError } from './migration-error.ts'
+import { toList, withMigrations, withoutTrace, type Migrations } from './open-migrations.ts'
+import { openSingle } from './open-single.ts'
 import { compare, draft, type DraftOptions } from './write-migration.ts'
 
 export interface Amended {
@@ -19,6 +15,8 @@ export interface Amended {
 }
 
 interface AmendOptions extends DraftOptions {
+  /** Who may make a scratch database. Default: the app's role. */
+  admin?: string
   /** Sees what takes the migration back in the database, before it is done. What it throws stops everything. */
   confirm?(undo: string): Promise<void>
 }
@@ -32,19 +30,23 @@ interface AmendOptions extends DraftOptions {
  */
 export async function amendMigration(
   url: string,
-  { folders = ownFolders, choose, confirm }: AmendOptions = {},
+  tables: AppTables,
+  { admin, choose, confirm }: AmendOptions = {},
 ): Promise<Amended> {
-  return await withMigrations(url, folders, async (migrations) => {
-    const { engine, main, scripts, schema } = migrations
+  return await withMigrations(url, tables, amend, admin)
+
+  async function amend(migrations: Migrations): Promise<Amended> {
+    const { main, scripts, models } = migrations
     const [name, script] = [...scripts].at(-1) ?? []
-    if (name === undefined || script === undefined) throw new MigrationError('There is no migration yet.')
+    if (name === undefined || script === undefined)
+      throw new MigrationError(`${tables.app} has no migration yet.`)
     const before = new Map([...scripts].slice(0, -1))
     const [older, all] = [before, scripts].map((some) => ({
       tag: 'migrations' as const,
-      ...toList(folders.migrations, some),
+      ...toList(tables.migrations, some),
     }))
 
-    const drafted = await compare(engine, older!, all!)
+    const drafted = await compare(migrations, older!, all!)
     const isDrafted = drafted !== null && isSame(drafted, script)
     const missing = isDrafted ? null : await draft(migrations, scripts, choose)
     const text = isDrafted
@@ -60,7 +62,7 @@ export async function amendMigration(
       throw new MigrationError(`${name} says all that the schema says: there is nothing to amend.`)
 
     const undone = row && (await takeBack())
-    const folder = join(folders.migrations, name)
+    const folder = join(tables.migrations, name)
     if (text === null) await rm(folder, { recursive: true })
     else await writeFile(join(folder, 'migration.sql'), text)
     return { name, file: text === null ? undefined : join(folder, 'migration.sql'), undone }
@@ -68,10 +70,10 @@ export async function amendMigration(
     async function takeBack(): Promise<string> {
       if (/\bRENAME (COLUMN|TO)\b/.test(withoutComments(script!)))
         throw new MigrationError(
-          `${name} renames, which cannot be taken back without a loss. Write the next one, or: pnpm migrate reset`,
+          `${name} renames, which cannot be taken back without a loss. Write the next one, or: pnpm migrate reset ${tables.app}`,
         )
       const undo =
-        (await compare(engine, { tag: 'schemaDatasource', files: schema, configDir: '' }, older!)) ?? ''
+        (await compare(migrations, { tag: 'schemaDatasource', files: models, configDir: '' }, older!)) ?? ''
       await confirm?.(undo)
       const single = openSingle(url)
       try {
@@ -79,7 +81,7 @@ export async function amendMigration(
         await single.query(`${undo}\n; DELETE FROM _prisma_migrations WHERE migration_name = '${name}'`)
       } catch (error) {
         throw new MigrationError(
-          `${name} cannot be taken back: ${withoutTrace(error)}\nNothing was changed. Write the next one, or: pnpm migrate reset`,
+          `${name} cannot be taken back: ${withoutTrace(error)}\nNothing was changed. Write the next one, or: pnpm migrate reset ${tables.app}`,
           { cause: error },
         )
       } finally {
@@ -95,7 +97,7 @@ export async function amendMigration(
       })
       return rows[0]?.exists ? ((await main.query({ text, values })).rows as Row[]) : []
     }
-  })
+  }
 }
 
 function withoutComments(sql: string): string {

@@ -1,11 +1,9 @@
-export { databaseEnv, openDatabase, type Database, type Transaction } from './open-database.ts'
+export { schemaOf, urlVariableOf } from './app-tables.ts'
 export { QueriesBusy, QueryTooSlow, QueryUnderWay, type LimitedQueries } from './limit-queries.ts'
-export { Prisma } from './generated/client.ts'
-export type {
-  Bookmark,
-  BookmarkImport,
-  ImportChunk,
-  ImportStatus,
-  SignInFailures,
-  User,
-} from './generated/client.ts'
+export {
+  databaseEnv,
+  databaseOf,
+  type DatabaseOf,
+  type GeneratedClient,
+  type TransactionOf,
+} from './open-database.ts'

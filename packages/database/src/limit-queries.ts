@@ -1,5 +1,4 @@
 import createError from '@fastify/error'
-import type { Transaction } from './open-database.ts'
 import { isStatementTimeout } from './open-pool.ts'
 
 export const QueriesBusy = createError(
@@ -34,18 +33,22 @@ export interface QueryLimits {
  * @throws QUERY_UNDER_WAY (429) when the user's query before it is not done in time, QUERIES_BUSY (503) when those of
  * others are not, QUERY_TOO_SLOW (422) when a statement takes too long; DATABASE_UNAVAILABLE
  */
-export type LimitedQueries = <T>(
+export type LimitedQueries<Transaction> = <T>(
   userId: string,
   work: (transaction: Transaction) => Promise<T>,
   signal?: AbortSignal,
 ) => Promise<T>
 
-/** @see Database.limitQueries */
-export function limitQueries(
-  begin: <T>(work: (transaction: Transaction) => Promise<T>) => Promise<T>,
+interface RawTransaction {
+  $executeRaw(sql: TemplateStringsArray, ...values: unknown[]): Promise<unknown>
+}
+
+/** @see DatabaseOf.limitQueries */
+export function limitQueries<Transaction>(
+  begin: <T>(work: (transaction: Transaction & RawTransaction) => Promise<T>) => Promise<T>,
   poolMax: number,
   { name, share = 0.3, answerWithinMs, waitMs = 2_000 }: QueryLimits,
-): LimitedQueries {
+): LimitedQueries<Transaction> {
   const takeTurn = createTurns(Math.max(1, Math.floor(poolMax * share)))
 
   return async (userId, work, signal) => {

@@ -1,15 +1,9 @@
-import { Client, escapeIdentifier, type Pool } from 'pg'
-import {
-  filters,
-  MigrationError,
-  openSingle,
-  ownFolders,
-  withMigrations,
-  withoutTrace,
-  type Migrations,
-} from './open-migrations.ts'
+import type { Pool } from 'pg'
+import type { AppTables } from './app-tables.ts'
+import { MigrationError } from './migration-error.ts'
+import { filters, toList, withMigrations, withoutTrace, type Migrations } from './open-migrations.ts'
 
-export { MigrationError } from './open-migrations.ts'
+export { MigrationError } from './migration-error.ts'
 
 export interface MigrationStatus {
   applied: string[]
@@ -25,31 +19,42 @@ export interface MigrationStatus {
 }
 
 /**
- * Applies what the database does not have yet, in order, and makes the database itself if need be. Releases that come
- * at the same time wait for each other. Resolves to the names of what was applied.
+ * Applies what the database of an app does not have yet, in order, as the app's own role. Releases that come at the same time wait
+ * for each other; those of other apps do not. Resolves to the names of what was applied.
  *
  * @throws {MigrationError} which says what to do. A migration that failed has changed nothing, unless it says so.
  */
 export async function migrate(
   url: string,
-  { folders = ownFolders, log = () => {} }: { folders?: typeof ownFolders; log?(line: string): void } = {},
+  tables: AppTables,
+  { log = () => {} }: { log?(line: string): void } = {},
 ): Promise<string[]> {
-  await makeDatabase(url, log)
-  return await withMigrations(url, folders, async (migrations) => {
-    await waitForOtherReleases(migrations.main, log)
+  return await withMigrations(url, tables, async (migrations) => {
+    const { main, scripts, engine } = migrations
+    await waitForOtherReleases(migrations, log)
     const [interrupted] = (await diagnose(migrations)).failedMigrationNames
     if (interrupted) throw new MigrationError(wasInterrupted(interrupted))
-    try {
-      const { list: migrationsList, engine } = migrations
-      return (await engine.applyMigrations({ migrationsList, filters })).appliedMigrationNames
-    } catch (error) {
-      throw await explainFailure(error, migrations)
+    const applied: string[] = []
+    // One at a time: while the engine works it holds a lock that is the same for all apps of a database.
+    for (const name of await findPending(migrations)) {
+      await main.query(`SELECT pg_advisory_lock(${ENGINE_LOCK})`)
+      try {
+        const upTo = new Map([...scripts].filter(([other]) => other <= name))
+        const migrationsList = toList(tables.migrations, upTo)
+        applied.push(...(await engine.applyMigrations({ migrationsList, filters })).appliedMigrationNames)
+      } catch (error) {
+        throw await explainFailure(error, migrations)
+      } finally {
+        await unlockEngine(main)
+      }
     }
+    return applied
   })
 }
 
-export async function readMigrationStatus(url: string, folders = ownFolders): Promise<MigrationStatus> {
-  return await withMigrations(url, folders, async (migrations) => {
+/** What is applied in the database of an app, and what is not. */
+export async function readMigrationStatus(url: string, tables: AppTables): Promise<MigrationStatus> {
+  return await withMigrations(url, tables, async (migrations) => {
     const { failedMigrationNames, editedMigrationNames, history } = await diagnose(migrations)
     const unapplied = history && 'unappliedMigrationNames' in history ? history.unappliedMigrationNames : []
     const unknown = history && 'unpersistedMigrationNames' in history ? history.unpersistedMigrationNames : []
@@ -68,12 +73,12 @@ export async function readMigrationStatus(url: string, folders = ownFolders): Pr
 /** Records how an interrupted migration ended, once a person has looked: it was `undone` with its session, or is `done`. */
 export async function settleMigration(
   url: string,
+  tables: AppTables,
   name: string,
   outcome: 'undone' | 'done',
-  folders = ownFolders,
 ): Promise<void> {
-  await withMigrations(url, folders, async (migrations) => {
-    await waitForOtherReleases(migrations.main, () => {})
+  await withMigrations(url, tables, async (migrations) => {
+    await waitForOtherReleases(migrations, () => {})
     const { failedMigrationNames } = await diagnose(migrations)
     if (!failedMigrationNames.includes(name)) throw new MigrationError(`${name} was not interrupted.`)
     const { engine, list: migrationsList } = migrations
@@ -82,63 +87,38 @@ export async function settleMigration(
   })
 }
 
-/**
- * Takes away everything that migrations have made, with all rows, and applies them from the first. What else uses the
- * database has a schema of its own (sessions, counters, jobs), and stays.
- */
-export async function resetDatabase(
-  url: string,
-  options: Parameters<typeof migrate>[1] = {},
-): Promise<string[]> {
-  const main = openSingle(url)
-  try {
-    await waitForOtherReleases(main, options.log ?? (() => {}))
-    await main.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public')
-  } finally {
-    await main.end()
-  }
-  return await migrate(url, options)
-}
+/** The lock of Prisma's own command line, and of the engine, which waits only ten seconds for it. */
+const ENGINE_LOCK = 72707369
 
-async function makeDatabase(url: string, log: (line: string) => void): Promise<void> {
-  const probe = openSingle(url)
-  try {
-    await probe.query('SELECT 1')
-  } catch (error) {
-    if ((error as { code?: string }).code !== '3D000') {
-      throw new MigrationError(`The database cannot be reached: ${(error as Error).message}`, {
-        cause: error,
-      })
-    }
-    // As pg takes the URL apart, which is who connects to it later.
-    const name = new Client({ connectionString: url }).database!
-    const server = openSingle(Object.assign(new URL(url), { pathname: '/postgres' }).href)
-    try {
-      await server.query(`CREATE DATABASE ${escapeIdentifier(name)}`)
-      log(`made the database ${name}`)
-    } catch (error) {
-      // Another release was first.
-      if ((error as { code?: string }).code !== '42P04') {
-        throw new MigrationError(
-          `There is no database ${name}, and making it failed: ${(error as Error).message}`,
-        )
-      }
-    } finally {
-      await server.end()
-    }
-  } finally {
-    await probe.end()
-  }
-}
-
-// The lock that Prisma's own command line takes, and the engine too, which waits only ten seconds for it. It belongs
-// to the session, so it ends with this process, however that ends.
-async function waitForOtherReleases(main: Pool, log: (line: string) => void): Promise<void> {
-  const lock = '(72707369)'
-  const { rows } = await main.query<{ free: boolean }>(`SELECT pg_try_advisory_lock${lock} AS free`)
+// Of the app, for as long as its release takes. It belongs to the session, so it ends with this process, however that ends.
+async function waitForOtherReleases(
+  { main, tables }: Migrations,
+  log: (line: string) => void,
+): Promise<void> {
+  const lock = [tables.schema]
+  const { rows } = await main.query<{ free: boolean }>(
+    `SELECT pg_try_advisory_lock(hashtext('migrations'), hashtext($1)) AS free`,
+    lock,
+  )
   if (rows[0]?.free) return
-  log('another release is migrating this database; waiting for it')
-  await main.query(`SELECT pg_advisory_lock${lock}`)
+  log(`another release is migrating ${tables.app}; waiting for it`)
+  await main.query(`SELECT pg_advisory_lock(hashtext('migrations'), hashtext($1))`, lock)
+}
+
+/** Ours and the engine's, which it never gives back. */
+async function unlockEngine(main: Pool): Promise<void> {
+  for (;;) {
+    const { rows } = await main.query<{ held: boolean }>(
+      `SELECT count(pg_advisory_unlock(${ENGINE_LOCK})) > 0 AS held FROM pg_locks
+       WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objid = ${ENGINE_LOCK}`,
+    )
+    if (!rows[0]?.held) return
+  }
+}
+
+async function findPending(migrations: Migrations): Promise<string[]> {
+  const { history } = await diagnose(migrations)
+  return history && 'unappliedMigrationNames' in history ? history.unappliedMigrationNames : []
 }
 
 async function diagnose({ engine, list: migrationsList }: Migrations) {

@@ -1,7 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
+import type { ITXClientDenyList } from '@prisma/client/runtime/client'
 import { Type } from 'typebox'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Prisma, PrismaClient } from './generated/client.ts'
 import { limitQueries, type LimitedQueries, type QueryLimits } from './limit-queries.ts'
 import { isConnectionLost, openPool, type PoolOptions } from './open-pool.ts'
 
@@ -19,14 +19,21 @@ export const databaseEnv = {
   }),
 }
 
+/** The client that `prisma generate` has made of an app's models. */
+export interface GeneratedClient {
+  $disconnect(): Promise<void>
+  // oxlint-disable-next-line typescript/no-explicit-any -- each client has types of its own here
+  $extends: any
+}
+
 /** What the callback of `database.$transaction` gets. */
-export type Transaction = Prisma.TransactionClient
+export type TransactionOf<Client extends GeneratedClient> = Omit<Client, ITXClientDenyList>
 
 /**
  * Prisma's client, which answers DATABASE_UNAVAILABLE (503, with `retry-after`) while Postgres is away, and works again
  * by itself. Other errors are Prisma's: a violated unique constraint is its `P2002`.
  */
-export type Database = PrismaClient &
+export type DatabaseOf<Client extends GeneratedClient> = Client &
   AsyncDisposable & {
     /** @throws DATABASE_UNAVAILABLE */
     check(): Promise<void>
@@ -41,35 +48,52 @@ export type Database = PrismaClient &
      * For queries whose cost a user decides, as a search: each in a transaction of its own, one at a time for each user
      * in all processes, and all of them with a share of this process's connections, so that others always find one.
      */
-    limitQueries(limits: QueryLimits): LimitedQueries
+    limitQueries(limits: QueryLimits): LimitedQueries<TransactionOf<Client>>
   }
 
-/** Connects to nothing yet: that is the first query's. */
-export function openDatabase(url: string, options: PoolOptions = {}): Database {
-  const { max = 10, connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
-  const pool = openPool(url, options)
-  const client = new PrismaClient({
-    adapter: new PrismaPg(pool),
-    // Longer than the pool waits, so that the pool is the one to answer.
-    transactionOptions: { maxWait: connectWithinMs + answerWithinMs + 1_000, timeout: 15_000 },
-  })
-  const database = client.$extends({
-    query: {
-      $allOperations: ({ operation, args, query }) =>
-        asItself(() => (reads.has(operation) ? readAgain(() => query(args)) : query(args))),
-    },
-  })
+/**
+ * Says how to open the database of an app. What it opens connects to nothing yet: that is the first query's.
+ *
+ * @param Client which `prisma generate` has made of the app's schema.prisma
+ * @param schema of Postgres in which the tables are: the app's name, as `back_orders`
+ */
+export function databaseOf<Client extends GeneratedClient>(
+  // oxlint-disable-next-line typescript/no-explicit-any -- each client has types of its own here
+  Client: new (options: any) => Client,
+  schema: string,
+): (url: string, options?: PoolOptions) => DatabaseOf<Client> {
+  return (url, options = {}) => {
+    const { max = 10, connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
+    const pool = openPool(url, options)
+    const client = new Client({
+      adapter: new PrismaPg(pool, { schema }),
+      // Longer than the pool waits, so that the pool is the one to answer.
+      transactionOptions: { maxWait: connectWithinMs + answerWithinMs + 1_000, timeout: 15_000 },
+    })
+    const database = client.$extends({
+      query: {
+        $allOperations: ({ operation, args, query }: Operation) =>
+          asItself(() => (reads.has(operation) ? readAgain(() => query(args)) : query(args))),
+      },
+    })
 
-  return Object.assign(database, {
-    check: async () => void (await pool.query('SELECT 1')),
-    query: async (text: string, values: unknown[]) => (await pool.query({ text, values })).rows,
-    limitQueries: (limits: QueryLimits) =>
-      limitQueries((work) => database.$transaction((tx) => work(tx as Transaction)), max, limits),
-    [Symbol.asyncDispose]: async () => {
-      await client.$disconnect()
-      await pool.end()
-    },
-  }) as unknown as Database
+    return Object.assign(database, {
+      check: async () => void (await pool.query('SELECT 1')),
+      query: async (text: string, values: unknown[]) => (await pool.query({ text, values })).rows,
+      limitQueries: (limits: QueryLimits) =>
+        limitQueries<TransactionOf<Client>>((work) => database.$transaction(work), max, limits),
+      [Symbol.asyncDispose]: async () => {
+        await client.$disconnect()
+        await pool.end()
+      },
+    })
+  }
+}
+
+interface Operation {
+  operation: string
+  args: unknown
+  query(args: unknown): Promise<unknown>
 }
 
 const reads = new Set([

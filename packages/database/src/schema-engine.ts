@@ -16,6 +16,8 @@ export type { SchemaEngine }
 /** What the engine works on. Each pool has one connection, so that what it sets and locks holds for all it asks. */
 export interface EngineDatabases {
   main: Pool
+  /** The schema that is the app's, in this database and in scratch ones. */
+  schema: string
   /** Opens an empty database, which the engine fills with the migrations to see where they lead. */
   openScratch(): Promise<{ pool: Pool; close(): Promise<void> }>
 }
@@ -25,17 +27,17 @@ export interface EngineDatabases {
  * It reads and writes the ordinary `_prisma_migrations` table.
  */
 export async function openSchemaEngine(
-  schema: { path: string; content: string }[],
-  { main, openScratch }: EngineDatabases,
+  models: { path: string; content: string }[],
+  { main, schema: appSchema, openScratch }: EngineDatabases,
 ): Promise<SchemaEngine> {
   const adapters: SqlMigrationAwareDriverAdapterFactory = {
     provider: 'postgres',
     adapterName: '@prisma/adapter-pg',
-    connect: () => adapt(main),
+    connect: () => adapt(main, appSchema),
     connectToShadowDb: async () => {
       const scratch = await openScratch()
       try {
-        return Object.assign(await adapt(scratch.pool), { dispose: scratch.close })
+        return Object.assign(await adapt(scratch.pool, appSchema), { dispose: scratch.close })
       } catch (error) {
         await scratch.close()
         throw error
@@ -45,19 +47,22 @@ export async function openSchemaEngine(
   loaded ??= loadEngine()
   const { SchemaEngine } = await loaded
   return SchemaEngine.new(
-    { datamodels: schema.map(({ path, content }) => [path, content]) },
+    { datamodels: models.map(({ path, content }) => [path, content]) },
     () => {},
     bindMigrationAwareSqlAdapterFactory(adapters),
   )
 }
 
 // Prisma's adapter, but for two things that it does not do for the engine's sake.
-async function adapt(pool: Pool): Promise<SqlDriverAdapter> {
+async function adapt(pool: Pool, schema: string): Promise<SqlDriverAdapter> {
   let internalChars = new Set<number>()
-  const query = pool.query.bind(pool) as (config: QueryConfig) => Promise<QueryResult>
+  const query = pool.query.bind(pool) as (
+    config: QueryConfig | string,
+    values?: unknown[],
+  ) => Promise<QueryResult>
   const reading = Object.assign(pool, {
-    async query(config: QueryConfig) {
-      const result = await query(config)
+    async query(config: QueryConfig | string, values?: unknown[]) {
+      const result = await query(config, values)
       internalChars = new Set(
         result.fields.keys().filter((i) => result.fields[i]?.dataTypeID === internalChar),
       )
@@ -65,7 +70,7 @@ async function adapt(pool: Pool): Promise<SqlDriverAdapter> {
       return result
     },
   })
-  const adapter = await new PrismaPg(reading).connect()
+  const adapter = await new PrismaPg(reading, { schema }).connect()
   const queryRaw = adapter.queryRaw.bind(adapter)
 
   return Object.assign(adapter, {

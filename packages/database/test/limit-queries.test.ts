@@ -1,13 +1,21 @@
-import { createDatabase, pollUntil, type TestDatabase } from '@repo/testing'
+import { pollUntil } from '@repo/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openDatabase, type Database, type Transaction } from '../src/index.ts'
+import {
+  migrateLibrary,
+  openDatabase,
+  openLibrary,
+  type Database,
+  type Library,
+  type Transaction,
+} from './open-library.ts'
 
-let server: TestDatabase
+let server: Library
 /** Two processes of one service. */
 let one: Database
 let other: Database
 beforeAll(async () => {
-  server = await createDatabase()
+  server = await openLibrary()
+  await migrateLibrary(server.admin)
   one = openDatabase(server.url, { max: 4 })
   other = openDatabase(server.url, { max: 4 })
 })

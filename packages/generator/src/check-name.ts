@@ -10,7 +10,9 @@ const LONGEST = 30
 const WORD = /^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$/
 
 // Backing services have these host names in a network of containers, and Windows has these devices in every folder.
-const OCCUPIED = /^(postgres|redis|valkey|memcached|sessions|localhost|con|prn|aux|nul|com\d|lpt\d)$/
+// What else stands in a database has these schemas; a queue's is `<app>_queue`.
+const OCCUPIED =
+  /^(postgres|redis|valkey|memcached|localhost|con|prn|aux|nul|com\d|lpt\d|sessions|limits|queue|extensions|public|information-schema|pg-.*|.*-queue)$/
 
 /**
  * Whether a service or a package may have this name: it is its npm name, its folder, a DNS label and, with underscores,
@@ -37,7 +39,8 @@ function findProblem(name: string, taken: ReadonlyMap<string, string>): string |
     return 'Each of its words begins with a letter, and one hyphen stands between two of them.'
   if (name.length > LONGEST)
     return `It has ${name.length} characters, and longer names are built from it: ${LONGEST} at most.`
-  if (OCCUPIED.test(name)) return 'A backing service or the operating system has that name already.'
+  if (OCCUPIED.test(name))
+    return 'A backing service, what stands in it, or the operating system has that name already.'
   const owner = taken.get(name) ?? taken.get(`${name}-worker`)
   if (owner) return `It is taken: ${owner}.`
   return undefined

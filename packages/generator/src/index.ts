@@ -10,7 +10,7 @@ export {
   type Kind,
 } from './choose-template.ts'
 export { planPart, type Part } from './plan-part.ts'
-export { planRetirement, type Retirement } from './plan-retirement.ts'
+export { planRetirement } from './plan-retirement.ts'
 export { planService, type ComingApp, type Wish } from './plan-service.ts'
 export { printChange } from './print-change.ts'
 export { settleChange } from './settle-change.ts'

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import type { Change, Step } from './change.ts'
 import { chooseTemplate, type Capability, type Choice, type Kind } from './choose-template.ts'
@@ -12,7 +12,7 @@ import {
   type Files,
   type Manifest,
 } from './read-template.ts'
-import { rename, snakeCase } from './spell.ts'
+import { rename } from './spell.ts'
 
 export interface Wish {
   name: string
@@ -31,8 +31,8 @@ export interface ComingApp {
 export type Derive = (app: ComingApp) => Promise<Step[]>
 
 /**
- * A new app or package: its folder, its place in pnpm-lock.yaml and, when it has a database, its tables. Everything
- * else that knows of an app is derived from what it declares.
+ * A new app or package: its folder and its place in pnpm-lock.yaml. Everything else that knows of an app is derived from
+ * what it declares.
  *
  * @throws {Refusal}
  */
@@ -46,11 +46,9 @@ export async function planService(root: string, wish: Wish, derive: Derive): Pro
 
   const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
   const content = addImporter(lockfile, folder, manifest)
-  const tables = files.has('src/domain/items.ts') ? planTables(root, choice, name) : []
   return {
     // The folder of the app last: whoever watches for it finds the rest in place.
     steps: [
-      ...tables,
       ...(manifest.processes ? await derive({ folder, processes: manifest.processes, likeness }) : []),
       { write: 'pnpm-lock.yaml', content, before: lockfile },
       {
@@ -70,7 +68,10 @@ function customize(
   const source = readTemplate(template)
   const kept = entries.length > 0 ? filesOf(entries, source.files) : source.files
   const files: Files = new Map()
-  for (const [path, text] of kept) files.set(rename(path, from, name), rename(text, from, name))
+  for (const [path, text] of kept) {
+    const target = rename(path, from, name).replace(/^migrations\/\d+_/, `migrations/${migrationTime()}_`)
+    files.set(target, rename(text, from, name))
+  }
   return { files, manifest: customizeManifest(source.manifest, kept, entries, from, name) }
 }
 
@@ -93,6 +94,7 @@ function customizeManifest(
         dev: `node ../../infra/dev/main.ts ${wanted.map(([process]) => nameOf(process)).join(' ')}`,
         start: `node --enable-source-maps ${entries[0]!.replace(/^src\/(.*)\.ts$/, 'dist/$1.js')}`,
       }),
+      ...(files.has('schema.prisma') && { generate: 'node ../../packages/database/src/generate.ts' }),
       ...(scripts?.test && { test: 'vitest run --config ../../vitest.config.ts --root .' }),
     },
     ...section('dependencies', dependenciesOf(files, dependencies)),
@@ -133,25 +135,7 @@ function linkDependencies(
   return links
 }
 
-function planTables(root: string, { name: from }: Choice, name: string): Step[] {
-  const source = (kind: string): string =>
-    rename(
-      readFileSync(join(root, 'packages/database/schema/templates', `${from}.${kind}`), 'utf8'),
-      from,
-      name,
-    )
-  const folder = `packages/database/migrations/${nextVersion(root)}_${snakeCase(name)}`
-  return [
-    { write: `packages/database/schema/${name}.prisma`, content: source('prisma'), before: undefined },
-    { make: folder, files: new Map([['migration.sql', source('sql')]]), links: new Map() },
-  ]
-}
-
-/** Now, and in any case after the last migration there is: they are applied in this order. */
-function nextVersion(root: string): string {
-  const folder = join(root, 'packages/database/migrations')
-  const names = existsSync(folder) ? readdirSync(folder) : []
-  const last = Math.max(0, ...names.map((name) => Number(/^\d{14}(?=_)/.exec(name)?.[0] ?? 0)))
-  const now = Number(new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14))
-  return `${Math.max(now, last + 1)}`
+/** Now: migrations are applied in the order of their names. */
+function migrationTime(): string {
+  return new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14)
 }

@@ -45,7 +45,11 @@ export function filesOf(entries: readonly string[], files: Files): Files {
 /** Those dependencies that a file imports: a member names what it uses and nothing else. */
 export function dependenciesOf(files: Files, declared: Record<string, string> = {}): Record<string, string> {
   const text = [...files.values()].join('\n')
-  const isUsed = (name: string): boolean => text.includes(`'${name}'`) || text.includes(`'${name}/`)
+  const isUsed = (name: string): boolean =>
+    text.includes(`'${name}'`) ||
+    text.includes(`'${name}/`) ||
+    // What is generated from a schema imports it, and is no file of the template.
+    (name === '@prisma/client' && files.has('schema.prisma'))
   return Object.fromEntries(Object.entries(declared).filter(([name]) => isUsed(name)))
 }
 

@@ -1,3 +1,3 @@
 export { LimitReached, LimitStoreUnavailable } from './limit-error.ts'
-export type { LimitStore } from './limit-store.ts'
+export { migrateLimits, type LimitStore } from './limit-store.ts'
 export { limits, type Limit, type LimitsOptions } from './limits.ts'

@@ -2,7 +2,7 @@
  * Where requests are counted: a connection that the app holds anyway. All processes count in the same place, each count
  * is one atomic command, and a counter expires by itself.
  *
- * `sessions.connection` of @repo/session is one of these; so is `{ postgres: database }` with the client of @repo/database.
+ * `sessions.connection` of @repo/session is one of these. In Postgres the release has made the table (`migrateLimits`).
  */
 export type LimitStore = { redis: object } | { memcached: Memcached } | { postgres: Postgres }
 
@@ -27,17 +27,9 @@ interface Counted {
 type Count = (key: string, windowMs: number) => Promise<Counted>
 
 /** What @fastify/rate-limit is told of the store: it brings the counter for Redis, the other two are here. */
-interface Counter {
-  options: object
-  /** Makes what the first count would have to make, so that nobody waits for it. */
-  prepare?(): Promise<void>
-}
-
-export function createCounter(store: LimitStore): Counter {
-  if ('redis' in store) return { options: { redis: store.redis, nameSpace: 'limit:' } }
-  if ('memcached' in store) return { options: { store: storeClass(countIn(store.memcached)) } }
-  const { count, prepare } = countInTable(store.postgres)
-  return { options: { store: storeClass(count) }, prepare }
+export function counterOptions(store: LimitStore): object {
+  if ('redis' in store) return { redis: store.redis, nameSpace: 'limit:' }
+  return { store: storeClass('memcached' in store ? countIn(store.memcached) : countInTable(store.postgres)) }
 }
 
 /** What @fastify/rate-limit asks of a store: a class with callbacks. */
@@ -61,12 +53,12 @@ function countIn({ send }: Memcached): Count {
   }
 }
 
-// Made when absent, as the sessions' schema is. Not logged: after a crash of Postgres everybody begins anew, which is
-// cheaper than to write each request to disk. The lock is for processes that boot at the same time.
+// Not logged: after a crash of Postgres everybody begins anew, which is cheaper than to write each request to disk. A schema that is
+// there is not asked for: that would take a right in the whole database.
 const SCHEMA = `
   BEGIN;
   SELECT pg_advisory_xact_lock(hashtext('limits'));
-  CREATE SCHEMA IF NOT EXISTS limits;
+  DO $$ BEGIN IF to_regnamespace('limits') IS NULL THEN CREATE SCHEMA limits; END IF; END $$;
   CREATE UNLOGGED TABLE IF NOT EXISTS limits.counter (
     key text PRIMARY KEY COLLATE "C",
     count integer NOT NULL,
@@ -74,6 +66,11 @@ const SCHEMA = `
   ) WITH (fillfactor = 70);
   CREATE INDEX IF NOT EXISTS counter_expires_at ON limits.counter (expires_at);
   COMMIT;`
+
+/** Makes what counting in Postgres needs, in a schema of its own. Part of the release; may run twice at once. */
+export async function migrateLimits({ query }: Postgres): Promise<void> {
+  await query(SCHEMA, [])
+}
 
 // Each count takes up to ten expired counters away: no timer, and no process that owns the work. Time is Postgres's.
 const COUNT = `
@@ -88,27 +85,9 @@ const COUNT = `
     expires_at = CASE WHEN counter.expires_at > now() THEN counter.expires_at ELSE excluded.expires_at END
   RETURNING count AS current, extract(epoch FROM expires_at - now())::float8 * 1000 AS ttl`
 
-function countInTable({ query }: Postgres): { count: Count; prepare(): Promise<void> } {
-  let schema: Promise<void> | undefined
-
-  async function makeSchema(): Promise<void> {
-    const [found] = await query<{ name: string | null }>(`SELECT to_regclass('limits.counter') AS name`, [])
-    if (!found?.name) await query(SCHEMA, [])
-  }
-
-  async function prepare(): Promise<void> {
-    schema ??= makeSchema()
-    await schema.catch((error: unknown) => {
-      schema = undefined
-      throw error
-    })
-  }
-
-  async function count(key: string, windowMs: number): Promise<Counted> {
-    await prepare()
+function countInTable({ query }: Postgres): Count {
+  return async (key, windowMs) => {
     const [counted] = await query<Counted>(COUNT, [key, windowMs])
     return counted!
   }
-
-  return { count, prepare }
 }

@@ -3,7 +3,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { LimitInvalid, LimitReached, LimitStoreUnavailable } from './limit-error.ts'
-import { createCounter, type LimitStore } from './limit-store.ts'
+import { counterOptions, type LimitStore } from './limit-store.ts'
 
 /** How often a route may be asked, over all processes together. */
 export interface Limit {
@@ -38,9 +38,8 @@ async function limitsPlugin(
   app: FastifyInstance,
   { store, userOf, deadlineMs = 500 }: LimitsOptions,
 ): Promise<void> {
-  const { options, prepare } = createCounter(store)
   await app.register(rateLimit, {
-    ...options,
+    ...counterOptions(store),
     global: false,
     max: (request) => limitOf(request).max,
     timeWindow: (request) => limitOf(request).windowMs,
@@ -76,13 +75,6 @@ async function limitsPlugin(
     if (problem) throw new LimitInvalid(String(route.method), route.url, problem)
     // After the hooks of the app, so after the session, and before the body is read.
     route.onRequest = [route.onRequest ?? [], limitRequest].flat()
-  })
-
-  app.addHook('onReady', async () => {
-    if (!prepare) return
-    await withDeadline(deadlineMs, prepare()).catch((err: Error) => {
-      app.log.warn({ err }, 'The store of limits is not available yet')
-    })
   })
 
   function findProblem({ max, per, windowMs }: Limit, { config }: RouteOptions): string | undefined {

@@ -2,7 +2,7 @@ import { startPostgres, type BackingService } from '@repo/testing'
 import fastify, { type FastifyInstance } from 'fastify'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { limits, type Limit, type LimitsOptions } from '../src/index.ts'
+import { limits, migrateLimits, type Limit, type LimitsOptions } from '../src/index.ts'
 
 // On Postgres, which is on every machine. What each store promises is tested where the connections are: apps/accounts.
 
@@ -18,12 +18,13 @@ beforeAll(async () => {
     store: { postgres: { query: async (text, values) => (await pool.query(text, [...values])).rows } },
     userOf: (request) => String(request.headers['x-user']),
   }
+  await migrateLimits({ query: async (text) => (await pool.query(text)).rows })
 })
 afterAll(async () => {
   await pool.end()
   await postgres[Symbol.asyncDispose]()
 })
-beforeEach(() => pool.query('DROP SCHEMA IF EXISTS limits CASCADE'))
+beforeEach(() => pool.query('TRUNCATE limits.counter'))
 
 /** Longer than a busy machine takes. */
 const patient = { deadlineMs: 20_000 }

@@ -27,7 +27,7 @@ export async function enqueue<S extends TObject>(
   const [row] = await tx.$queryRawUnsafe<[{ id: string }]>(
     `SELECT id::text FROM (
        SELECT CASE WHEN $5::text IS NOT NULL THEN $5 || pg_advisory_xact_lock_shared(hashtext('queue.queues'))::text END AS name
-     ) AS queue, LATERAL graphile_worker.add_job(
+     ) AS queue, LATERAL add_job(
        $1, $2::json, max_attempts => $3::int, run_at => now() + $4::float8 * interval '1 millisecond',
        queue_name => queue.name)`,
     job.name,

@@ -1,4 +1,5 @@
 import type { RawQueries } from './enqueue.ts'
+import { JOBS } from './queue-tables.ts'
 import { DIED } from './run-job.ts'
 
 export interface FailedJob {
@@ -22,7 +23,7 @@ export interface QueueDepth {
 export async function listFailed(database: RawQueries, { limit = 100 } = {}): Promise<FailedJob[]> {
   const rows = await database.$queryRawUnsafe<(Omit<FailedJob, 'failedAt'> & { failedAt: Date })[]>(
     `SELECT id::text, task_identifier AS job, updated_at AS "failedAt", last_error AS error
-     FROM graphile_worker.jobs WHERE ${isFailed} ORDER BY updated_at DESC, id DESC LIMIT $1::int`,
+     FROM ${JOBS} WHERE ${isFailed} ORDER BY updated_at DESC, id DESC LIMIT $1::int`,
     limit,
   )
   return rows.map((row) => ({ ...row, failedAt: row.failedAt.toISOString() }))
@@ -35,7 +36,7 @@ export async function listFailed(database: RawQueries, { limit = 100 } = {}): Pr
 export async function retryFailed(database: RawQueries, id?: string): Promise<number> {
   const rows = await database.$queryRawUnsafe<unknown[]>(
     `WITH retried AS (
-       UPDATE graphile_worker._private_jobs
+       UPDATE _private_jobs
        SET attempts = 0, flags = flags - '${DIED}', run_at = now(), updated_at = now()
        WHERE ${isFailed} AND ($1::text IS NULL OR id::text = $1) RETURNING id
      )
@@ -51,7 +52,7 @@ export async function measureQueue(database: RawQueries): Promise<QueueDepth> {
        count(*) FILTER (WHERE locked_at IS NOT NULL)::int AS running,
        count(*) FILTER (WHERE NOT ${isFailed} AND locked_at IS NULL AND run_at > now())::int AS later,
        count(*) FILTER (WHERE ${isFailed})::int AS failed
-     FROM graphile_worker.jobs`,
+     FROM ${JOBS}`,
   )
   return depth
 }

@@ -2,6 +2,7 @@ export { defineJob, PayloadInvalid, type Job, type JobOptions } from './define-j
 export { enqueue, type RawQueries } from './enqueue.ts'
 export { listFailed, measureQueue, retryFailed, type FailedJob, type QueueDepth } from './failed-jobs.ts'
 export { migrateQueue } from './migrate-queue.ts'
+export { moveJobs } from './move-jobs.ts'
 export {
   handle,
   runJobs,

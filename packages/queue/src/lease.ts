@@ -91,7 +91,7 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
       looksWithoutLock.set(id, times)
       if (times <= looksOfALease) continue
       const { freed, left } = await freeJobs(id, countsAsAttempt)
-      if (left === 0) await session.query('DELETE FROM queue.workers WHERE id = $1', [id])
+      if (left === 0) await session.query('DELETE FROM queue_workers WHERE id = $1', [id])
       if (freed > 0) log.warn({ worker: id, jobs: freed }, 'a worker is gone; its jobs are free again')
     }
   }
@@ -152,7 +152,7 @@ async function openSession(url: string, workerId: string, leaseMs: number): Prom
 
 /** Whether the worker was not known, or not any more. */
 async function register(session: Client, workerId: string): Promise<boolean> {
-  const insert = 'INSERT INTO queue.workers VALUES ($1) ON CONFLICT DO NOTHING'
+  const insert = 'INSERT INTO queue_workers VALUES ($1) ON CONFLICT DO NOTHING'
   return (await session.query(insert, [workerId])).rowCount === 1
 }
 
@@ -165,14 +165,14 @@ interface Freed {
 // cost us our own lease.
 const free = (change: string): string => `
   WITH held AS (
-    SELECT id FROM graphile_worker._private_jobs WHERE locked_by = $1 FOR UPDATE SKIP LOCKED
+    SELECT id FROM _private_jobs WHERE locked_by = $1 FOR UPDATE SKIP LOCKED
   ), freed AS (
-    UPDATE graphile_worker._private_jobs AS jobs SET locked_by = NULL, locked_at = NULL, updated_at = now(), ${change}
+    UPDATE _private_jobs AS jobs SET locked_by = NULL, locked_at = NULL, updated_at = now(), ${change}
     FROM held WHERE jobs.id = held.id RETURNING jobs.id
   ), counted AS (
     SELECT count(*)::int AS freed FROM freed
   )
-  SELECT freed, (SELECT count(*)::int FROM graphile_worker._private_jobs WHERE locked_by = $1) - freed AS left FROM counted`
+  SELECT freed, (SELECT count(*)::int FROM _private_jobs WHERE locked_by = $1) - freed AS left FROM counted`
 
 const countsForNothing = 'attempts = greatest(0, attempts - 1)'
 
@@ -183,15 +183,15 @@ const countsAsAttempt = `last_error = 'its worker died',
   flags = CASE WHEN attempts >= max_attempts THEN coalesce(flags, '{}') || '{"${DIED}": true}' ELSE flags END`
 
 const freeQueues = `
-  UPDATE graphile_worker._private_job_queues AS queues SET locked_by = NULL, locked_at = NULL
+  UPDATE _private_job_queues AS queues SET locked_by = NULL, locked_at = NULL
   WHERE locked_by = $1 AND NOT EXISTS (
-    SELECT FROM graphile_worker._private_jobs AS jobs WHERE jobs.job_queue_id = queues.id AND jobs.locked_by = $1
+    SELECT FROM _private_jobs AS jobs WHERE jobs.job_queue_id = queues.id AND jobs.locked_by = $1
   )`
 
 // graphile-worker itself takes a job for abandoned that has been locked for four hours, though its worker be alive.
 const touch = `
-  UPDATE graphile_worker._private_jobs SET locked_at = now() WHERE id IN (
-    SELECT id FROM graphile_worker._private_jobs WHERE locked_by = $1 FOR UPDATE SKIP LOCKED
+  UPDATE _private_jobs SET locked_at = now() WHERE id IN (
+    SELECT id FROM _private_jobs WHERE locked_by = $1 FOR UPDATE SKIP LOCKED
   )`
 
 // To take a job, graphile-worker locks the row of every queue that is free, so those that are used up must go. A job that is
@@ -200,11 +200,11 @@ const touch = `
 const forgetIdleQueues = `
   SET LOCAL lock_timeout = 100;
   SELECT pg_advisory_xact_lock(hashtext('queue.queues'));
-  DELETE FROM graphile_worker._private_job_queues AS queues WHERE locked_at IS NULL
-    AND NOT EXISTS (SELECT FROM graphile_worker._private_jobs WHERE job_queue_id = queues.id)`
+  DELETE FROM _private_job_queues AS queues WHERE locked_at IS NULL
+    AND NOT EXISTS (SELECT FROM _private_jobs WHERE job_queue_id = queues.id)`
 
 const workersWithoutLock = `
-  SELECT id FROM queue.workers
+  SELECT id FROM queue_workers
   WHERE NOT EXISTS (
     SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
     WHERE datname = current_database() AND locktype = 'advisory' AND granted

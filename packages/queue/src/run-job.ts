@@ -123,22 +123,22 @@ export async function runJob<Tx extends RawQueries>(
 const ours = 'id = $1::text::bigint AND locked_by = $2::text AND attempts = $3::int'
 
 // Until the transaction ends, nobody can give the job to another worker. Several of one job may run side by side.
-const holdClaim = `SELECT 1 AS held FROM graphile_worker._private_jobs WHERE ${ours} FOR SHARE`
+const holdClaim = `SELECT 1 AS held FROM _private_jobs WHERE ${ours} FOR SHARE`
 
 const freeQueue = `
-    UPDATE graphile_worker._private_job_queues AS queues SET locked_by = NULL, locked_at = NULL
+    UPDATE _private_job_queues AS queues SET locked_by = NULL, locked_at = NULL
     FROM job WHERE queues.id = job.job_queue_id AND queues.locked_by = $2`
 
 const completeClaim = `
   WITH job AS (
-    DELETE FROM graphile_worker._private_jobs WHERE ${ours} RETURNING job_queue_id
+    DELETE FROM _private_jobs WHERE ${ours} RETURNING job_queue_id
   ), queue AS (${freeQueue}
   )
   SELECT 1 AS done FROM job`
 
 const giveUpClaim = `
   WITH job AS (
-    UPDATE graphile_worker._private_jobs
+    UPDATE _private_jobs
     SET attempts = max_attempts, last_error = $4, locked_by = NULL, locked_at = NULL, updated_at = now()
     WHERE ${ours} RETURNING job_queue_id
   ), queue AS (${freeQueue}

@@ -67,14 +67,14 @@ function findLatestTick(matches: CronMatcher, afterMs: number, untilMs: number):
 // A schedule begins when it is first seen; ticks before that are nobody's.
 const readSchedules = `
   WITH begun AS (
-    INSERT INTO queue.schedules SELECT name, now() FROM unnest($1::text[]) AS names (name)
+    INSERT INTO queue_schedules SELECT name, now() FROM unnest($1::text[]) AS names (name)
     ON CONFLICT DO NOTHING
   )
-  SELECT name, last_tick, now() FROM queue.schedules WHERE name = ANY ($1)`
+  SELECT name, last_tick, now() FROM queue_schedules WHERE name = ANY ($1)`
 
 // The worker that moves the tick forward is the one that makes the job, in the same statement.
 const makeJob = `
   WITH won AS (
-    UPDATE queue.schedules SET last_tick = $2 WHERE name = $1 AND last_tick < $2 RETURNING name
+    UPDATE queue_schedules SET last_tick = $2 WHERE name = $1 AND last_tick < $2 RETURNING name
   )
-  SELECT graphile_worker.add_job(name, $3::json, max_attempts => $4::int) FROM won`
+  SELECT add_job(name, $3::json, max_attempts => $4::int) FROM won`

@@ -5,6 +5,7 @@ import { Pool } from 'pg'
 import type { Job } from './define-job.ts'
 import type { RawQueries } from './enqueue.ts'
 import { holdLease, type Lease, type LeaseOptions } from './lease.ts'
+import { findQueueSchema, JOBS } from './queue-tables.ts'
 import { runJob } from './run-job.ts'
 import type { RunJobsOptions } from './run-jobs.ts'
 
@@ -30,6 +31,7 @@ export async function work<Tx extends RawQueries>(url: string, options: WorkOpti
   await using resources = new AsyncDisposableStack()
   const pool = openPool(url, concurrency)
   resources.defer(() => pool.end())
+  const schema = await findQueueSchema(pool)
 
   const ended = Promise.withResolvers<void>()
   ended.promise.catch(() => {})
@@ -78,7 +80,7 @@ export async function work<Tx extends RawQueries>(url: string, options: WorkOpti
     parsedCronItems: [],
     preset: {
       // Unbatched, an answer that Postgres never got would be an unhandled rejection.
-      worker: { concurrentJobs: concurrency, completeJobBatchDelay: 0, failJobBatchDelay: 0 },
+      worker: { schema, concurrentJobs: concurrency, completeJobBatchDelay: 0, failJobBatchDelay: 0 },
       plugins: [
         {
           name: 'LeasePlugin',
@@ -144,10 +146,10 @@ function toTasks<Tx extends RawQueries>(
 async function countWaiting(pool: Pool, jobs: readonly { job: Job }[]): Promise<number> {
   const { rows } = await pool.query<{ count: number }>(
     // Of those that run one at a time, the first at most, and none while one runs: more workers would not help.
-    `SELECT count(DISTINCT coalesce(queue_name, id::text))::int FROM graphile_worker.jobs
+    `SELECT count(DISTINCT coalesce(queue_name, id::text))::int FROM ${JOBS}
      WHERE locked_at IS NULL AND run_at <= now() AND attempts < max_attempts AND task_identifier = ANY ($1)
        AND (queue_name IS NULL OR queue_name NOT IN (
-         SELECT queue_name FROM graphile_worker.jobs WHERE locked_at IS NOT NULL AND queue_name IS NOT NULL
+         SELECT queue_name FROM ${JOBS} WHERE locked_at IS NOT NULL AND queue_name IS NOT NULL
        ))`,
     [jobs.map(({ job }) => job.name)],
   )

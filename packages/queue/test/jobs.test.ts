@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createDatabase, pollUntil, startPostgres, type TestDatabase } from '@repo/testing'
+import { pollUntil, startPostgres, type TestDatabase } from '@repo/testing'
 import { Pool } from 'pg'
 import { Type } from 'typebox'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -18,6 +18,7 @@ import {
   type RunJobsOptions,
 } from '../src/index.ts'
 import { jobLog } from './job-log.ts'
+import { createQueueDatabase } from './queue-database.ts'
 import { toDatabase, toQueries } from './to-database.ts'
 
 const count = defineJob({
@@ -32,7 +33,7 @@ let queries: RawQueries
 let lines: string[]
 
 beforeEach(async () => {
-  database = await createDatabase()
+  database = await createQueueDatabase()
   pool = new Pool({ connectionString: database.url, max: 2 })
   pool.on('error', () => {})
   queries = toQueries(pool)
@@ -96,7 +97,7 @@ test('jobs of one user run one at a time, those of others meanwhile, and what ke
   expect(together.some((users) => users.length > 1)).toBe(true)
   await pollUntil(
     'their queues are forgotten',
-    async () => (await pool.query('SELECT FROM graphile_worker._private_job_queues')).rowCount === 0,
+    async () => (await pool.query('SELECT FROM _private_job_queues')).rowCount === 0,
     { deadlineMs: 20_000 },
   )
   await Promise.all([one.check(), two.check()])
@@ -158,13 +159,13 @@ test('a job that fails is tried again later and later, then kept as failed until
   for (const attempt of [1, 2, 3]) {
     await pollUntil(`attempt ${attempt} has failed`, async () => {
       const { rows } = await pool.query(
-        'SELECT attempts, last_error, extract(epoch FROM run_at - updated_at)::float AS delay FROM graphile_worker.jobs WHERE locked_at IS NULL',
+        'SELECT attempts, last_error, extract(epoch FROM run_at - updated_at)::float AS delay FROM jobs WHERE locked_at IS NULL',
       )
       if (rows[0]?.last_error !== `no luck ${attempt}`) return false
       return delays.push(rows[0].delay) > 0
     })
     // Instead of waiting for its time.
-    await pool.query("UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 s'")
+    await pool.query("UPDATE _private_jobs SET run_at = now() - interval '1 s'")
     await pool.query(`SELECT pg_notify('jobs:insert', '{"count":1}')`)
   }
   expect(delays[0]).toBeCloseTo(Math.E, 0)
@@ -184,7 +185,7 @@ test('a job may be told to wait for its time', async () => {
   await enqueue(queries, count, { n: 1 }, { delayMs: 60_000 })
   expect(await measureQueue(queries)).toEqual({ waiting: 0, running: 0, later: 1, failed: 0 })
   const { rows } = await pool.query(
-    'SELECT extract(epoch FROM run_at - created_at)::float AS delay FROM graphile_worker.jobs',
+    'SELECT extract(epoch FROM run_at - created_at)::float AS delay FROM jobs',
   )
   expect(rows[0].delay).toBeCloseTo(60, 1)
 })
@@ -234,10 +235,7 @@ test('to dispose of it takes no new job, waits for those that run, and aborts wh
   expect(events.slice(2)).toEqual(['ended 1'])
   // The aborted one waits for another worker as the last one does, and has lost no attempt; the finished one is gone.
   expect(await measureQueue(queries)).toEqual({ waiting: 2, running: 0, later: 0, failed: 0 })
-  expect((await pool.query('SELECT attempts FROM graphile_worker.jobs')).rows).toEqual([
-    { attempts: 0 },
-    { attempts: 0 },
-  ])
+  expect((await pool.query('SELECT attempts FROM jobs')).rows).toEqual([{ attempts: 0 }, { attempts: 0 }])
 })
 
 test('a worker that cannot report that jobs are done begins again, and gives them back', async () => {
@@ -255,7 +253,7 @@ test('a worker that cannot report that jobs are done begins again, and gives the
   // Each report waits for us, and its session ends before it was heard.
   const client = await pool.connect()
   await client.query('BEGIN')
-  await client.query('SELECT FROM graphile_worker._private_jobs FOR UPDATE')
+  await client.query('SELECT FROM _private_jobs FOR UPDATE')
   for (const n of [1, 2]) {
     finish.get(n)!()
     await pollUntil(`the report of ${n} waits`, async () => (await pool.query(waiting)).rowCount === n)
@@ -270,7 +268,7 @@ test('a worker that cannot report that jobs are done begins again, and gives the
 })
 
 test('a worker that fails to start closes what it had opened, however often it begins again', async () => {
-  await pool.query('ALTER TABLE queue.workers RENAME TO workers_of_a_newer_release')
+  await pool.query('ALTER TABLE queue_workers RENAME TO queue_workers_of_a_newer_release')
   const seen: number[] = []
   const handled = handle(count, async ({ n }) => void seen.push(n))
   await using _ = await runJobs(database.url, {
@@ -283,7 +281,7 @@ test('a worker that fails to start closes what it had opened, however often it b
   })
   await pollUntil('at most one try is open', async () => (await connections()) <= 1, { deadlineMs: 2_000 })
 
-  await pool.query('ALTER TABLE queue.workers_of_a_newer_release RENAME TO workers')
+  await pool.query('ALTER TABLE queue_workers_of_a_newer_release RENAME TO queue_workers')
   await enqueue(queries, count, { n: 1 })
   await pollUntil('it works', () => seen.length === 1)
   expect(await connections()).toBe(1)
@@ -292,7 +290,7 @@ test('a worker that fails to start closes what it had opened, however often it b
 test('what a handler writes after its job was given to another is refused, and the job is not done', async () => {
   const outcomes: unknown[] = []
   const handled = handle(count, async (_, { transaction }) => {
-    await pool.query("UPDATE graphile_worker._private_jobs SET locked_by = 'another'")
+    await pool.query("UPDATE _private_jobs SET locked_by = 'another'")
     const write = transaction((tx) => tx.$queryRawUnsafe('CREATE TABLE written ()'))
     outcomes.push(await write.catch((error: unknown) => error))
   })
@@ -301,14 +299,12 @@ test('what a handler writes after its job was given to another is refused, and t
   await pollUntil('it says so', () => lines.some((line) => line.includes('taken over by another worker')))
   expect(outcomes).toMatchObject([{ code: 'QUEUE_JOB_TAKEN_OVER' }])
   expect((await pool.query("SELECT to_regclass('written') AS written")).rows).toEqual([{ written: null }])
-  expect((await pool.query('SELECT locked_by FROM graphile_worker.jobs')).rows).toEqual([
-    { locked_by: 'another' },
-  ])
+  expect((await pool.query('SELECT locked_by FROM jobs')).rows).toEqual([{ locked_by: 'another' }])
 })
 
 test('a job that another runs is not done because its first worker is', async () => {
   const handled = handle(count, async () => {
-    await pool.query("UPDATE graphile_worker._private_jobs SET locked_by = 'another'")
+    await pool.query("UPDATE _private_jobs SET locked_by = 'another'")
   })
   await using _ = await run([handled])
   await enqueue(queries, count, { n: 1 })
@@ -346,7 +342,7 @@ test('a job is given up together with what follows from it, once, also when that
 
 test('a job of a named queue that is interrupted, and one that is given up, keep no other of it from running', async () => {
   await pool.query(
-    `SELECT graphile_worker.add_job('test.count', json_build_object('n', n), 'ada', max_attempts => 1)
+    `SELECT add_job('test.count', json_build_object('n', n), 'ada', max_attempts => 1)
      FROM generate_series(1, 2) AS n`,
   )
   const first = await run([handle(count, (_, context) => untilAborted(context))], { abortAfterMs: 0 })
@@ -365,14 +361,12 @@ test('a job of a named queue that is interrupted, and one that is given up, keep
 
 test('a dead worker whose transaction still holds its job costs no other its lease', async () => {
   const seen: number[] = []
-  await pool.query("INSERT INTO queue.workers VALUES ('dead')")
+  await pool.query("INSERT INTO queue_workers VALUES ('dead')")
   await enqueue(queries, count, { n: 1 })
-  await pool.query(
-    "UPDATE graphile_worker._private_jobs SET locked_by = 'dead', locked_at = now(), attempts = 1",
-  )
+  await pool.query("UPDATE _private_jobs SET locked_by = 'dead', locked_at = now(), attempts = 1")
   const client = await pool.connect()
   await client.query('BEGIN')
-  await client.query('SELECT FROM graphile_worker._private_jobs FOR SHARE')
+  await client.query('SELECT FROM _private_jobs FOR SHARE')
   await using jobs = await run([handle(count, async ({ n }) => void seen.push(n))], { leaseMs: 300 })
   await enqueue(queries, count, { n: 2 })
   await pollUntil('others run', () => seen.length === 1)
@@ -398,7 +392,7 @@ test('a worker is forgotten when it has been gone for a lease', async () => {
 
 test('a worker that is started before Postgres waits, says so, and begins when it comes', async () => {
   await using server = await startPostgres()
-  await migrateQueue(server.url)
+  await migrateQueue(server.url, 'public')
   await server.stop()
   const seen: number[] = []
   const handled = handle(count, async ({ n }) => void seen.push(n))
@@ -423,8 +417,8 @@ test('a job may take longer than the four hours after which graphile-worker woul
   })
   await enqueue(queries, count, { n: 1 })
   await pollUntil('it runs', async () => (await measureQueue(queries)).running === 1)
-  await pool.query("UPDATE graphile_worker._private_jobs SET locked_at = now() - interval '3 hours'")
-  const isTouched = "SELECT FROM graphile_worker.jobs WHERE locked_at > now() - interval '1 minute'"
+  await pool.query("UPDATE _private_jobs SET locked_at = now() - interval '3 hours'")
+  const isTouched = "SELECT FROM jobs WHERE locked_at > now() - interval '1 minute'"
   await pollUntil('its lock is young again', async () => (await pool.query(isTouched)).rowCount === 1)
 })
 
@@ -437,8 +431,8 @@ test('a worker that slept so long that its jobs were freed notices, and aborts t
   await enqueue(queries, count, { n: 1 })
   await pollUntil('it runs', async () => (await measureQueue(queries)).running === 1)
   // What the others do when a machine sleeps, and what Postgres does then.
-  await pool.query('SELECT graphile_worker.force_unlock_workers(array_agg(id)) FROM queue.workers')
-  await pool.query('DELETE FROM queue.workers')
+  await pool.query('SELECT force_unlock_workers(array_agg(id)) FROM queue_workers')
+  await pool.query('DELETE FROM queue_workers')
   await pool.query(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'queue lease%'",
   )
@@ -488,7 +482,7 @@ async function connections(): Promise<number> {
 }
 
 async function knownWorkers(): Promise<number | null> {
-  return (await pool.query('SELECT FROM queue.workers')).rowCount
+  return (await pool.query('SELECT FROM queue_workers')).rowCount
 }
 
 async function depth(): Promise<number> {

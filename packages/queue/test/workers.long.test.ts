@@ -1,11 +1,4 @@
-import {
-  createDatabase,
-  pollUntil,
-  startPostgres,
-  startProcess,
-  type NodeProcess,
-  type TestDatabase,
-} from '@repo/testing'
+import { pollUntil, startPostgres, startProcess, type NodeProcess, type TestDatabase } from '@repo/testing'
 import { Pool } from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import {
@@ -17,6 +10,7 @@ import {
   type RawQueries,
 } from '../src/index.ts'
 import { note, once, store, wait } from './processes/jobs.ts'
+import { createQueueDatabase } from './queue-database.ts'
 import { toQueries } from './to-database.ts'
 
 const LEASE_MS = 1_500
@@ -26,7 +20,7 @@ let pool: Pool
 let workers: NodeProcess[]
 
 beforeEach(async () => {
-  database = await createDatabase()
+  database = await createQueueDatabase()
   pool = await openRuns(database.url)
   workers = []
 })
@@ -65,7 +59,7 @@ test('a job whose worker is killed at its last attempt is given up by another, k
   await startWorker()
   const { id } = await enqueue(queries(), once, { ms: 10_000 })
   const [first] = await runs(1)
-  await pool.query("UPDATE graphile_worker._private_jobs SET updated_at = now() - interval '1 day'")
+  await pool.query("UPDATE _private_jobs SET updated_at = now() - interval '1 day'")
   kill(first!.pid)
   await pollUntil('it has failed', async () => (await measureQueue(queries())).failed === 1)
   const [failed] = await listFailed(queries())
@@ -126,7 +120,7 @@ test('a frozen worker whose job another was given writes nothing more when it th
   const [{ pid: frozen }] = (await runs(1)) as [Run]
   process.kill(frozen, 'SIGSTOP')
   // Postgres takes it for gone, as it does when a network drops idle connections.
-  await pool.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity, graphile_worker._private_jobs AS jobs
+  await pool.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity, _private_jobs AS jobs
     WHERE application_name = 'queue lease ' || jobs.locked_by`)
   const [, { pid }] = (await runs(2)) as [Run, Run]
   expect(pid).not.toBe(frozen)
@@ -146,19 +140,19 @@ test('a frozen worker whose job another was given writes nothing more when it th
 
 test('each tick of a schedule is one job, however many workers share it, and a missed one is made up for once', async () => {
   // Yesterday's ticks were missed: one of them counts.
-  await pool.query("INSERT INTO queue.schedules VALUES ('test.note', now() - interval '26 hours')")
+  await pool.query("INSERT INTO queue_schedules VALUES ('test.note', now() - interval '26 hours')")
   const minute = await databaseMinute()
   await Promise.all([startWorker('* * * * *'), startWorker('* * * * *')])
   await runs(1)
   const ticked = async () => {
-    const { rows } = await pool.query<{ last_tick: Date }>('SELECT last_tick FROM queue.schedules')
+    const { rows } = await pool.query<{ last_tick: Date }>('SELECT last_tick FROM queue_schedules')
     return rows[0]!.last_tick
   }
   expect((await ticked()).getTime()).toBeGreaterThanOrEqual(minute)
 
   // Instead of waiting for the next minutes: each time, both see a tick that is due.
   for (let tick = 2; tick <= 5; tick++) {
-    await pool.query("UPDATE queue.schedules SET last_tick = last_tick - interval '1 minute'")
+    await pool.query("UPDATE queue_schedules SET last_tick = last_tick - interval '1 minute'")
     for (const worker of workers.splice(0)) await worker.stop()
     await Promise.all([startWorker('* * * * *'), startWorker('* * * * *')])
     await runs(tick)
@@ -172,19 +166,19 @@ test('a worker whose clock runs a day ahead ticks no earlier than the database',
   await startWorker('* * * * *', ['--import', new URL('processes/tomorrow.ts', import.meta.url).href])
   await pollUntil(
     'the schedule has begun',
-    async () => (await pool.query('SELECT FROM queue.schedules')).rowCount === 1,
+    async () => (await pool.query('SELECT FROM queue_schedules')).rowCount === 1,
   )
   await enqueue(queries(), note, { text: 'hello' })
   await pollUntil('it works', async () => (await runs(1)).some(({ event }) => event === 'hello'))
   const { rows } = await pool.query<{ ahead: boolean }>(
-    'SELECT last_tick > now() AS ahead FROM queue.schedules',
+    'SELECT last_tick > now() AS ahead FROM queue_schedules',
   )
   expect(rows).toEqual([{ ahead: false }])
 })
 
 test('after a restart of Postgres the workers go on, and no job is lost', async () => {
   await using server = await startPostgres()
-  await migrateQueue(server.url)
+  await migrateQueue(server.url, 'public')
   const ours = await openRuns(server.url)
   const [worker] = await Promise.all([
     startWorker(undefined, [], server.url),
@@ -209,7 +203,7 @@ test('after a restart of Postgres the workers go on, and no job is lost', async 
 
 test('a worker that cannot reach Postgres aborts its jobs before others may have them', async () => {
   await using server = await startPostgres()
-  await migrateQueue(server.url)
+  await migrateQueue(server.url, 'public')
   const ours = await openRuns(server.url)
   const worker = await startWorker(undefined, [], server.url)
   await enqueue(queries(ours), wait, { ms: 60_000 })

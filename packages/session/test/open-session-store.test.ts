@@ -11,6 +11,7 @@ import { startRedis } from '@repo/testing/start-redis'
 import Fastify from 'fastify'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openSessionStore, session } from '../src/index.ts'
+import { migrateSessions } from '../src/stores/postgres.ts'
 
 const run = promisify(execFile)
 const resources = new AsyncDisposableStack()
@@ -108,6 +109,7 @@ describe('with Redis', needs('redis'), () => {
 
 test('a Postgres that freezes is silent also to who has no connection yet, so the breaker opens', async () => {
   await using postgres = await startPostgres()
+  await migrateSessions(postgres.url)
   await using store = await openSessionStore(postgres.url, { probeMs: 10_000 })
   await store.check()
   await postgres.freeze()
@@ -166,6 +168,7 @@ describe('an address of IPv6 is one in every URL', () => {
 
   test('of Postgres', async () => {
     await using postgres = await startPostgres()
+    await migrateSessions(postgres.url)
     await using _ = await forward('::1', new URL(postgres.url))
     const url = Object.assign(new URL(postgres.url), { hostname: '[::1]' })
     await using store = await openSessionStore(url.href)

@@ -10,6 +10,7 @@ import {
   openRedisUnderTest,
   type StoreUnderTest,
 } from '../src/testing/index.ts'
+import { migrateSessions } from '../src/stores/postgres.ts'
 
 /** Starts a store of one kind with what it needs; undefined when this machine does not have it. */
 type Open = (resources: AsyncDisposableStack) => Promise<StoreUnderTest | undefined>
@@ -59,7 +60,9 @@ export const stores: Record<string, Open> = {
   },
 
   async Postgres(resources) {
-    return openPostgresUnderTest(resources.use(await startPostgres()))
+    const server = resources.use(await startPostgres())
+    await migrateSessions(server.url)
+    return openPostgresUnderTest(server)
   },
 }
 

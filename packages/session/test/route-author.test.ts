@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sessionStoreUrl } from '@repo/testing'
 import Fastify, { type FastifyInstance, type FastifyRequest, type InjectOptions } from 'fastify'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import {
@@ -25,7 +26,7 @@ const apps: FastifyInstance[] = []
 let store: SessionStore
 
 beforeAll(async () => {
-  store = await openSessionStore(process.env.SESSION_STORE_URL ?? process.env.DATABASE_URL!)
+  store = await openSessionStore(await sessionStoreUrl())
 })
 afterEach(async () => {
   for (const app of apps.splice(0)) await app.close()

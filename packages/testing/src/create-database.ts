@@ -1,39 +1,54 @@
-import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { Client } from 'pg'
+import { createHmac, randomBytes } from 'node:crypto'
+import { globSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { Client, escapeIdentifier as quote } from 'pg'
 import { startProcess } from './start-process.ts'
 
 export interface TestDatabase extends AsyncDisposable {
+  /** Of whoever owns the database, and may do anything in it. */
+  readonly admin: string
+  /** Of the role that it was made for; `admin` when it was made for none. */
   readonly url: string
 }
 
-/** Where the release process lives: the very one that a deployment runs. */
-const MIGRATE = resolve(import.meta.dirname, '../../../apps/migrate')
+const ROOT = resolve(import.meta.dirname, '../../..')
+
+/** As apps declare them. */
+interface Manifest {
+  processes?: Record<string, { entry: string; release?: boolean; needs?: string[] }>
+}
 
 /**
  * A database of its own for a test file, with every migration applied; dropped on disposal. It is cloned from a
  * template that the real release process migrates once a run, whoever asks first: 50 ms instead of seconds.
+ *
+ * @param share an app, as `orders`, or `sessions`: as whose role `url` connects
  */
-export async function createDatabase(): Promise<TestDatabase> {
+export async function createDatabase(share: string): Promise<TestDatabase> {
   const template = await openTemplate()
-  const { url, drop } = await createEmptyDatabase(template)
-  return { url, [Symbol.asyncDispose]: drop }
+  const database = await createEmptyDatabase(template)
+  // The roles are those of the template: its clones know them too.
+  const url = Object.assign(new URL(shareUrl(urlOf(template), share)), {
+    pathname: new URL(database.admin).pathname,
+  })
+  return { ...database, url: url.href }
 }
 
-/** The same without a single table. */
+/** One without a single table. */
 export async function createEmptyDatabase(
   template = 'template0',
 ): Promise<TestDatabase & { drop(): Promise<void> }> {
   const name = `${databasePrefix()}${randomBytes(6).toString('hex')}`
   await withServer((server) => server.query(`CREATE DATABASE ${name} TEMPLATE ${template}`))
-  const drop = async (): Promise<void> => {
-    await withServer((server) => server.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
-  }
-  return { url: urlOf(name), drop, [Symbol.asyncDispose]: drop }
+  const drop = (): Promise<void> =>
+    withServer(async (server) => {
+      await server.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      await dropRoles(server, `${name}_`)
+    })
+  return { admin: urlOf(name), url: urlOf(name), drop, [Symbol.asyncDispose]: drop }
 }
 
-/** What the names of this run's databases begin with. The run is numbered by `vitest-setup.ts`. */
+/** What the names of this run's databases, and of their roles, begin with. The run is numbered by `vitest-setup.ts`. */
 export function databasePrefix(): string {
   return `test_${process.env.TEST_RUN_ID ?? 'alone'}_`
 }
@@ -49,37 +64,76 @@ export async function dropDatabases(): Promise<void> {
       await server.query(`ALTER DATABASE ${datname} IS_TEMPLATE false`)
       await server.query(`DROP DATABASE ${datname} WITH (FORCE)`)
     }
+    await dropRoles(server, databasePrefix())
   })
 }
 
-async function openTemplate(): Promise<string> {
+/** How the role of an app, or of the sessions, connects where nobody has chosen how: as `shareUrl` of @repo/database says. */
+export function shareUrl(admin: string, share: string): string {
+  const url = new URL(admin)
+  url.username = `${url.pathname.slice(1)}_${share.replaceAll('-', '_')}`
+  url.password = createHmac('sha256', decodeURIComponent(new URL(admin).password))
+    .update(url.username)
+    .digest('base64url')
+  return url.href
+}
+
+async function dropRoles(server: Client, prefix: string): Promise<void> {
+  const { rows } = await server.query<{ rolname: string }>(
+    'SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)',
+    [prefix],
+  )
+  if (rows.length > 0) await server.query(`DROP ROLE ${rows.map(({ rolname }) => quote(rolname)).join(', ')}`)
+}
+
+/**
+ * The database that others of this run are cloned from; whoever asks first makes it.
+ *
+ * @param more what is made in it besides what the release makes
+ */
+export async function openTemplate(more: (admin: string) => Promise<void> = async () => {}): Promise<string> {
   const template = `${databasePrefix()}template`
   await withServer(async (server) => {
     // Test files ask at the same moment, from several processes: the first migrates and the others wait for it.
     await server.query('SELECT pg_advisory_lock(hashtext($1))', [template])
-    const { rowCount } = await server.query('SELECT FROM pg_database WHERE datname = $1', [template])
+    const { rowCount } = await server.query('SELECT FROM pg_database WHERE datname = $1 AND datistemplate', [
+      template,
+    ])
     if (rowCount) return
-    const draft = `${template}_draft`
-    await server.query(`DROP DATABASE IF EXISTS ${draft} WITH (FORCE)`)
-    await server.query(`CREATE DATABASE ${draft} TEMPLATE template0`)
-    await migrate(urlOf(draft))
-    // Only a template that nobody is connected to can be cloned, and only the finished one has this name.
-    await server.query(`ALTER DATABASE ${draft} RENAME TO ${template}`)
+    await server.query(`DROP DATABASE IF EXISTS ${template} WITH (FORCE)`)
+    await server.query(`CREATE DATABASE ${template} TEMPLATE template0`)
+    await release(urlOf(template))
+    await more(urlOf(template))
+    // Only a template that nobody is connected to can be cloned.
     await server.query(`ALTER DATABASE ${template} IS_TEMPLATE true ALLOW_CONNECTIONS false`)
   })
   return template
 }
 
-async function migrate(url: string): Promise<void> {
-  const { processes } = JSON.parse(await readFile(resolve(MIGRATE, 'package.json'), 'utf8'))
-  const release = await startProcess({
-    name: 'migrate',
-    cwd: MIGRATE,
-    entry: processes.migrate.entry,
-    env: { NODE_ENV: 'test', DATABASE_URL: url },
-  })
-  const { code, signal } = await release.exited
-  if (code !== 0) throw new Error(`The release process ended with ${signal ?? code}:\n${release.output()}`)
+/** Runs the release processes on a database, the very ones that a deployment runs. */
+export async function release(admin: string): Promise<void> {
+  const env: Record<string, string> = {
+    NODE_ENV: 'test',
+    ADMIN_DATABASE_URL: admin,
+    SESSION_STORE_URL: shareUrl(admin, 'sessions'),
+  }
+  const releases: { name: string; cwd: string; entry: string }[] = []
+  for (const file of globSync('apps/*/package.json', { cwd: ROOT })) {
+    const cwd = dirname(join(ROOT, file))
+    const { processes = {} } = JSON.parse(readFileSync(join(ROOT, file), 'utf8')) as Manifest
+    for (const [name, { entry, release, needs = [] }] of Object.entries(processes)) {
+      if (release) releases.push({ name, cwd, entry })
+      else if (needs.includes('database')) {
+        const variable = `DATABASE_URL_${basename(cwd).replaceAll('-', '_').toUpperCase()}`
+        env[variable] = shareUrl(admin, basename(cwd))
+      }
+    }
+  }
+  for (const { name, cwd, entry } of releases) {
+    const running = await startProcess({ name, cwd, entry, env })
+    const { code, signal } = await running.exited
+    if (code !== 0) throw new Error(`${name} ended with ${signal ?? code}:\n${running.output()}`)
+  }
 }
 
 async function withServer<T>(use: (server: Client) => Promise<T>): Promise<T> {

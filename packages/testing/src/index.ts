@@ -1,6 +1,12 @@
 export type { BackingService } from './backing-service.ts'
 export type { Browser } from './browser.ts'
-export { createDatabase, createEmptyDatabase, type TestDatabase } from './create-database.ts'
+export {
+  createDatabase,
+  createEmptyDatabase,
+  release,
+  shareUrl,
+  type TestDatabase,
+} from './create-database.ts'
 export { fleet, type Fleet, type FleetOptions, type FleetRequest, type FleetResponse } from './fleet.ts'
 export { isListening } from './is-listening.ts'
 export { pollUntil } from './poll-until.ts'

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createDatabase } from './create-database.ts'
 import { sessionStoreUrl } from './session-store-url.ts'
 
 /** What an app declares about one of its process types. */
 export interface ProcessType {
   name: string
+  /** Its app, as whose role it uses the database. */
+  app: string
   /** Its TypeScript entry, from the app's folder on. */
   entry: string
   needs: string[]
@@ -24,12 +26,12 @@ export async function readProcessType(folder: string, wanted?: string): Promise<
   const found = processes[name]
   if (!found)
     throw new Error(`${folder} declares no process "${name}", but ${names.join(', ') || 'none at all'}`)
-  return { name, entry: found.entry, needs: found.needs ?? [] }
+  return { name, app: basename(folder), entry: found.entry, needs: found.needs ?? [] }
 }
 
 /** The whole environment of a process under test: `given`, and what the process type needs beside it. */
 export async function environmentFor(
-  { needs }: ProcessType,
+  { app, needs }: ProcessType,
   given: Environment,
   resources: AsyncDisposableStack,
 ): Promise<Environment> {
@@ -42,7 +44,7 @@ export async function environmentFor(
     SHUTDOWN_DEADLINE_MS: '10000',
   }
   if (needs.includes('database') && !given.DATABASE_URL) {
-    env.DATABASE_URL = resources.use(await createDatabase()).url
+    env.DATABASE_URL = resources.use(await createDatabase(app)).url
   }
   if (needs.includes('session')) {
     env.SESSION_SECRETS = randomBytes(32).toString('base64url')

@@ -8,6 +8,6 @@ let database: Promise<{ url: string }> | undefined
  */
 export async function sessionStoreUrl(): Promise<string> {
   if (process.env.SESSION_STORE_URL) return process.env.SESSION_STORE_URL
-  database ??= createDatabase()
+  database ??= createDatabase('sessions')
   return (await database).url
 }

@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import type { Database, Transaction } from '@repo/database'
+import type { Database, Transaction } from '../database.ts'
 import type { DeviceCookie } from './device-cookie.ts'
 import { parseEmail } from './email.ts'
 import { limitGuesses } from './limit-guesses.ts'

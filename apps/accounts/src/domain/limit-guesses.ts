@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import createError from '@fastify/error'
-import { Prisma, type Database } from '@repo/database'
+import { Prisma, type Database } from '../database.ts'
 
 const HOUR_MS = 60 * 60_000
 

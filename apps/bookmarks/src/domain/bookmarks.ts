@@ -1,5 +1,6 @@
 import { createError } from '@fastify/error'
-import type { Database, LimitedQueries, Transaction } from '@repo/database'
+import type { LimitedQueries } from '@repo/database'
+import type { Database, Transaction } from '../database.ts'
 import {
   limits,
   tidyLine,
@@ -105,7 +106,7 @@ export const searchLimits = { name: 'bookmarks.search', answerWithinMs: 2_000 }
  */
 export async function listBookmarks(
   database: Database,
-  limitSearch: LimitedQueries,
+  limitSearch: LimitedQueries<Transaction>,
   userId: string,
   query: { limit: number; cursor?: string; q?: string; tag?: string },
   signal?: AbortSignal,

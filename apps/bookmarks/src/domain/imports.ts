@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createError } from '@fastify/error'
-import type { Database, ImportStatus, Transaction } from '@repo/database'
+import type { Database, ImportStatus, Transaction } from '../database.ts'
 import { webUrl } from './bookmark.ts'
 
 /** An import as the person who started it sees it. */

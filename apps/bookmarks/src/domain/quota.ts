@@ -1,5 +1,5 @@
 import { createError } from '@fastify/error'
-import type { Transaction } from '@repo/database'
+import type { Transaction } from '../database.ts'
 
 /** What one person may have. */
 export interface Quota {

@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
-import type { Transaction } from '@repo/database'
+import type { Transaction } from '../database.ts'
 import { limits, type FiledBookmark } from './bookmark.ts'
 import { ImportProblem } from './import-problem.ts'
 import { BookmarkQuotaExceeded, withinQuota, type Quota } from './quota.ts'

@@ -1,6 +1,6 @@
-import type { Transaction } from '@repo/database'
 import { defineJob, handle, type HandledJob, type JobContext } from '@repo/queue'
 import { Type } from 'typebox'
+import type { Transaction } from '../database.ts'
 import { endLostImports } from '../domain/imports.ts'
 
 export const endLost = defineJob({

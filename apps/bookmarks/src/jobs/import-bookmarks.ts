@@ -1,6 +1,6 @@
-import type { Database, Transaction } from '@repo/database'
 import { defineJob, handle, type HandledJob, type JobContext } from '@repo/queue'
 import { Type } from 'typebox'
+import type { Database, Transaction } from '../database.ts'
 import { fetchFile } from '../domain/fetch-file.ts'
 import { ImportProblem } from '../domain/import-problem.ts'
 import { readUpload } from '../domain/imports.ts'

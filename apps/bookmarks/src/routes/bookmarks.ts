@@ -1,7 +1,8 @@
-import { QueriesBusy, QueryTooSlow, QueryUnderWay, type Database } from '@repo/database'
+import { QueriesBusy, QueryTooSlow, QueryUnderWay } from '@repo/database'
 import { problemResponses, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
+import type { Database } from '../database.ts'
 import { limits } from '../domain/bookmark.ts'
 import {
   addBookmark,

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
-import type { Database } from '@repo/database'
 import { problemResponses, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
+import type { Database } from '../database.ts'
 import { exportBookmarks } from '../domain/bookmarks.ts'
 import { writeBookmarkFile } from '../domain/write-bookmark-file.ts'
 

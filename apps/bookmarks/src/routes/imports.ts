@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
 import multipart from '@fastify/multipart'
-import type { Database } from '@repo/database'
 import { enqueue } from '@repo/queue'
 import { problemResponses, sendEvents, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type, type Static } from 'typebox'
+import type { Database } from '../database.ts'
 import { limits } from '../domain/bookmark.ts'
 import {
   importFromUpload,

@@ -22,7 +22,7 @@ const log: QueueLog = { debug() {}, info() {}, warn() {}, error() {}, child: () 
 
 /** packages/queue as it is: graphile-worker with a lease. */
 export const engine: Engine = {
-  install: migrateQueue,
+  install: (url) => migrateQueue(url, 'public'),
   async openEnqueuer() {
     return {
       async enqueue(tx, payload) {

@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { Pool, type PoolClient, type QueryResult } from 'pg'
+import { Client, Pool, type PoolClient, type QueryResult } from 'pg'
 import type { SessionStore } from '../store.ts'
 
-// Our own schema and table, made when absent. The lock is for processes that boot at the same time: without it
-// two of them may both find no schema, and one fails. An earlier release made the table without `until`, and beside us
-// it still writes rows without it: they count as the oldest.
+// An earlier release made the table without `until`, and beside us it still writes rows without it: they count as the oldest.
+// A schema that is there is not asked for: that would take a right in the whole database.
 const SCHEMA = `
   BEGIN;
   SELECT pg_advisory_xact_lock(hashtext('sessions'));
-  CREATE SCHEMA IF NOT EXISTS sessions;
+  DO $$ BEGIN IF to_regnamespace('sessions') IS NULL THEN CREATE SCHEMA sessions; END IF; END $$;
   CREATE TABLE IF NOT EXISTS sessions.session (
     key text PRIMARY KEY COLLATE "C",
     owner text COLLATE "C",
@@ -18,9 +17,6 @@ const SCHEMA = `
   ALTER TABLE sessions.session ADD COLUMN IF NOT EXISTS until bigint NOT NULL DEFAULT 0;
   CREATE INDEX IF NOT EXISTS session_owner ON sessions.session (owner) WHERE owner IS NOT NULL;
   COMMIT;`
-
-const SCHEMA_IS_THERE = `
-  SELECT FROM pg_attribute WHERE attrelid = to_regclass('sessions.session') AND attname = 'until'`
 
 const READ_ONLY = '25006'
 const DISK_FULL = '53100'
@@ -81,7 +77,18 @@ const LIST = `
   FROM sessions.session WHERE owner = $1 AND expires_at > now() AND (until, key) > ($2, $3)
   ORDER BY until, key LIMIT ${PAGE}`
 
-/** Sessions in Postgres, in a schema of their own, which is made as soon as the server is there. */
+/** Makes or updates what sessions in Postgres need, in a schema of their own. Part of the release; may run twice at once. */
+export async function migrateSessions(url: string): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
+  await client.connect()
+  try {
+    await client.query(SCHEMA)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Sessions in Postgres, in the tables that the release has made there. */
 export async function openStore(url: string): Promise<SessionStore> {
   const pool = new Pool({
     connectionString: url,
@@ -94,24 +101,13 @@ export async function openStore(url: string): Promise<SessionStore> {
     application_name: 'sessions',
   })
   const clients = new Set<PoolClient>()
-  let schema: Promise<void> | undefined
 
   // Without a listener a connection that Postgres closes while it is idle ends the process.
   pool.on('error', () => {})
   pool.on('connect', (client) => clients.add(client))
   pool.on('remove', (client) => clients.delete(client))
 
-  async function makeSchema(): Promise<void> {
-    const { rowCount } = await pool.query(SCHEMA_IS_THERE)
-    if (rowCount === 0) await pool.query(SCHEMA)
-  }
-
-  async function query(name: string, text: string, values: unknown[]): Promise<QueryResult<Row>> {
-    schema ??= makeSchema()
-    await schema.catch((error: unknown) => {
-      schema = undefined
-      throw error
-    })
+  function query(name: string, text: string, values: unknown[]): Promise<QueryResult<Row>> {
     return pool.query<Row>({ name, text, values })
   }
 
@@ -164,7 +160,7 @@ export async function openStore(url: string): Promise<SessionStore> {
     },
 
     async check() {
-      await query('check', 'SELECT 1', [])
+      await query('check', 'SELECT FROM sessions.session LIMIT 0', [])
     },
 
     connection: {

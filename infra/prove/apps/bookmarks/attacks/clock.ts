@@ -80,30 +80,31 @@ interface Counts {
   waiting: number
 }
 
-// Jobs are removed when they are done, so whoever wants to count them must be there when it happens.
+// Jobs are removed when they are done, so whoever wants to count them must be there when it happens: as who makes the triggers, since
+// the app may not write here.
 const remember = `
   CREATE SCHEMA prove;
   CREATE TABLE prove.ticks (name text, tick timestamptz, is_early boolean);
   CREATE TABLE prove.jobs (id bigint, attempts int);
-  CREATE FUNCTION prove.remember_tick() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  CREATE FUNCTION prove.remember_tick() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
     INSERT INTO prove.ticks VALUES (NEW.name, NEW.last_tick, NEW.last_tick > now());
     RETURN NULL;
   END $$;
-  CREATE FUNCTION prove.remember_job() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  CREATE FUNCTION prove.remember_job() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
     INSERT INTO prove.jobs VALUES (OLD.id, OLD.attempts);
     RETURN NULL;
   END $$;
-  CREATE TRIGGER prove AFTER UPDATE ON queue.schedules FOR EACH ROW EXECUTE FUNCTION prove.remember_tick();
-  CREATE TRIGGER prove AFTER DELETE ON graphile_worker._private_jobs
+  CREATE TRIGGER prove AFTER UPDATE ON bookmarks_queue.queue_schedules FOR EACH ROW EXECUTE FUNCTION prove.remember_tick();
+  CREATE TRIGGER prove AFTER DELETE ON bookmarks_queue._private_jobs
     FOR EACH ROW EXECUTE FUNCTION prove.remember_job();`
 
 const counts = `
-  SELECT (SELECT count(*)::int FROM queue.schedules) AS schedules,
+  SELECT (SELECT count(*)::int FROM bookmarks_queue.queue_schedules) AS schedules,
     (SELECT coalesce(min(count), 0)::int FROM (
-      SELECT count(DISTINCT tick) FROM queue.schedules LEFT JOIN prove.ticks USING (name) GROUP BY name
+      SELECT count(DISTINCT tick) FROM bookmarks_queue.queue_schedules LEFT JOIN prove.ticks USING (name) GROUP BY name
     ) AS of_schedules) AS least,
     (SELECT count(DISTINCT (name, tick))::int FROM prove.ticks) AS ticks,
     (SELECT count(*)::int FROM prove.ticks WHERE is_early) AS early,
     (SELECT count(*)::int FROM prove.jobs) AS jobs,
     (SELECT coalesce(sum(attempts), 0)::int FROM prove.jobs) AS runs,
-    (SELECT count(*)::int FROM graphile_worker.jobs) AS waiting`
+    (SELECT count(*)::int FROM bookmarks_queue.jobs) AS waiting`

@@ -54,11 +54,11 @@ export const workerLease: Attack = {
 
     note('no worker can start')
     await Promise.all(workers.map((worker) => worker.stop()))
-    await database.query('ALTER TABLE queue.workers RENAME TO workers_to_come')
+    await database.query('ALTER TABLE bookmarks_queue.queue_workers RENAME TO workers_to_come')
     const starting = Promise.all(workers.map((worker) => worker.start()))
     await sleep(FAILED_STARTS_MS)
     const leases = await count(countLeases)
-    await database.query('ALTER TABLE queue.workers_to_come RENAME TO workers')
+    await database.query('ALTER TABLE bookmarks_queue.workers_to_come RENAME TO queue_workers')
     await starting
 
     await Promise.all(others.map((worker) => worker.stop()))
@@ -94,9 +94,9 @@ export const workerLease: Attack = {
   },
 }
 
-const countAttempts = `SELECT attempts::int AS count FROM graphile_worker.jobs WHERE task_identifier = 'bookmarks.import'`
+const countAttempts = `SELECT attempts::int AS count FROM bookmarks_queue.jobs WHERE task_identifier = 'bookmarks.import'`
 const countRunning = `
-  SELECT count(*)::int FROM graphile_worker.jobs WHERE task_identifier = 'bookmarks.import' AND locked_at IS NOT NULL`
+  SELECT count(*)::int FROM bookmarks_queue.jobs WHERE task_identifier = 'bookmarks.import' AND locked_at IS NOT NULL`
 const countLeases = `SELECT count(*)::int FROM pg_stat_activity WHERE application_name LIKE 'queue lease%'`
 const endLeases = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'queue lease%'`
 

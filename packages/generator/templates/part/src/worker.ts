@@ -1,8 +1,9 @@
 import { loadEnv } from '@repo/config'
-import { databaseEnv, openDatabase } from '@repo/database'
+import { databaseEnv } from '@repo/database'
 import { runJobs } from '@repo/queue'
 import { runWorker, serviceEnv } from '@repo/service'
 import { Type } from 'typebox'
+import { openDatabase } from './database.ts'
 import { handleAnyPart } from './jobs/any-part.ts'
 
 const env = loadEnv(Type.Object({ ...serviceEnv, ...databaseEnv }), process.env)

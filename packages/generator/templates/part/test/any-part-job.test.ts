@@ -1,7 +1,7 @@
-import { openDatabase } from '@repo/database'
 import { enqueue } from '@repo/queue'
 import { fleet, pollUntil } from '@repo/testing'
 import { test } from 'vitest'
+import { openDatabase } from '../src/database.ts'
 import { anyPartJob } from '../src/jobs/any-part.ts'
 
 test('a job is done by a worker, also when the other one is killed', async () => {

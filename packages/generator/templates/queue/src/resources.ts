@@ -1,4 +1,4 @@
-import { openDatabase, type Database } from '@repo/database'
+import { openDatabase, type Database } from './database.ts'
 import type { Env } from './env.ts'
 
 /** What an HTTP process holds open. */

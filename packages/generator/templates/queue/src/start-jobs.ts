@@ -1,5 +1,5 @@
-import { openDatabase } from '@repo/database'
 import { runJobs, type QueueLog, type RunningJobs } from '@repo/queue'
+import { openDatabase } from './database.ts'
 import type { Env } from './env.ts'
 import { handleFinish } from './jobs/finish-item.ts'
 

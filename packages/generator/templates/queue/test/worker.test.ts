@@ -1,7 +1,7 @@
-import { openDatabase } from '@repo/database'
 import { enqueue } from '@repo/queue'
 import { fleet, pollUntil, type Fleet } from '@repo/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openDatabase } from '../src/database.ts'
 import { addItem, readItem, type EnqueueFinish } from '../src/domain/items.ts'
 import { finishJob } from '../src/jobs/finish-item.ts'
 

@@ -1,5 +1,5 @@
 import { createError } from '@fastify/error'
-import type { Database } from '@repo/database'
+import type { Database } from '../database.ts'
 
 export interface Item {
   id: string

@@ -1,7 +1,7 @@
-import type { Database } from '@repo/database'
 import { problemResponses, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
+import type { Database } from '../database.ts'
 import { addItem, OwnNameItemNotFound, finishItem, listItems, readItem } from '../domain/items.ts'
 
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))

@@ -1,6 +1,6 @@
-import type { Database } from '@repo/database'
 import { problemResponses, type Service } from '@repo/service'
 import { Type } from 'typebox'
+import type { Database } from '../database.ts'
 import { addItem, AnyNameItemNotFound, finishItem, listItems, readItem } from '../domain/items.ts'
 
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))

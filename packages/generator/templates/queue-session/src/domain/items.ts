@@ -1,5 +1,5 @@
 import { createError } from '@fastify/error'
-import type { Database, Transaction } from '@repo/database'
+import type { Database, Transaction } from '../database.ts'
 
 export interface Item {
   id: string

@@ -1,6 +1,6 @@
-import type { Transaction } from '@repo/database'
 import { defineJob, handle, type HandledJob, type JobContext } from '@repo/queue'
 import { Type } from 'typebox'
+import type { Transaction } from '../database.ts'
 import { finishItem } from '../domain/items.ts'
 
 export const finishJob = defineJob({

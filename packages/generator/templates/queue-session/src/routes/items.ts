@@ -1,8 +1,8 @@
-import type { Database } from '@repo/database'
 import { enqueue } from '@repo/queue'
 import { problemResponses, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
+import type { Database } from '../database.ts'
 import { addItem, OwnNameItemNotFound, listItems, readItem, type EnqueueFinish } from '../domain/items.ts'
 import { finishJob } from '../jobs/finish-item.ts'
 

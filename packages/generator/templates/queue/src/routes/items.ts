@@ -1,7 +1,7 @@
-import type { Database } from '@repo/database'
 import { enqueue } from '@repo/queue'
 import { problemResponses, type Service } from '@repo/service'
 import { Type } from 'typebox'
+import type { Database } from '../database.ts'
 import { addItem, AnyNameItemNotFound, listItems, readItem, type EnqueueFinish } from '../domain/items.ts'
 import { finishJob } from '../jobs/finish-item.ts'
 

@@ -1,12 +1,12 @@
 import { createDatabase, type TestDatabase } from '@repo/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openDatabase, type Database } from '../../../src/index.ts'
+import { openDatabase, type Database } from '../src/database.ts'
 
 let server: TestDatabase
 let database: Database
 
 beforeAll(async () => {
-  server = await createDatabase()
+  server = await createDatabase('bookmarks')
   database = openDatabase(server.url, { max: 1 })
 })
 afterAll(async () => {

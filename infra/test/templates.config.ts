@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
-import house from '../../../vitest.config.ts'
+import house from '../../vitest.config.ts'
 
 /** The house's configuration, and a database that has the tables of the templates as well. */
 export default defineConfig({

@@ -1,0 +1,40 @@
+import { urlVariableOf } from '@repo/database/app-tables'
+import { shareUrl } from '@repo/database/shares'
+import type { Formation, ProcessType } from './formation.ts'
+
+/** The apps that have tables, by name: those with a process that needs the database. */
+export function databaseApps({ running }: Formation): string[] {
+  const apps = running.filter(({ needs }) => needs.includes('database')).map(nameOfApp)
+  return [...new Set(apps)].toSorted()
+}
+
+/** Of `apps/orders` it is `orders`. */
+export function nameOfApp({ app }: Pick<ProcessType, 'app'>): string {
+  return app.replace('apps/', '')
+}
+
+/**
+ * What a process finds in its environment where one server holds the tables of all: in development and in tests. Each app has a role of
+ * its own there; the release process has the keys to all of them.
+ *
+ * @param admin the URL of somebody who may make roles
+ * @param sessionStoreUrl for the release, which makes the tables of sessions in Postgres
+ */
+export function databaseEnvironment(
+  formation: Formation,
+  admin: string,
+  sessionStoreUrl = sessionsIn(admin),
+): (type: ProcessType) => Record<string, string> {
+  return (type) => {
+    if (!type.needs.includes('database')) return {}
+    if (!formation.release.some(({ name }) => name === type.name))
+      return { DATABASE_URL: shareUrl(admin, nameOfApp(type)) }
+    const urls = databaseApps(formation).map((app) => [urlVariableOf(app), shareUrl(admin, app)])
+    return { ADMIN_DATABASE_URL: admin, SESSION_STORE_URL: sessionStoreUrl, ...Object.fromEntries(urls) }
+  }
+}
+
+/** Where sessions live when that server is their store as well. */
+export function sessionsIn(admin: string): string {
+  return shareUrl(admin, 'sessions')
+}

@@ -1,0 +1,13 @@
+import { globSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { readFormation } from '../formation.ts'
+import { clientOf, make, productsOf } from './make.ts'
+
+// The `made` script of infra: all that TypeScript and the tests of the whole house stand on, the clients of templates among it.
+const root = resolve(import.meta.dirname, '../..')
+const templates = globSync('packages/generator/templates/*/schema.prisma', { cwd: root })
+const products = [
+  ...productsOf(root, readFormation(root)),
+  ...templates.map((schema) => clientOf(dirname(schema))),
+]
+await Promise.all(products.map((product) => make(root, product, console.log)))

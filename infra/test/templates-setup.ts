@@ -1,0 +1,27 @@
+import { basename } from 'node:path'
+import { schemasOf, tablesOf } from '@repo/database/app-tables'
+import { migrate } from '@repo/database/migrate'
+import { makeShares, shareUrl } from '@repo/database/shares'
+import { migrateQueue } from '@repo/queue'
+import { dropDatabases, openTemplate } from '@repo/testing/create-database'
+import type { TestProject } from 'vitest/node'
+
+/**
+ * The tables of a template of `pnpm new` are made where it is tested, and nowhere else: in the database that all others of this run
+ * are cloned from. The template's folder stands for the name of its app.
+ */
+export async function setup({ config }: TestProject): Promise<() => Promise<void>> {
+  // Two templates are tested at once, and each drops what it has made.
+  process.env.TEST_RUN_ID += `_${process.pid}`
+  const folder = config.root
+  const { processes } = (await import(`${folder}/package.json`, { with: { type: 'json' } })).default
+  const [name] = Object.keys(processes)
+  await openTemplate(async (admin) => {
+    const tables = { ...tablesOf(folder, true), schema: tablesOf(name!).schema }
+    const url = shareUrl(admin, basename(folder))
+    await makeShares(admin, [{ name: tablesOf(folder).schema, schemas: schemasOf(tables), url }])
+    await migrate(url, tables)
+    await migrateQueue(url, `${tables.schema}_queue`)
+  })
+  return dropDatabases
+}

@@ -1,0 +1,287 @@
+import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto'
+import { escapeIdentifier as quote, escapeLiteral, type Client, type Pool } from 'pg'
+import { MigrationError } from './migration-error.ts'
+import { EXTENSIONS, schemaOf } from './app-tables.ts'
+import { openSingle } from './open-single.ts'
+
+/** What one app, or whoever else keeps rows in a database, has of it: a role, and the schemas that belong to that. */
+export interface Share {
+  /** Its role is `<database>_<name>`. */
+  readonly name: string
+  /** What it makes goes into the first. */
+  readonly schemas: readonly string[]
+  /** How its processes connect. */
+  readonly url: string
+}
+
+/** What a pooler in transaction mode does not pass on: so the role says it, and a connection of our own may say otherwise. */
+const LIMITS = { statement_timeout: '5s', idle_in_transaction_session_timeout: '30s' }
+
+/**
+ * The URL of a share where nobody has chosen one: in development and in tests. Its password follows from the one of `admin`, so
+ * that nothing more has to be kept.
+ *
+ * @param name of the app, or `sessions`
+ */
+export function shareUrl(admin: string, name: string): string {
+  const url = new URL(admin)
+  url.username = encodeURIComponent(roleOf(url, schemaOf(name)))
+  url.password = createHmac('sha256', decodeURIComponent(new URL(admin).password))
+    .update(url.username)
+    .digest('base64url')
+  return url.href
+}
+
+/**
+ * Makes what each share has: its role, the login of its URL, its schemas, and the path on which it finds them. What is there stays,
+ * so a release may do it every time. A share whose server or database is another one than `admin`'s is not touched: whoever
+ * looks after that has made it.
+ *
+ * A login is never changed. Another user name in the URL makes a second login beside the first, and both become the same role.
+ *
+ * @returns what it did, in SQL without secrets
+ * @throws {MigrationError} when `admin` may not do it, with the SQL for whoever may
+ */
+export async function makeShares(admin: string, shares: readonly Share[]): Promise<string[]> {
+  const ours = shares.filter(({ url }) => isSameDatabase(admin, url))
+  const main = openSingle(admin)
+  const done: string[] = []
+  try {
+    await main.query('BEGIN')
+    // Roles belong to the server, and two who change one at the same moment would both fail.
+    await main.query(`SELECT pg_advisory_xact_lock(hashtext('shares'))`)
+    const { user } = await readSession(main)
+    await apply(await findCommon(main))
+    for (const share of ours) {
+      const isShared = decodeURIComponent(new URL(share.url).username) === user
+      await apply(await (isShared ? findSchemas : findMissing)(main, share))
+    }
+    await main.query('COMMIT')
+  } finally {
+    await main.end()
+  }
+  return done
+
+  async function apply(statements: Statement[]): Promise<void> {
+    for (const { sql, shown = sql } of statements) {
+      try {
+        await main.query(sql)
+      } catch (error) {
+        const words = statements.map(({ sql, shown = sql }) => `  ${shown};`).join('\n')
+        throw new MigrationError(
+          `${(error as Error).message}. Somebody who may has to run this in the database, once:\n${words}`,
+          { cause: error },
+        )
+      }
+      done.push(shown)
+    }
+  }
+}
+
+/**
+ * That a share is connected to what is its own. One role for all is possible where a server allows no more: then each URL says
+ * which schemas it means, by `?options=-c search_path=…`.
+ *
+ * @throws {MigrationError}
+ */
+export async function assertOwnSchema({ name, schemas, url }: Share): Promise<void> {
+  const main = openSingle(url)
+  try {
+    const { schema, user } = await readSession(main)
+    if (schema === schemas[0]) return
+    const path = encodeURIComponent(`-c search_path=${[...schemas, EXTENSIONS].join(',')}`)
+    throw new MigrationError(
+      `${name}: whoever connects as ${user} works in the schema ${schema ?? '(none)'}, and not in ${schemas[0]}. Give ${name} a role of ` +
+        `its own (ADMIN_DATABASE_URL makes it), or make the schemas and add to its URL: ?options=${path}`,
+    )
+  } catch (error) {
+    if (error instanceof MigrationError) throw error
+    const { code, message } = error as { code?: string; message: string }
+    const hint = code?.startsWith('28')
+      ? '. A login that is there keeps its password; docs/operations.md says how to give it another.'
+      : ''
+    throw new MigrationError(`${name}: the database cannot be reached: ${message}${hint}`, { cause: error })
+  } finally {
+    await main.end()
+  }
+}
+
+/** Makes the database that a URL names, unless it is there. @throws {MigrationError} */
+export async function makeDatabase(url: string, log: (line: string) => void): Promise<void> {
+  const probe = openSingle(url)
+  try {
+    await probe.query('SELECT 1')
+    return
+  } catch (error) {
+    if ((error as { code?: string }).code !== '3D000')
+      throw new MigrationError(`The database cannot be reached: ${(error as Error).message}`, {
+        cause: error,
+      })
+  } finally {
+    await probe.end()
+  }
+  const name = databaseOf(new URL(url))
+  const server = openSingle(Object.assign(new URL(url), { pathname: '/postgres' }).href)
+  try {
+    await server.query(`CREATE DATABASE ${quote(name)}`)
+    log(`made the database ${name}`)
+  } catch (error) {
+    // Another release was first.
+    if ((error as { code?: string }).code !== '42P04')
+      throw new MigrationError(
+        `There is no database ${name}, and making it failed: ${(error as Error).message}`,
+        { cause: error },
+      )
+  } finally {
+    await server.end()
+  }
+}
+
+/** The role to which all belongs that a share makes. */
+export function roleOf(url: URL, name: string): string {
+  const role = `${databaseOf(url)}_${name}`
+  if (Buffer.byteLength(role) > 63)
+    throw new MigrationError(`The role ${role} is longer than 63 bytes, which is what Postgres allows.`)
+  return role
+}
+
+export function isSameDatabase(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => {
+    const url = new URL(text)
+    return JSON.stringify([url.hostname, url.port || '5432', databaseOf(url)])
+  })
+  return a === b
+}
+
+function databaseOf(url: URL): string {
+  return decodeURIComponent(url.pathname.slice(1)) || decodeURIComponent(url.username)
+}
+
+interface Statement {
+  sql: string
+  /** The same without its secret. */
+  shown?: string
+}
+
+type Main = Pick<Pool | Client, 'query'>
+
+async function readSession(main: Main): Promise<{ user: string; schema: string | null }> {
+  const { rows } = await main.query('SELECT session_user AS user, current_schema() AS schema')
+  return rows[0]
+}
+
+/** What all shares of a database have in common. */
+async function findCommon(main: Main): Promise<Statement[]> {
+  const { rows } = await main.query<{ hasExtensions: boolean; isOpen: boolean }>(
+    `SELECT to_regnamespace('${EXTENSIONS}') IS NOT NULL AS "hasExtensions",
+       EXISTS (SELECT FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
+         WHERE nspname = 'public' AND grantee = 0) AS "isOpen"`,
+  )
+  const { hasExtensions, isOpen } = rows[0]!
+  return [
+    ...(hasExtensions
+      ? []
+      : [`CREATE SCHEMA ${EXTENSIONS}`, `GRANT USAGE ON SCHEMA ${EXTENSIONS} TO PUBLIC`]),
+    // What stood there is moved by the release, and from then on nobody makes or reads anything in it.
+    ...(isOpen ? ['REVOKE ALL ON SCHEMA public FROM PUBLIC'] : []),
+  ].map((sql) => ({ sql }))
+}
+
+/** Of a share that has no role of its own. */
+async function findSchemas(main: Main, { schemas }: Share): Promise<Statement[]> {
+  const { rows } = await main.query(
+    'SELECT name FROM unnest($1::text[]) AS names (name) WHERE to_regnamespace(quote_ident(name)) IS NULL',
+    [schemas],
+  )
+  return rows.map(({ name }) => ({ sql: `CREATE SCHEMA ${quote(name)}` }))
+}
+
+async function findMissing(main: Main, { name, schemas, url: href }: Share): Promise<Statement[]> {
+  const url = new URL(href)
+  const role = roleOf(url, name)
+  const login = decodeURIComponent(url.username)
+  const { rows: roles } = await main.query<{ name: string; isOurs: boolean; settings: string[] }>(
+    `SELECT rolname AS name, pg_has_role(current_user, oid, 'USAGE') AS "isOurs", coalesce(rolconfig, '{}') AS settings
+     FROM pg_roles WHERE rolname = ANY ($1)`,
+    [[role, login]],
+  )
+  const known = new Map(roles.map((found) => [found.name, found]))
+  const statements: Statement[] = []
+  const add = (sql: string, shown = sql): void => void statements.push({ sql, shown })
+
+  if (!known.has(role) && login !== role) add(`CREATE ROLE ${quote(role)} NOLOGIN`)
+  if (!known.has(login)) {
+    const secret = escapeLiteral(hidePassword(decodeURIComponent(url.password)))
+    add(
+      `CREATE ROLE ${quote(login)} LOGIN PASSWORD ${secret}`,
+      `CREATE ROLE ${quote(login)} LOGIN PASSWORD '…'`,
+    )
+    if (login !== role) {
+      add(`GRANT ${quote(role)} TO ${quote(login)}`)
+      // Whatever it makes belongs to the role, and not to this login, which will go one day.
+      add(`ALTER ROLE ${quote(login)} SET role = ${escapeLiteral(role)}`)
+    }
+  }
+
+  const path = [...schemas, EXTENSIONS].map((schema) => quote(schema)).join(', ')
+  const settings = (known.get(login)?.settings ?? []).map(withoutQuotes)
+  for (const [setting, value] of Object.entries({ search_path: path, ...LIMITS })) {
+    if (settings.includes(withoutQuotes(`${setting}=${value}`))) continue
+    const text = setting === 'search_path' ? value : escapeLiteral(value)
+    add(`ALTER ROLE ${quote(login)} SET ${setting} = ${text}`)
+  }
+
+  const { rows: found } = await main.query<{ schema: string; owner: string }>(
+    'SELECT nspname AS schema, pg_get_userbyid(nspowner) AS owner FROM pg_namespace WHERE nspname = ANY ($1)',
+    [schemas],
+  )
+  const owners = new Map(found.map(({ schema, owner }) => [schema, owner]))
+  const strange = schemas.filter((schema) => owners.get(schema) !== role)
+  // Who made a role is no member of it, since Postgres 16.
+  if (strange.length > 0 && !known.get(role)?.isOurs && !(await isSuperuser(main)))
+    add(`GRANT ${quote(role)} TO CURRENT_USER`)
+  for (const schema of strange) {
+    if (!owners.has(schema)) add(`CREATE SCHEMA ${quote(schema)} AUTHORIZATION ${quote(role)}`)
+    else for (const sql of await findAdoptions(main, schema, role)) add(sql)
+  }
+  return statements
+}
+
+/** Postgres keeps a name in quotes where it needs them. */
+function withoutQuotes(text: string): string {
+  return text.replaceAll('"', '')
+}
+
+async function isSuperuser(main: Main): Promise<boolean> {
+  const { rows } = await main.query('SELECT rolsuper FROM pg_roles WHERE rolname = current_user')
+  return rows[0].rolsuper
+}
+
+/** Gives a schema, and all that stands in it, to a role: an earlier release made it as somebody else. */
+async function findAdoptions(main: Main, schema: string, role: string): Promise<string[]> {
+  const { rows } = await main.query<{ name: string; what: string }>(
+    `SELECT quote_ident(relname) AS name, CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS what
+     FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p', 'v', 'S')
+       AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype IN ('a', 'i') AND relkind = 'S')`,
+    [quote(schema)],
+  )
+  return [
+    `ALTER SCHEMA ${quote(schema)} OWNER TO ${quote(role)}`,
+    ...rows.map(({ name, what }) => `ALTER ${what} ${quote(schema)}.${name} OWNER TO ${quote(role)}`),
+  ]
+}
+
+/**
+ * What Postgres keeps of a password, so that the password itself is in no log of the server's.
+ *
+ * @see RFC 5803, and https://www.postgresql.org/docs/current/catalog-pg-authid.html
+ */
+function hidePassword(password: string): string {
+  // Others would have to be normalized first (RFC 4013): Postgres does that itself.
+  if (/[^\x20-\x7e]/.test(password)) return password
+  const [rounds, salt] = [4096, randomBytes(16)]
+  const salted = pbkdf2Sync(password, salt, rounds, 32, 'sha256')
+  const keyed = (text: string): Buffer => createHmac('sha256', salted).update(text).digest()
+  const stored = hash('sha256', keyed('Client Key'), 'base64')
+  return `SCRAM-SHA-256$${rounds}:${salt.toString('base64')}$${stored}:${keyed('Server Key').toString('base64')}`
+}

@@ -1,0 +1,69 @@
+import { cp } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createEmptyDatabase } from '@repo/testing'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
+import { Client } from 'pg'
+import { tablesOf, type AppTables } from '../src/app-tables.ts'
+import { databaseOf, type DatabaseOf, type TransactionOf } from '../src/index.ts'
+import { migrate } from '../src/migrate.ts'
+import { makeShares, shareUrl } from '../src/shares.ts'
+import { PrismaClient } from './fixture/library/src/generated/client.ts'
+
+/** An app as a release finds it: a folder that a test may write in, and a role of its own in an empty database. */
+export interface Library extends AsyncDisposable {
+  tables: AppTables
+  url: string
+  /** Of somebody who may do anything in the database. */
+  admin: string
+  /** Asks as the app's own role. */
+  query<Row = unknown>(sql: string): Promise<Row[]>
+}
+
+const FIXTURE = join(import.meta.dirname, 'fixture/library')
+
+export type Database = DatabaseOf<PrismaClient>
+export type Transaction = TransactionOf<PrismaClient>
+export const openDatabase = databaseOf<PrismaClient>(PrismaClient, 'library')
+
+/** @param hasFiles whether the app has a schema.prisma and migrations already */
+export async function openLibrary({ hasFiles = true } = {}): Promise<Library> {
+  await using opening = new AsyncDisposableStack()
+  const folder = opening.use(await openTemporaryFolder('library')).path
+  const app = join(folder, 'library')
+  for (const name of hasFiles ? ['schema.prisma', 'migrations'] : [])
+    await cp(join(FIXTURE, name), join(app, name), { recursive: true })
+  const { url: admin } = opening.use(await createEmptyDatabase())
+  const url = await makeLibraryRole(admin)
+  const opened = opening.move()
+  return {
+    tables: tablesOf(app),
+    url,
+    admin,
+    query: (sql) => query(url, sql),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** The role of the app on any server. Returns how it connects. */
+export async function makeLibraryRole(admin: string): Promise<string> {
+  const url = shareUrl(admin, 'library')
+  await makeShares(admin, [{ name: 'library', schemas: ['library'], url }])
+  return url
+}
+
+/** The same with the tables that the fixture has. */
+export async function migrateLibrary(admin: string): Promise<string> {
+  const url = await makeLibraryRole(admin)
+  await migrate(url, tablesOf(FIXTURE))
+  return url
+}
+
+export async function query<Row = unknown>(url: string, sql: string): Promise<Row[]> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query(sql)).rows as Row[]
+  } finally {
+    await client.end()
+  }
+}

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { urlVariableOf } from '@repo/database'
+import { directUrlVariableOf, urlVariableOf } from '@repo/database'
 import { shareUrl } from '@repo/database/shares'
 import { isListening } from '@repo/testing'
 import { forgetPostgresVariables } from './forget-postgres-variables.ts'
@@ -24,7 +24,7 @@ export async function findDatabase(): Promise<string | undefined> {
 
 /** How a command gets at the tables of an app: as the release process does, else as that app's role on the server that it means. */
 export async function findAppDatabase(app: string): Promise<string | undefined> {
-  const given = process.env[urlVariableOf(app)]
+  const given = process.env[directUrlVariableOf(app)] || process.env[urlVariableOf(app)]
   if (given) return given
   const server = await findDatabase()
   return server && shareUrl(server, app)

@@ -61,6 +61,11 @@ test.each([
     'only tests',
   ],
   [
+    'a package that names an app',
+    { 'packages/leaf/src/a.ts': "export const place = 'apps/two/src'" },
+    'packages name no app',
+  ],
+  [
     'a domain file that imports Fastify',
     { 'apps/one/src/domain/a.ts': "import type { X } from 'fastify'" },
     'no Fastify',

@@ -37,7 +37,12 @@ export function findViolations(root: string): Violation[] {
     return [
       ...sources
         .filter(isWritten)
-        .flatMap((source) => [...nameProblems(source), ...importProblems(source), ...domainProblems(source)]),
+        .flatMap((source) => [
+          ...nameProblems(source),
+          ...importProblems(source),
+          ...appProblems(root, source),
+          ...domainProblems(source),
+        ]),
       ...manifestProblems(root, member, sources),
       ...cacheProblems(root, member, sources),
     ]
@@ -77,6 +82,15 @@ function* importProblems({ file, member, imports, isTest }: Source): Generator<V
       }
     }
   }
+}
+
+/** A clone may have retired any app. Tests may name the one that they start. */
+function* appProblems(root: string, { file, member, text, isTest }: Source): Generator<Violation> {
+  if (member.kind !== 'package' || isTest) return
+  const words = withoutComments(text)
+  for (const app of listFolders(join(root, 'apps')))
+    if (new RegExp(`\\bapps/${app}\\b|@repo/${app}\\b`).test(words))
+      yield { file, problem: `packages name no app, and this names ${app}: ask what each app declares` }
 }
 
 function* domainProblems({ file, imports, text }: Source): Generator<Violation> {

@@ -21,7 +21,15 @@ const NOT_CALLED: Record<string, string[]> = {
     'problemResponses',
     'currentUser',
   ],
-  'returns none either': ['defineJob', 'handle', 'schedule', 'databaseOf', 'schemaOf', 'urlVariableOf'],
+  'returns none either': [
+    'defineJob',
+    'handle',
+    'schedule',
+    'databaseOf',
+    'schemaOf',
+    'urlVariableOf',
+    'directUrlVariableOf',
+  ],
   'is what the process is, and ends it when it cannot be': ['runService', 'runWorker'],
   'is registered': ['session'],
 }

@@ -205,7 +205,7 @@ function environmentMistakes(
       .map(([name]) => name)
     // Two process types of one app may need different secrets; which ones, the formation says.
     for (const name of new Set([
-      ...secrets.map(({ name }) => name),
+      ...secrets.filter(({ isOptional }) => !isOptional).map(({ name }) => name),
       ...required.filter((name) => !isSecret(name)),
     ])) {
       if (!given.has(name))

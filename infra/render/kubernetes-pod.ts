@@ -78,6 +78,7 @@ function renderValue([name, value]: [string, string]): string {
   return `- { name: ${name}, value: '${value}' }\n`
 }
 
-function renderSecret({ name, store, key }: Secret): string {
-  return `- { name: ${name}, valueFrom: { secretKeyRef: { name: ${store}, key: ${key} } } }\n`
+function renderSecret({ name, store, key, isOptional }: Secret): string {
+  const optional = isOptional ? ', optional: true' : ''
+  return `- { name: ${name}, valueFrom: { secretKeyRef: { name: ${store}, key: ${key}${optional} } } }\n`
 }

@@ -1,5 +1,5 @@
 import { bundleOf } from '@repo/build'
-import { urlVariableOf } from '@repo/database/app-tables'
+import { directUrlVariableOf, urlVariableOf } from '@repo/database/app-tables'
 import { nameOfApp } from '../databases.ts'
 import { frontDoor, heapFlags, type Formation, type ProcessType } from '../formation.ts'
 
@@ -19,8 +19,9 @@ export function renderProcfile(formation: Formation): string {
 
 /** These platforms give all processes the same variables, and each app has a database URL of its own. */
 function commandOf(type: ProcessType): string {
-  const variable = urlVariableOf(nameOfApp(type))
-  return `${type.needs.includes('database') ? `env DATABASE_URL=$${variable} ` : ''}${startOf(type)}`
+  if (!type.needs.includes('database')) return startOf(type)
+  const [url, direct] = [urlVariableOf, directUrlVariableOf].map((variableOf) => variableOf(nameOfApp(type)))
+  return `env DATABASE_URL=$${url} DATABASE_DIRECT_URL=$${direct} ${startOf(type)}`
 }
 
 function startOf(type: ProcessType): string {

@@ -9,7 +9,7 @@ import { handleImportBookmarks } from './jobs/import-bookmarks.ts'
 export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
   await using opened = new AsyncDisposableStack()
   const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))
-  const jobs = await runJobs(env.DATABASE_URL, {
+  const jobs = await runJobs(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, {
     database,
     jobs: [
       handleImportBookmarks({

@@ -1,4 +1,4 @@
-import { databaseEnv, urlVariableOf } from '@repo/database'
+import { databaseEnv, directUrlVariableOf, urlVariableOf } from '@repo/database'
 import { Type, type Static, type TObject, type TString } from 'typebox'
 
 const { DATABASE_URL: Url } = databaseEnv
@@ -17,9 +17,12 @@ const common = {
 
 /** What the release reads: how to get into the database of each app, which the formation says. */
 export function envSchemaOf(apps: readonly string[]): TObject<typeof common & Record<string, TString>> {
-  const urls = apps.map((app) => [
-    urlVariableOf(app),
-    Type.String({ ...Url, description: `DATABASE_URL of ${app}, for the release` }),
+  const urls = apps.flatMap((app) => [
+    [urlVariableOf(app), Type.String({ ...Url, description: `DATABASE_URL of ${app}, for the release` })],
+    [
+      directUrlVariableOf(app),
+      Type.Optional(Type.String({ ...Url, description: `Its DATABASE_DIRECT_URL, where it has one` })),
+    ],
   ])
   return Type.Object({ ...common, ...Object.fromEntries(urls) })
 }

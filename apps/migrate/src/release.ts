@@ -1,4 +1,4 @@
-import { schemasOf, urlVariableOf, type AppTables } from '@repo/database/app-tables'
+import { directUrlVariableOf, schemasOf, urlVariableOf, type AppTables } from '@repo/database/app-tables'
 import { makeExtensions } from '@repo/database/make-extensions'
 import { migrate, MigrationError } from '@repo/database/migrate'
 import { moveFromPublic } from '@repo/database/move-from-public'
@@ -48,13 +48,15 @@ export async function release(apps: readonly AppTables[], env: Env, log: Log): P
 }
 
 function shareOf(tables: AppTables, env: Env): Share {
-  const url = env[urlVariableOf(tables.app) as keyof Env] as string
+  // Locks and settings are a session's, and a pooler in transaction mode gives each statement another one.
+  const urls = env as Record<string, string | undefined>
+  const url = urls[directUrlVariableOf(tables.app)] ?? urls[urlVariableOf(tables.app)]!
   return { name: tables.schema, schemas: schemasOf(tables), url }
 }
 
 function sessionShare({ SESSION_STORE_URL: url }: Env): Share[] {
   if (!url || !/^postgres(ql)?:/.test(url)) return []
-  return [{ name: 'sessions', schemas: ['sessions', 'limits'], url }]
+  return [{ name: 'sessions', schemas: ['sessions'], url }]
 }
 
 async function releaseQueue(

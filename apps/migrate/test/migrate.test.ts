@@ -9,6 +9,16 @@ const others = (of: AppTables): AppTables[] => apps.filter(({ app }) => app !== 
 const NOTHING = { code: 0, output: 'nothing to apply' }
 const databaseOf = (url: string): string => new URL(url).pathname.slice(1)
 
+/** Somebody who owns the database, and may do what is said. */
+async function ownerOf(admin: string, rights: string): Promise<string> {
+  const name = `${databaseOf(admin)}_owner`
+  await query(
+    admin,
+    `CREATE ROLE ${name} LOGIN PASSWORD 'secret' ${rights}; ALTER DATABASE ${databaseOf(admin)} OWNER TO ${name}`,
+  )
+  return as(admin, name, 'secret')
+}
+
 describe('a release', () => {
   test('brings an empty database up to date, and the next one finds nothing to do', async () => {
     await using database = await createEmptyDatabase()
@@ -55,8 +65,8 @@ describe('an app', () => {
     for (const tables of apps) {
       const url = shareUrl(database.url, tables.app)
       expect(await query(url, 'SELECT current_schema() AS schema')).toEqual([{ schema: tables.schema }])
-      const neighbours = [...others(tables).map(({ schema }) => `${schema}._prisma_migrations`)]
-      for (const table of [...neighbours, 'sessions.session', 'limits.counter'])
+      const neighbours = others(tables).map(({ schema }) => `${schema}._prisma_migrations`)
+      for (const table of [...neighbours, 'sessions.session', 'sessions.limit_counter'])
         await expect(query(url, `SELECT FROM ${table}`)).rejects.toThrow(/permission denied for schema/)
       for (const deed of ['CREATE SCHEMA mine', 'CREATE TABLE public.mine (id int)', 'CREATE ROLE mine'])
         await expect(query(url, deed)).rejects.toThrow(/permission denied/)
@@ -135,16 +145,6 @@ describe('a login', () => {
 })
 
 describe('where the server allows less', () => {
-  /** Somebody who owns the database, and may do what is said. */
-  async function ownerOf(admin: string, rights: string): Promise<string> {
-    const name = `${databaseOf(admin)}_owner`
-    await query(
-      admin,
-      `CREATE ROLE ${name} LOGIN PASSWORD 'secret' ${rights}; ALTER DATABASE ${databaseOf(admin)} OWNER TO ${name}`,
-    )
-    return as(admin, name, 'secret')
-  }
-
   test('an administrator who is no superuser is enough', async () => {
     await using database = await createEmptyDatabase()
     const owner = await ownerOf(database.url, 'CREATEROLE')

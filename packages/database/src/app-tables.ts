@@ -61,6 +61,11 @@ export function urlVariableOf(app: string): string {
   return `DATABASE_URL_${schemaOf(app).toUpperCase()}`
 }
 
+/** The same of its DATABASE_DIRECT_URL, where it has one. */
+export function directUrlVariableOf(app: string): string {
+  return `DATABASE_DIRECT_URL_${schemaOf(app).toUpperCase()}`
+}
+
 export function schemaOf(app: string): string {
   return app.replaceAll('-', '_')
 }

@@ -13,7 +13,7 @@ export async function makeExtensions(admin: string, apps: readonly AppTables[]):
   const scripts = await Promise.all(apps.map(({ migrations }) => readScripts(migrations)))
   const wanted = scripts
     .flatMap((ofApp) => [...ofApp.values()])
-    .flatMap((sql) => [...sql.matchAll(/^\s*create\s+extension\s+if\s+not\s+exists\s+"?([\w-]+)"?/gim)])
+    .flatMap((sql) => [...sql.matchAll(/^create\s+extension\s+if\s+not\s+exists\s+"?([\w-]+)"?/gim)])
     .map(([, name]) => name!)
   if (wanted.length === 0) return []
   const main = openSingle(admin)

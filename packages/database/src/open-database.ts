@@ -12,6 +12,14 @@ export const databaseEnv = {
     pattern: /^postgres(ql)?:\/\//.source,
     expected: 'a URL that starts with postgres://',
   }),
+  DATABASE_DIRECT_URL: Type.Optional(
+    Type.String({
+      description:
+        'Postgres itself, where DATABASE_URL leads to a pooler in transaction mode: jobs are listened for there',
+      pattern: /^postgres(ql)?:\/\//.source,
+      expected: 'a URL that starts with postgres://',
+    }),
+  ),
   DATABASE_POOL_MAX: Type.Integer({
     minimum: 1,
     default: 10,

@@ -12,7 +12,7 @@ const WORD = /^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$/
 // Backing services have these host names in a network of containers, and Windows has these devices in every folder.
 // What else stands in a database has these schemas; a queue's is `<app>_queue`.
 const OCCUPIED =
-  /^(postgres|redis|valkey|memcached|localhost|con|prn|aux|nul|com\d|lpt\d|sessions|limits|queue|extensions|public|information-schema|pg-.*|.*-queue)$/
+  /^(postgres|redis|valkey|memcached|localhost|con|prn|aux|nul|com\d|lpt\d|sessions|queue|extensions|public|information-schema|pg-.*|.*-queue)$/
 
 /**
  * Whether a service or a package may have this name: it is its npm name, its folder, a DNS label and, with underscores,

@@ -63,7 +63,7 @@ export async function planPart(root: string, { kind, app, name }: Part): Promise
   if (!registered) {
     throw new Refusal(
       `${list} is not in the form that new services have, so nothing can be added to it. A ${kind} is ` +
-        `registered there by hand; ${kind === 'route' ? 'apps/accounts/src/app.ts' : 'packages/queue/README.md'} shows how.`,
+        `registered there by hand; ${kind === 'route' ? 'docs/architecture.md' : 'packages/queue/README.md'} shows how.`,
     )
   }
   const [[, content]] = [...(await formatFiles(root, new Map([[list, registered]])))] as [[string, string]]

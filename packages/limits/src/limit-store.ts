@@ -53,36 +53,34 @@ function countIn({ send }: Memcached): Count {
   }
 }
 
-// Not logged: after a crash of Postgres everybody begins anew, which is cheaper than to write each request to disk. A schema that is
-// there is not asked for: that would take a right in the whole database.
-const SCHEMA = `
+// Not logged: after a crash of Postgres everybody begins anew, which is cheaper than to write each request to disk.
+const TABLE = `
   BEGIN;
   SELECT pg_advisory_xact_lock(hashtext('limits'));
-  DO $$ BEGIN IF to_regnamespace('limits') IS NULL THEN CREATE SCHEMA limits; END IF; END $$;
-  CREATE UNLOGGED TABLE IF NOT EXISTS limits.counter (
+  CREATE UNLOGGED TABLE IF NOT EXISTS limit_counter (
     key text PRIMARY KEY COLLATE "C",
     count integer NOT NULL,
     expires_at timestamptz NOT NULL
   ) WITH (fillfactor = 70);
-  CREATE INDEX IF NOT EXISTS counter_expires_at ON limits.counter (expires_at);
+  CREATE INDEX IF NOT EXISTS limit_counter_expires_at ON limit_counter (expires_at);
   COMMIT;`
 
-/** Makes what counting in Postgres needs, in a schema of its own. Part of the release; may run twice at once. */
+/** Makes what counting in Postgres needs, in the schema of who asks. Part of the release; may run twice at once. */
 export async function migrateLimits({ query }: Postgres): Promise<void> {
-  await query(SCHEMA, [])
+  await query(TABLE, [])
 }
 
 // Each count takes up to ten expired counters away: no timer, and no process that owns the work. Time is Postgres's.
 const COUNT = `
   WITH expired AS (
-    SELECT key FROM limits.counter WHERE expires_at <= now() AND key <> $1
+    SELECT key FROM limit_counter WHERE expires_at <= now() AND key <> $1
     ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED),
-  swept AS (DELETE FROM limits.counter WHERE key IN (SELECT key FROM expired))
-  INSERT INTO limits.counter (key, count, expires_at)
+  swept AS (DELETE FROM limit_counter WHERE key IN (SELECT key FROM expired))
+  INSERT INTO limit_counter (key, count, expires_at)
   VALUES ($1, 1, now() + $2::float8 * interval '1 millisecond')
   ON CONFLICT (key) DO UPDATE SET
-    count = CASE WHEN counter.expires_at > now() THEN counter.count + 1 ELSE 1 END,
-    expires_at = CASE WHEN counter.expires_at > now() THEN counter.expires_at ELSE excluded.expires_at END
+    count = CASE WHEN limit_counter.expires_at > now() THEN limit_counter.count + 1 ELSE 1 END,
+    expires_at = CASE WHEN limit_counter.expires_at > now() THEN limit_counter.expires_at ELSE excluded.expires_at END
   RETURNING count AS current, extract(epoch FROM expires_at - now())::float8 * 1000 AS ttl`
 
 function countInTable({ query }: Postgres): Count {

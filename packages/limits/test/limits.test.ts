@@ -24,7 +24,7 @@ afterAll(async () => {
   await pool.end()
   await postgres[Symbol.asyncDispose]()
 })
-beforeEach(() => pool.query('TRUNCATE limits.counter'))
+beforeEach(() => pool.query('TRUNCATE limit_counter'))
 
 /** Longer than a busy machine takes. */
 const patient = { deadlineMs: 20_000 }
@@ -130,10 +130,10 @@ test('what has expired leaves the table by itself', async () => {
   const app = await openApp()
   app.get('/', route(perNetwork), async () => 'read')
   await app.inject('/')
-  await pool.query(`UPDATE limits.counter SET expires_at = now() - interval '1 second'`)
+  await pool.query(`UPDATE limit_counter SET expires_at = now() - interval '1 second'`)
   await app.inject({ url: '/', remoteAddress: '198.51.100.7' })
 
-  expect((await pool.query('SELECT count(*)::int FROM limits.counter')).rows).toEqual([{ count: 1 }])
+  expect((await pool.query('SELECT count(*)::int FROM limit_counter')).rows).toEqual([{ count: 1 }])
 })
 
 describe('while the store is away', () => {

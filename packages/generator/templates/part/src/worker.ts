@@ -14,7 +14,9 @@ await runWorker({
   async start(log) {
     await using opened = new AsyncDisposableStack()
     const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))
-    const jobs = opened.use(await runJobs(env.DATABASE_URL, { database, jobs: [handleAnyPart()], log }))
+    const jobs = opened.use(
+      await runJobs(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, { database, jobs: [handleAnyPart()], log }),
+    )
     const held = opened.move()
     return { ...jobs, [Symbol.asyncDispose]: () => held.disposeAsync() }
   },

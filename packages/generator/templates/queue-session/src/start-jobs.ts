@@ -7,7 +7,9 @@ import type { WorkerEnv } from './worker-env.ts'
 export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
   await using opened = new AsyncDisposableStack()
   const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))
-  const jobs = opened.use(await runJobs(env.DATABASE_URL, { database, jobs: [handleFinish()], log }))
+  const jobs = opened.use(
+    await runJobs(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, { database, jobs: [handleFinish()], log }),
+  )
   const held = opened.move()
   return { ...jobs, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }

@@ -18,7 +18,7 @@ const apps = listAppTables(join(root, 'apps'))
 
 test(
   'what docs/operations.md says of backup and restore keeps what each app has, in another database too',
-  needs('pgDump'),
+  { ...needs('pgDump'), timeout: 120_000 },
   async () => {
     await using resources = new AsyncDisposableStack()
     const tools = dirname(findProgram(...programs.pgDump.names)!)
@@ -55,11 +55,6 @@ test(
     })
     expect(status).toMatchObject({ code: 0 })
 
-    async function release(url: string): Promise<void> {
-      const ended = await runCommand(join(import.meta.dirname, 'main.ts'), [], { DATABASE_URL: url })
-      expect(ended, ended.err).toMatchObject({ code: 0 })
-    }
-
     async function runShell(words: string, admin: string): Promise<void> {
       const urls = apps.map(({ app }) => [urlVariableOf(app), shareUrl(admin, app)])
       const path = [tools, join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter)
@@ -74,7 +69,6 @@ test(
       await promisify(execFile)('/bin/sh', ['-ec', commands], { cwd: folder, env })
     }
   },
-  120_000,
 )
 
 async function query(url: string, sql: string): Promise<unknown[]> {
@@ -85,4 +79,9 @@ async function query(url: string, sql: string): Promise<unknown[]> {
   } finally {
     await client.end()
   }
+}
+
+async function release(url: string): Promise<void> {
+  const ended = await runCommand(join(import.meta.dirname, 'main.ts'), [], { DATABASE_URL: url })
+  expect(ended, ended.err).toMatchObject({ code: 0 })
 }

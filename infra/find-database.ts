@@ -5,6 +5,7 @@ import { directUrlVariableOf, urlVariableOf } from '@repo/database'
 import { shareUrl } from '@repo/database/shares'
 import { isListening } from '@repo/testing'
 import { forgetPostgresVariables } from './forget-postgres-variables.ts'
+import { loadDotEnv } from './load-dot-env.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -13,6 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
  * this clone.
  */
 export async function findDatabase(): Promise<string | undefined> {
+  loadDotEnv(root)
   forgetPostgresVariables()
   if (process.env.DATABASE_URL) return process.env.DATABASE_URL
   const [password, server] = await Promise.all([read('password'), read('data/postmaster.pid')])

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { forgetPostgresVariables } from '../forget-postgres-variables.ts'
+import { loadDotEnv } from '../load-dot-env.ts'
 import type { Supervisor } from './supervisor.ts'
 
 const HELP = `pnpm dev [type...] [--each N] [--inspect type] [--raw]
@@ -19,10 +20,13 @@ http://localhost:3000, and two of every other process type. An edit restarts tho
   DATABASE_URL=...      a Postgres of yours, instead of the embedded one in .dev/postgres. PGSSLMODE and its like are not read:
                         the URL says everything
   SESSION_STORE_URL=... a session store of yours, instead of a private Redis or that Postgres
+
+Variables may also stand in a file .env at the root, which git ignores; the shell wins.
 `
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { isRaw, ...options } = readArguments()
+loadDotEnv(root)
 forgetPostgresVariables()
 
 // Starting is mostly compiling: what was compiled once is kept for us and for every process we start.

@@ -39,8 +39,6 @@ export async function runDevelopment(
   running.defer(() => supervisor.stop())
   const problems = await supervisor.follow(formation)
   if (running.disposed) return supervisor
-  // A person mends and saves; a script is better told.
-  if (problems.length > 0 && !print.isTerminal) throw new Error(problems.join('\n'))
   running.use(followEdits({ root, formation, supervisor, print, makeFor, release: releaseEdits }))
 
   print.table([...supervisor.rows(), ...stores.rows])

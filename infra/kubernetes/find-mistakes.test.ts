@@ -3,7 +3,7 @@ import { createService } from '@repo/service'
 import { findProgram } from '@repo/testing/find-program'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readFormation } from '../formation.ts'
-import { readVariables } from '../render/env-example.ts'
+import { readVariables } from '../render/variables.ts'
 import { findMistakes, type Document, type Surroundings } from './find-mistakes.ts'
 import { OVERLAYS, readBase, readOverlay } from './read-documents.ts'
 
@@ -25,14 +25,14 @@ beforeAll(async () => {
   const formation = readFormation(root)
   about = {
     formation,
-    variables: (await readVariables(root, formation)) as Surroundings['variables'],
+    variables: await readVariables(root, formation),
     answers: async (path) => (await service.inject(path)).statusCode !== 404,
   }
 })
 afterAll(() => service.close())
 
 test('the base has no mistake', async () => {
-  expect(await findMistakes(readBase(root), about)).toEqual([])
+  expect(await findMistakes(await readBase(root), about)).toEqual([])
 })
 
 // Kustomize is a part of kubectl; without it only the base is checked.
@@ -102,7 +102,7 @@ describe('a planted mistake is found:', () => {
       'Deployment',
       'web',
       container((c) => c.env.push({ name: 'UPSTREAM', value: 'x' })),
-      /no schema declares/,
+      /no schema of it declares/,
     ],
     [
       'a shell as process 1',
@@ -183,15 +183,36 @@ describe('a planted mistake is found:', () => {
       /accounts lets anybody in/,
     ],
   ])('%s', async (_, kind, name, change, words) => {
-    const documents = structuredClone(readBase(root))
+    const documents = structuredClone(await readBase(root))
     const planted = documents.find((one) => one.kind === kind && one.metadata.name === name)
     change(planted?.spec)
     const mistakes = await findMistakes(documents, about)
     expect(mistakes.join('\n')).toMatch(words)
   })
 
+  test.each([
+    [
+      'what a release reads, applied after it',
+      'ConfigMap',
+      'nonstick',
+      /reads a ConfigMap that is not there/,
+    ],
+    [
+      'a policy of the release, applied after it',
+      'NetworkPolicy',
+      'migrate',
+      /migrate has no network policy/,
+    ],
+  ])('%s', async (_, kind, name, words) => {
+    const documents = structuredClone(await readBase(root))
+    delete documents.find((one) => one.kind === kind && one.metadata.name === name)!.metadata.labels
+    const mistakes = await findMistakes(documents, about)
+    expect(mistakes.join('\n')).toMatch(words)
+    expect(mistakes.every((mistake) => mistake.startsWith('of what the release applies first: '))).toBe(true)
+  })
+
   test('a process type that is deployed by nobody', async () => {
-    const documents = readBase(root).filter(({ metadata }) => metadata.name !== 'accounts')
+    const documents = (await readBase(root)).filter(({ metadata }) => metadata.name !== 'accounts')
     expect((await findMistakes(documents, about)).join('\n')).toMatch(
       /accounts of the formation is deployed by nobody/,
     )

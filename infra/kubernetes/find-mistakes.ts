@@ -1,7 +1,6 @@
 import type { Formation } from '../formation.ts'
-import { nameOfApp } from '../databases.ts'
 import { PORT } from '../render/platform.ts'
-import { isSecret, secretsOf } from '../render/secrets.ts'
+import { secretsOf, type VariablesOf } from '../render/variables.ts'
 
 /** A Kubernetes document, as its YAML says. What is read of it is checked here, so it has no better type. */
 export interface Document {
@@ -16,14 +15,26 @@ export interface Document {
 /** What the documents are held against. */
 export interface Surroundings {
   formation: Formation
-  /** Default of each variable of each app, or undefined when it has none; a missing name is no variable. */
-  variables: ReadonlyMap<string, { isRequired: boolean; default?: string; apps: readonly string[] }>
+  variables: VariablesOf
   /** Whether a process answers this path. */
   answers(path: string): Promise<boolean>
 }
 
 /** @returns what would go wrong in a cluster although every document is valid, a sentence each */
 export async function findMistakes(documents: readonly Document[], about: Surroundings): Promise<string[]> {
+  // What is applied first, by the command that docs/operations.md gives for a release.
+  const first = documents.filter(({ metadata }) => metadata.labels?.['nonstick/stage'] === 'release')
+  if (first.length < documents.length)
+    return [
+      ...(await findMistakes(first, { ...about, formation: { ...about.formation, running: [] } })).map(
+        (mistake) => `of what the release applies first: ${mistake}`,
+      ),
+      ...(await findMistakesIn(documents, about)),
+    ]
+  return findMistakesIn(documents, about)
+}
+
+async function findMistakesIn(documents: readonly Document[], about: Surroundings): Promise<string[]> {
   const of = (kind: string): Document[] => documents.filter((document) => document.kind === kind)
   const workloads = documents.filter(({ spec }) => spec?.template?.spec?.containers)
   const ours = workloads.filter(({ kind }) => kind !== 'StatefulSet')
@@ -153,9 +164,10 @@ function portMistakes({ metadata, spec }: Document): string[] {
 function shutdownMistakes({ metadata, kind, spec }: Document, { variables }: Surroundings): string[] {
   if (kind === 'Job') return []
   const { terminationGracePeriodSeconds: grace = 30, containers } = spec.template.spec
-  return containers.flatMap(({ env = [], readinessProbe }: Document['spec']) => {
+  return containers.flatMap(({ name: container, env = [], readinessProbe }: Document['spec']) => {
+    const declared = new Map((variables.get(container) ?? []).map((one) => [one.name, one]))
     const valueOf = (name: string): number =>
-      Number(env.find((one: Document['spec']) => one.name === name)?.value ?? variables.get(name)?.default)
+      Number(env.find((one: Document['spec']) => one.name === name)?.value ?? declared.get(name)?.default)
     const { periodSeconds = 10, failureThreshold = 3 } = readinessProbe ?? {}
     const times: [string, number][] = [
       ['the grace of the platform', grace * 1000],
@@ -184,8 +196,8 @@ function environmentMistakes(
   for (const { name: container, env = [], envFrom = [] } of spec.template.spec.containers) {
     const type = [...formation.running, ...formation.release].find(({ name }) => name === container)
     if (!type) continue
-    const app = nameOfApp(type)
-    const secrets = secretsOf(type, formation)
+    const declared = new Map((variables.get(type.name) ?? []).map((one) => [one.name, one]))
+    const secrets = new Map(secretsOf(type, variables).map(({ name, kept }) => [name, kept]))
     const maps = envFrom.flatMap(({ configMapRef }: Document['spec']) =>
       documents.filter(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === configMapRef?.name),
     )
@@ -193,22 +205,15 @@ function environmentMistakes(
     const given = new Set<string>(maps.flatMap(({ data }: Document) => Object.keys(data ?? {})))
     for (const { name, value, valueFrom } of env) {
       given.add(name)
-      if (!variables.has(name)) mistakes.push(`${metadata.name} is given ${name}, which no schema declares`)
-      const expected = secrets.find((secret) => secret.name === name)?.key ?? name
-      if (valueFrom && valueFrom.secretKeyRef?.key !== expected) {
-        mistakes.push(`${metadata.name} takes ${name} from ${valueFrom.secretKeyRef?.key}, another variable`)
-      }
-      if (value && isSecret(name)) mistakes.push(`${metadata.name} shows ${name} to all who can read`)
+      if (!declared.has(name))
+        mistakes.push(`${metadata.name} is given ${name}, which no schema of it declares`)
+      const key = valueFrom?.secretKeyRef?.key
+      if (valueFrom && key !== (secrets.get(name)?.key ?? name))
+        mistakes.push(`${metadata.name} takes ${name} from ${key}, another variable`)
+      if (value && secrets.has(name)) mistakes.push(`${metadata.name} shows ${name} to all who can read`)
     }
-    const required = [...variables]
-      .filter(([, { isRequired, apps }]) => isRequired && apps.includes(app))
-      .map(([name]) => name)
-    // Two process types of one app may need different secrets; which ones, the formation says.
-    for (const name of new Set([
-      ...secrets.filter(({ isOptional }) => !isOptional).map(({ name }) => name),
-      ...required.filter((name) => !isSecret(name)),
-    ])) {
-      if (!given.has(name))
+    for (const { name, isRequired } of declared.values()) {
+      if (isRequired && !given.has(name))
         mistakes.push(`${metadata.name} is not given ${name}, without which it does not start`)
     }
   }

@@ -4,24 +4,30 @@ import { findProgram } from '@repo/testing/find-program'
 import { parseAllDocuments } from 'yaml'
 import { readFormation } from '../formation.ts'
 import { renderKubernetes } from '../render/kubernetes.ts'
+import { readVariables } from '../render/variables.ts'
 import type { Document } from './find-mistakes.ts'
 
 export const OVERLAYS = ['local', 'staging', 'production']
 
 /** The documents of the base as they are rendered, with the ConfigMap that Kustomize would generate. */
-export function readBase(root: string): Document[] {
-  const files = renderKubernetes(readFormation(root))
+export async function readBase(root: string): Promise<Document[]> {
+  const formation = readFormation(root)
+  const files = renderKubernetes(formation, await readVariables(root, formation))
   return files
     .flatMap(([, text]) => parse(text))
     .flatMap((document) => {
       if (document.kind !== 'Kustomization') return [document]
       const { configMapGenerator } = document as unknown as {
-        configMapGenerator: { name: string; literals: string[] }[]
+        configMapGenerator: {
+          name: string
+          literals: string[]
+          options?: { labels?: Record<string, string> }
+        }[]
       }
-      return configMapGenerator.map(({ name, literals }) => ({
+      return configMapGenerator.map(({ name, literals, options }) => ({
         apiVersion: 'v1',
         kind: 'ConfigMap',
-        metadata: { name },
+        metadata: { name, ...(options?.labels && { labels: options.labels }) },
         data: Object.fromEntries(literals.map((literal) => literal.split('=') as [string, string])),
       }))
     })

@@ -1,12 +1,12 @@
 import { frontDoor, heapFlags, type Formation, type ProcessType } from '../formation.ts'
 import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent } from './platform.ts'
-import { isRelease, secretsOf } from './secrets.ts'
+import { isRelease, openOnesOf, secretsOf, type VariablesOf } from './variables.ts'
 
 /** What is not a process's own. */
 const STORE_SECRETS = ['certificate.pem', 'postgres-password', 'redis.conf']
 
 /** The whole formation with its stores on one machine, as `docker compose` runs it. */
-export function renderCompose(formation: Formation): string {
+export function renderCompose(formation: Formation, variables: VariablesOf): string {
   const { release, running } = formation
   const door = frontDoor(formation)
   return `# Written by \`pnpm infra\` from the "processes" in apps/*/package.json. docs/operations.md says how to run it:
@@ -39,7 +39,7 @@ services:
     depends_on:
       ${door?.name}: { condition: service_healthy }
 
-${[...release.map((type) => renderRelease(type, formation)), ...running.map((type) => renderRunning(type, formation))].join('\n')}
+${[...release.map((type) => renderRelease(type, formation, variables)), ...running.map((type) => renderRunning(type, formation, variables))].join('\n')}
   # As the image's own user, so that it needs no capability to become it.
   postgres:
     <<: *contained
@@ -88,7 +88,7 @@ volumes:
 
 # \`pnpm infra --secrets\` makes them, once. No other file has a secret in it.
 secrets:
-${[...STORE_SECRETS, ...[...release, ...running].flatMap((type) => secretFilesOf(type, formation))]
+${[...STORE_SECRETS, ...[...release, ...running].flatMap((type) => secretFilesOf(type, formation, variables))]
   .toSorted()
   .filter((name, n, names) => name !== names[n - 1])
   .map((name) => `  ${name}: { file: ../.secrets/${name} }`)
@@ -96,30 +96,34 @@ ${[...STORE_SECRETS, ...[...release, ...running].flatMap((type) => secretFilesOf
 `
 }
 
-function renderRelease(type: ProcessType, formation: Formation): string {
+function renderRelease(type: ProcessType, formation: Formation, variables: VariablesOf): string {
   return `  # The release: brings the database up to date and ends, before any of the others starts.
   ${type.name}:
     <<: *process
     restart: 'no'
-${indent(renderImage(type, formation), 4)}    mem_limit: ${type.memoryMiB}m
+${indent(renderImage(type, formation, variables), 4)}    mem_limit: ${type.memoryMiB}m
     networks: [back]
     depends_on:
       postgres: { condition: service_healthy }
 `
 }
 
-function renderRunning(type: ProcessType, formation: Formation): string {
+function renderRunning(type: ProcessType, formation: Formation, variables: VariablesOf): string {
   const waitsFor = [
     ...(type.needs.includes('session') ? ['redis: { condition: service_healthy }'] : []),
     ...formation.release.map(({ name }) => `${name}: { condition: service_completed_successfully }`),
   ]
   const networks = [...(type.route === '/' ? ['front'] : []), 'back', ...(type.internet ? ['outside'] : [])]
-  const environment = Object.entries(environmentOf(type, formation)).map(
-    ([name, value]) => `${name}: '${value}'`,
-  )
+  const given = environmentOf(type, formation)
+  const open = openOnesOf(type, variables, [...Object.keys(given), 'PUBLIC_ORIGIN'])
+  const environment = [
+    ...Object.entries(given).map(([name, value]) => `${name}: '${value}'`),
+    // Out of the shell, or of a file .env beside it.
+    ...open.map(({ name }) => `${name}: \${${name}:-}`),
+  ]
   return `  ${type.name}:
     <<: *process
-${indent(renderImage(type, formation), 4)}    environment:
+${indent(renderImage(type, formation, variables), 4)}    environment:
       PUBLIC_ORIGIN: \${PUBLIC_ORIGIN:-https://localhost:8443}
 ${indent(environment.join('\n'), 6)}
     mem_limit: ${type.memoryMiB}m
@@ -136,9 +140,9 @@ volumes: [/tmp]
 `
 
 /** Node reads the secrets from their files itself, so that neither \`docker inspect\` nor a shell shows them. */
-function renderImage(type: ProcessType, formation: Formation): string {
+function renderImage(type: ProcessType, formation: Formation, variables: VariablesOf): string {
   const { name, app } = type
-  const files = secretFilesOf(type, formation)
+  const files = secretFilesOf(type, formation, variables)
   const secrets = files.map((file) => `--env-file=/run/secrets/${file}`)
   const flags = ['--enable-source-maps', ...heapFlags(type), ...secrets]
   return `image: ${IMAGES}/${name}
@@ -151,8 +155,8 @@ ${files.length > 0 ? `secrets: [${files.join(', ')}]\n` : ''}`
 }
 
 /** The files in `.secrets` that hold what a process is given; that of a release holds all of it. */
-export function secretFilesOf(type: ProcessType, formation: Formation): string[] {
-  const secrets = secretsOf(type, formation)
+export function secretFilesOf(type: ProcessType, formation: Formation, variables: VariablesOf): string[] {
+  const secrets = secretsOf(type, variables)
   if (secrets.length > 0 && isRelease(type, formation)) return [`${type.name}.env`]
-  return [...new Set(secrets.map(({ store }) => `${store}.env`))]
+  return [...new Set(secrets.map(({ kept }) => `${kept.store}.env`))]
 }

@@ -1,47 +1,27 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { describeEnv } from '@repo/config'
-import type { TObject } from 'typebox'
-import { databaseApps, nameOfApp } from '../databases.ts'
+import { nameOfApp } from '../databases.ts'
 import type { Formation } from '../formation.ts'
-
-/** One variable, and the apps that read it. */
-export type Variable = ReturnType<typeof describeEnv>[number] & { apps: string[] }
-
-/**
- * Every variable of every app: what the schemas in their `env.ts` declare, each name once. What a release reads depends on which apps
- * there are, so its `env.ts` says it by a function of them.
- */
-export async function readVariables(root: string, formation: Formation): Promise<Map<string, Variable>> {
-  const { release, running } = formation
-  const variables = new Map<string, Variable>()
-  for (const app of new Set([...release, ...running].map(({ app }) => app))) {
-    const file = join(root, app, 'src/env.ts')
-    if (!existsSync(file)) continue
-    const { envSchemaOf, ...rest } = (await import(file)) as Record<string, unknown>
-    const made = typeof envSchemaOf === 'function' ? [envSchemaOf(databaseApps(formation))] : []
-    const schemas = [...Object.values(rest), ...made].filter(isSchema)
-    for (const described of schemas.flatMap((schema) => describeEnv(schema))) {
-      const apps = variables.get(described.name)?.apps ?? []
-      const name = nameOfApp({ app })
-      variables.set(described.name, { ...described, apps: apps.includes(name) ? apps : [...apps, name] })
-    }
-  }
-  return variables
-}
+import type { Variable, VariablesOf } from './variables.ts'
 
 /** What a deployment sets. Required ones come first and stand open, so that a copy of the file is a form to fill in. */
-export async function renderEnvExample(root: string, formation: Formation): Promise<string> {
+export function renderEnvExample(formation: Formation, variables: VariablesOf): string {
+  const known = new Map<string, { variable: Variable; apps: Set<string> }>()
+  for (const type of [...formation.release, ...formation.running]) {
+    for (const variable of variables.get(type.name) ?? []) {
+      const found = known.get(variable.name) ?? { variable, apps: new Set() }
+      // Who cannot do without it says how it must be.
+      if (variable.isRequired) found.variable = variable
+      found.apps.add(nameOfApp(type))
+      known.set(variable.name, found)
+    }
+  }
   // PROCESS_NAME is for development alone.
-  const variables = [...(await readVariables(root, formation)).values()].filter(
-    ({ name }) => name !== 'PROCESS_NAME',
-  )
+  known.delete('PROCESS_NAME')
   const [required, optional] = [true, false].map((isRequired) =>
-    variables.filter((variable) => variable.isRequired === isRequired),
+    [...known.values()].filter(({ variable }) => variable.isRequired === isRequired),
   )
   return [
     '# Every variable that processes read. Written by `pnpm infra` from the schemas in apps/*/src/env.ts.',
-    '# `pnpm dev` needs none of them. A process that misses one says so and ends with 78.',
+    '# `pnpm dev` needs none of them, and reads those that stand in a file `.env` here. A process that misses one says so and ends with 78.',
     '',
     ...required!.flatMap(describe),
     '# From here on each has the default that it shows, or may be missing.',
@@ -50,17 +30,18 @@ export async function renderEnvExample(root: string, formation: Formation): Prom
   ].join('\n')
 }
 
-function describe(variable: Variable): string[] {
-  const { name, description, expected, expectedInProduction, isRequired, apps } = variable
+function describe({ variable, apps }: { variable: Variable; apps: ReadonlySet<string> }): string[] {
+  const { name, description, expected, expectedInProduction, isRequired, kept, inDevelopment } = variable
   const value = `${name}=${variable.default ?? ''}`
+  const words = [
+    expectedInProduction ?? expected,
+    ...(kept ? ['secret'] : []),
+    ...(inDevelopment === undefined ? [] : [`in development ${inDevelopment}`]),
+  ]
   return [
     `# ${description}`,
-    `# ${expectedInProduction ?? expected} (${apps.join(', ')})`,
+    `# ${words.join('; ')} (${[...apps].join(', ')})`,
     isRequired ? value : `#${value}`,
     '',
   ]
-}
-
-function isSchema(value: unknown): value is TObject {
-  return typeof value === 'object' && value !== null && 'properties' in value
 }

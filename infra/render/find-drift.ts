@@ -1,5 +1,6 @@
 import { globSync } from 'node:fs'
 import type { Formation } from '../formation.ts'
+import { findOrphans } from './find-orphans.ts'
 import { findVersionDrift, read } from './find-version-drift.ts'
 import { render } from './render.ts'
 
@@ -19,7 +20,12 @@ const RENDERED_FOLDER = 'infra/kubernetes/base'
 
 /** What has drifted from what it is derived from, or from what it should be the same as. */
 export async function findDrift(root: string, formation: Formation): Promise<Finding[]> {
-  return [...(await findStale(root, formation)), ...findVersionDrift(root), ...findTemplates(root)]
+  return [
+    ...(await findStale(root, formation)),
+    ...findOrphans(root, formation),
+    ...findVersionDrift(root),
+    ...findTemplates(root),
+  ]
 }
 
 async function findStale(root: string, formation: Formation): Promise<Finding[]> {

@@ -32,10 +32,14 @@ export function findVersions(root: string): Finding[] {
       findings.push({ what: file, how: `${name} is "${version}"`, mend })
     }
   }
-  const [, catalog = ''] = /^catalog:\n((?:[ #].*\n)*)/m.exec(read(root, 'pnpm-workspace.yaml')!) ?? []
-  for (const [, name] of catalog.matchAll(/^ {2}"?([^":#\s]+)"?:/gm)) {
-    if (!used.has(name!))
-      findings.push({ what: 'pnpm-workspace.yaml', how: `nobody uses ${name}`, mend: 'take the line out' })
+  const what = 'pnpm-workspace.yaml'
+  const found = read(root, what)!
+  const [, catalog = ''] = /^catalog:\n((?:[ #].*\n)*)/m.exec(found) ?? []
+  const unused = [...catalog.matchAll(/^ {2}"?([^":#\s]+)"?:.*\n/gm)].filter(([, name]) => !used.has(name!))
+  if (unused.length > 0) {
+    const how = `nobody uses ${unused.map(([, name]) => name).join(', ')}`
+    const wanted = unused.reduce((text, [line]) => text.replace(line, ''), found)
+    findings.push({ what, how, mend: 'pnpm infra', found, wanted })
   }
   return findings
 }

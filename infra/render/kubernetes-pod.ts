@@ -1,6 +1,6 @@
 import type { Formation, ProcessType } from '../formation.ts'
 import { GRACE_S, IMAGES, PORT, USER, environmentOf, indent } from './platform.ts'
-import { isRelease, secretsOf, type Secret } from './secrets.ts'
+import { isRelease, openOnesOf, secretsOf, type Variable, type VariablesOf } from './variables.ts'
 
 /** Where nothing is said of temporary files, there should be none. */
 const SCRATCH_MIB = 64
@@ -25,11 +25,11 @@ volumes:
 }
 
 /** That of a release has neither port nor probes. */
-export function renderContainer(type: ProcessType, formation: Formation): string {
+export function renderContainer(type: ProcessType, formation: Formation, variables: VariablesOf): string {
   const { name } = type
   const isRunning = !isRelease(type, formation)
   const environment = isRunning ? environmentOf(type, formation) : {}
-  const secrets = secretsOf(type, formation)
+  const maps = ['nonstick', ...(openVariables(type, formation, variables).length > 0 ? [name] : [])]
   return `- name: ${name}
   image: ${IMAGES}/${name}
   securityContext:
@@ -37,9 +37,8 @@ export function renderContainer(type: ProcessType, formation: Formation): string
     readOnlyRootFilesystem: true
     capabilities: { drop: [ALL] }
 ${isRunning ? indent(renderProbes(), 2) : ''}  envFrom:
-    - configMapRef: { name: nonstick }
-  env:
-${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(secrets.map(renderSecret).join(''), 4)}  resources:
+${maps.map((map) => `    - configMapRef: { name: ${map} }\n`).join('')}  env:
+${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(secretsOf(type, variables).map(renderSecret).join(''), 4)}  resources:
     # Enough for some hundred requests a second, of 1 ms each (\`pnpm infra --verify\` measures it). No limit of the processor:
     # it would be slowed down when there is most to do.
     requests: { cpu: 100m, memory: ${type.memoryMiB}Mi${renderDisk(type)} }
@@ -78,7 +77,12 @@ function renderValue([name, value]: [string, string]): string {
   return `- { name: ${name}, value: '${value}' }\n`
 }
 
-function renderSecret({ name, store, key, isOptional }: Secret): string {
-  const optional = isOptional ? ', optional: true' : ''
-  return `- { name: ${name}, valueFrom: { secretKeyRef: { name: ${store}, key: ${key}${optional} } } }\n`
+function renderSecret({ name, kept, isRequired }: Variable): string {
+  const optional = isRequired ? '' : ', optional: true'
+  return `- { name: ${name}, valueFrom: { secretKeyRef: { name: ${kept!.store}, key: ${kept!.key}${optional} } } }\n`
+}
+
+/** What whoever deploys it has to say: a ConfigMap of the process type's own, which an overlay fills. */
+export function openVariables(type: ProcessType, formation: Formation, variables: VariablesOf): Variable[] {
+  return openOnesOf(type, variables, [...Object.keys(environmentOf(type, formation)), 'PUBLIC_ORIGIN'])
 }

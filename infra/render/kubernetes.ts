@@ -1,6 +1,7 @@
 import type { Formation, Need, ProcessType } from '../formation.ts'
-import { renderContainer, renderPod } from './kubernetes-pod.ts'
+import { openVariables, renderContainer, renderPod } from './kubernetes-pod.ts'
 import { indent, labelOf, PORT, PRIVATE_NETWORKS } from './platform.ts'
+import type { VariablesOf } from './variables.ts'
 
 const FOLDER = 'infra/kubernetes/base'
 /** What is asked for each need, and on which ports. */
@@ -12,25 +13,32 @@ const NOTE =
   '# Written by `pnpm infra` from the "processes" in apps/*/package.json. docs/operations.md says how to apply it.\n'
 
 /** A Kustomize base: one file for each process type, one for what they have in common, and the ingress. */
-export function renderKubernetes(formation: Formation): [file: string, text: string][] {
+export function renderKubernetes(
+  formation: Formation,
+  variables: VariablesOf,
+): [file: string, text: string][] {
   const files: [string, string][] = [
     ['namespace.yaml', renderNamespace()],
     ['network.yaml', renderNetwork()],
     ...formation.release.map((type): [string, string] => [
       `${type.name}.yaml`,
-      renderRelease(type, formation),
+      renderRelease(type, formation, variables),
     ]),
     ...formation.running.map((type): [string, string] => [
       `${type.name}.yaml`,
-      renderRunning(type, formation),
+      renderRunning(type, formation, variables),
     ]),
     ['ingress.yaml', renderIngress(formation)],
   ]
-  const all: [string, string][] = [...files, ['kustomization.yaml', renderKustomization(files)]]
+  const openOnes = formation.running.map((type): [string, string[]] => [
+    type.name,
+    openVariables(type, formation, variables).map(({ name }) => name),
+  ])
+  const all: [string, string][] = [...files, ['kustomization.yaml', renderKustomization(files, openOnes)]]
   return all.map(([name, text]) => [`${FOLDER}/${name}`, `${NOTE}${text}`])
 }
 
-function renderKustomization(files: [string, string][]): string {
+function renderKustomization(files: [string, string][], openOnes: [string, string[]][]): string {
   return `apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: nonstick
@@ -39,12 +47,21 @@ labels:
 resources:
 ${files.map(([name]) => `  - ${name}`).join('\n')}
 # Its name ends with a hash of what is in it, so that a change restarts who reads it. Overlays say what differs.
+# What the release reads is applied with it (docs/operations.md).
 configMapGenerator:
   - name: nonstick
+    options:
+      labels: { nonstick/stage: release }
     literals:
       - PUBLIC_ORIGIN=https://nonstick.example
       - LOG_LEVEL=info
-`
+${openOnes
+  .filter(([, names]) => names.length > 0)
+  .map(
+    ([type, names]) =>
+      `  - name: ${type}\n    literals:\n${names.map((name) => `      - ${name}=\n`).join('')}`,
+  )
+  .join('')}`
 }
 
 function renderNamespace(): string {
@@ -59,11 +76,12 @@ metadata:
 }
 
 function renderNetwork(): string {
-  return `# Whatever the policies of the process types do not allow is refused, in both directions.
+  return `# Whatever the policies of the process types do not allow is refused, in both directions. They are there before the release runs.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: default-deny
+  labels: { nonstick/stage: release }
 spec:
   podSelector: {}
   policyTypes: [Ingress, Egress]
@@ -72,6 +90,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: names
+  labels: { nonstick/stage: release }
 spec:
   podSelector: {}
   policyTypes: [Egress]
@@ -95,6 +114,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: needs-${need}
+  labels: { nonstick/stage: release }
 spec:
   podSelector:
     matchLabels: { ${labelOf(need)}: 'true' }
@@ -106,7 +126,7 @@ ${PRIVATE_NETWORKS.map((cidr) => `        - ipBlock: { cidr: '${cidr}' }\n`).joi
 `
 }
 
-function renderRelease(type: ProcessType, formation: Formation): string {
+function renderRelease(type: ProcessType, formation: Formation, variables: VariablesOf): string {
   return `# Runs before anything else of a release. A Job cannot be changed, so its name carries the release: overlays copy the
 # tag of its image into it.
 apiVersion: batch/v1
@@ -125,11 +145,11 @@ spec:
     spec:
       restartPolicy: Never
 ${indent(renderPod(type), 6)}      containers:
-${indent(renderContainer(type, formation), 8)}---
+${indent(renderContainer(type, formation, variables), 8)}---
 ${renderPolicy(type)}`
 }
 
-function renderRunning(type: ProcessType, formation: Formation): string {
+function renderRunning(type: ProcessType, formation: Formation, variables: VariablesOf): string {
   const { name, route } = type
   const labels = `{ app.kubernetes.io/name: ${name} }`
   return [
@@ -151,7 +171,7 @@ spec:
     spec:
       topologySpreadConstraints:
 ${indent(renderSpread(name), 8)}${indent(renderPod(type), 6)}      containers:
-${indent(renderContainer(type, formation), 8)}`,
+${indent(renderContainer(type, formation, variables), 8)}`,
     ...(route === undefined ? [] : [renderService(name)]),
     route === undefined ? renderQueueScaler(name) : renderScaler(name),
     `apiVersion: policy/v1
@@ -276,7 +296,7 @@ function renderPolicy(type: ProcessType, formation?: Formation): string {
   return `apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: ${name}
+  name: ${name}${formation ? '' : '\n  labels: { nonstick/stage: release }'}
 spec:
   podSelector:
     matchLabels: { app.kubernetes.io/name: ${name} }

@@ -7,6 +7,7 @@ import { diffLines } from './diff-lines.ts'
 import { findDrift, type Finding } from './find-drift.ts'
 import { findMissingPrograms } from './find-missing-programs.ts'
 import { makeSecrets } from './make-secrets.ts'
+import { readVariables } from './variables.ts'
 
 const help = `pnpm infra [--check | --secrets | --verify [word...]]
 
@@ -30,8 +31,7 @@ const { values: options, positionals } = parseArgs({
 
 if (options.help) console.log(help)
 else if (options.verify) await verify()
-else if (options.secrets)
-  for (const file of makeSecrets(root, readFormation(root))) console.log(`made ${file}`)
+else if (options.secrets) await bringSecrets()
 else await bringUpToDate()
 
 async function bringUpToDate(): Promise<void> {
@@ -48,10 +48,17 @@ async function bringUpToDate(): Promise<void> {
   }
   for (const { what, wanted } of drifted) {
     if (wanted === undefined) continue
-    if (wanted === null) rmSync(join(root, what))
+    if (wanted === null) rmSync(join(root, what), { recursive: true })
     else write(what, wanted)
     console.log(`${wanted === null ? 'removed' : 'wrote'} ${what}`)
   }
+}
+
+async function bringSecrets(): Promise<void> {
+  const formation = readFormation(root)
+  const { made, open } = makeSecrets(root, formation, await readVariables(root, formation))
+  for (const file of made) console.log(`made ${file}`)
+  for (const place of open) console.log(`to fill in: ${place}`)
 }
 
 function printTable(title: string, findings: readonly Finding[]): void {

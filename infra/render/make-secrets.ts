@@ -2,56 +2,67 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseEnv } from 'node:util'
 import { databaseEnvironment } from '../databases.ts'
 import type { Formation } from '../formation.ts'
 import { secretFilesOf } from './compose.ts'
+import { isRelease, secretsOf, type VariablesOf } from './variables.ts'
+
+/** What was made, and what a person has to fill in: `PAYMENTS_KEY in .secrets/orders.env`. */
+export interface MadeSecrets {
+  made: string[]
+  open: string[]
+}
 
 /**
  * Makes what the processes of infra/compose.yaml keep to themselves, in `.secrets`, unless it is there: passwords, the
- * secret that signs cookies, and a certificate for localhost.
- *
- * @returns the files that it made
+ * secret that signs cookies, and a certificate for localhost. What a person has filled in stays.
  */
-export function makeSecrets(root: string, formation: Formation): string[] {
+export function makeSecrets(root: string, formation: Formation, variables: VariablesOf): MadeSecrets {
   const folder = join(root, '.secrets')
   // A container's user is another one than yours: so the files are open to all, and the folder to you alone.
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const missing = (names: string[]): boolean => names.some((name) => !existsSync(join(folder, name)))
+  const read = (name: string): string | undefined =>
+    existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'utf8') : undefined
   const made: string[] = []
+  const open: string[] = []
 
-  function write(name: string, text: string): void {
+  function write(name: string, text: string): string {
     // It may be there, and nobody may write in it.
     rmSync(join(folder, name), { force: true })
-    writeFileSync(join(folder, name), text, { mode: 0o444 })
+    writeFileSync(join(folder, name), text, { mode: 0o644 })
     made.push(`.secrets/${name}`)
+    return text
   }
+  const password = read('postgres-password') ?? write('postgres-password', newSecret())
+  const redis = read('redis.conf') ?? write('redis.conf', `requirepass ${newSecret()}\n`)
+  if (!read('certificate.pem')) write('certificate.pem', makeCertificate())
 
-  if (missing(['postgres-password'])) write('postgres-password', randomBytes(24).toString('base64url'))
-  const password = readFileSync(join(folder, 'postgres-password'), 'utf8')
-  const environmentOf = databaseEnvironment(
-    formation,
-    `postgres://nonstick:${password}@postgres:5432/nonstick`,
-  )
+  const admin = `postgres://nonstick:${password}@postgres:5432/nonstick`
+  const store = `redis://:${redis.trim().split(' ')[1]}@redis:6379/0`
+  const databaseOf = databaseEnvironment(formation, admin, store)
+  const files = new Map<string, Map<string, string | undefined>>()
   for (const type of [...formation.release, ...formation.running]) {
-    const { SESSION_STORE_URL: _, ...urls } = environmentOf(type)
-    const [file] = secretFilesOf(type, formation)
-    const text = Object.entries(urls)
-      .map(([name, url]) => `${name}=${url}\n`)
-      .join('')
-    // One more app is one key more for the release.
-    if (file && text && (missing([file]) || readFileSync(join(folder, file), 'utf8') !== text))
-      write(file, text)
+    const known = { ...databaseOf(type), SESSION_STORE_URL: store } as Record<string, string>
+    for (const { name, kept, isRequired } of secretsOf(type, variables)) {
+      const [release] = isRelease(type, formation) ? secretFilesOf(type, formation, variables) : []
+      const file = release ?? `${kept.store}.env`
+      const before = parseEnv(read(file) ?? '')
+      const value = known[name] ?? before[name] ?? (name === 'SESSION_SECRETS' ? newSecret() : undefined)
+      if (value === undefined && !isRequired) continue
+      files.set(file, (files.get(file) ?? new Map()).set(name, files.get(file)?.get(name) ?? value))
+    }
   }
-  if (missing(['redis.conf', 'session.env'])) {
-    const password = randomBytes(24).toString('base64url')
-    write('redis.conf', `requirepass ${password}\n`)
-    write(
-      'session.env',
-      `SESSION_STORE_URL=redis://:${password}@redis:6379/0\nSESSION_SECRETS=${randomBytes(32).toString('base64url')}\n`,
-    )
+  for (const [file, values] of files) {
+    const text = [...values].map(([name, value = '']) => `${name}=${value}\n`).join('')
+    if (read(file) !== text) write(file, text)
+    for (const [name, value] of values) if (!value) open.push(`${name} in .secrets/${file}`)
   }
-  if (missing(['certificate.pem'])) write('certificate.pem', makeCertificate())
-  return made
+  return { made, open }
+}
+
+function newSecret(): string {
+  return randomBytes(32).toString('base64url')
 }
 
 /** Signed by itself: a browser asks once whether you mean it. */

@@ -4,9 +4,9 @@ import { parse, parseAllDocuments } from 'yaml'
 import { processTypeOf, readFormation, type Formation } from '../formation.ts'
 import { renderCompose } from './compose.ts'
 import { diffLines } from './diff-lines.ts'
-import { readVariables } from './env-example.ts'
 import { renderProcfile } from './procfile.ts'
 import { render } from './render.ts'
+import { readVariables } from './variables.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const formation = readFormation(root)
@@ -35,7 +35,8 @@ interface Compose {
   secrets: Record<string, { file: string }>
   networks: Record<string, { internal?: boolean }>
 }
-const compose = (of: Formation): Compose => parse(renderCompose(of), { merge: true }) as Compose
+const variables = await readVariables(root, formation)
+const compose = (of: Formation): Compose => parse(renderCompose(of, variables), { merge: true }) as Compose
 
 test('one more process type stands in every file that a platform or a person reads', async () => {
   expect(renderProcfile(withOrders)).toContain(
@@ -66,8 +67,9 @@ test('no rendered file has a value for a secret', async () => {
 
 test('.env.example asks for what has no default, and for nothing else', async () => {
   const text = (await render(root, formation)).get('.env.example')!
-  for (const { name, isRequired } of (await readVariables(root, formation)).values()) {
+  for (const [name, ofEach] of Map.groupBy([...variables.values()].flat(), ({ name }) => name)) {
     if (name === 'PROCESS_NAME') continue
+    const isRequired = ofEach.some((one) => one.isRequired)
     expect(text).toMatch(isRequired ? new RegExp(`^${name}=$`, 'm') : new RegExp(`^#${name}=`, 'm'))
   }
 })

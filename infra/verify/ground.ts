@@ -4,6 +4,7 @@ import { getGlobalDispatcher } from 'undici'
 import { readFormation, type Formation, type ProcessType } from '../formation.ts'
 import { buildImage, writeBillOfMaterials, type Bases } from '../image/build-image.ts'
 import { signUp, WHO_AM_I, type Person } from '../prove/load/person.ts'
+import { readVariables } from '../render/variables.ts'
 import type { Expected } from './image-problems.ts'
 import { openImages, type Images, type Unpacked } from './open-images.ts'
 import { buildPlanted, type Additions } from './planted-images.ts'
@@ -35,7 +36,8 @@ export function openGround(root: string): Ground {
   const formation = readFormation(root)
   const resources = new AsyncDisposableStack()
   const images = once(async () => resources.use(await openImages(root)))
-  const stores = once(async () => resources.use(await openStores(formation)))
+  const variables = once(() => readVariables(root, formation))
+  const stores = once(async () => resources.use(await openStores(formation, await variables())))
 
   async function makeImage(type: ProcessType, tag: string, bases: Bases): Promise<Unpacked> {
     const { builder, unpack } = await images()
@@ -84,7 +86,10 @@ export function openGround(root: string): Ground {
       const names = list.components.map(
         ({ group, name, version }) => `${group ? `${group}/` : ''}${name}@${version}`,
       )
-      return { type, listed: new Set(names), secrets: (await stores()).secretValues }
+      const secretNames = [...(await variables()).values()]
+        .flat()
+        .flatMap((one) => (one.kept ? [one.name] : []))
+      return { type, listed: new Set(names), secretNames, secrets: (await stores()).secretValues }
     },
     environment,
     release,

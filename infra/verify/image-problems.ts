@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ProcessType } from '../formation.ts'
 import { listFiles } from '../list-files.ts'
-import { isSecret } from '../render/secrets.ts'
 import type { Unpacked } from './open-images.ts'
 
 const MOST_BYTES = 200_000_000
@@ -20,6 +19,8 @@ export interface Expected {
   type: ProcessType
   /** `name@version` of each package that its list names. */
   listed: ReadonlySet<string>
+  /** Variables that an image must not set. */
+  secretNames: readonly string[]
   /** Values that must not be found. */
   secrets: readonly string[]
 }
@@ -28,7 +29,7 @@ export interface Expected {
 export async function imageProblems(image: Unpacked, expected: Expected): Promise<string[]> {
   const paths = await listFiles(image.folder)
   return [
-    ...configProblems(image, expected.type),
+    ...configProblems(image, expected),
     ...STRANGERS.flatMap(([pattern, what]) => {
       const found = paths.find((path) => pattern.test(path))
       return found ? [`it has ${what}: ${found}`] : []
@@ -37,7 +38,10 @@ export async function imageProblems(image: Unpacked, expected: Expected): Promis
   ]
 }
 
-function configProblems({ config, history, bytes }: Unpacked, { name }: ProcessType): string[] {
+function configProblems(
+  { config, history, bytes }: Unpacked,
+  { type: { name }, secretNames }: Expected,
+): string[] {
   const { Entrypoint: [program] = [], Healthcheck, Labels, User } = config
   const [kind, checker] = Healthcheck?.Test ?? []
   const claims: [isTrue: boolean, otherwise: string][] = [
@@ -54,10 +58,11 @@ function configProblems({ config, history, bytes }: Unpacked, { name }: ProcessT
       'it does not say of which revision it is',
     ],
   ]
-  const known = [...history.matchAll(/\b([A-Z][A-Z_]*)=/g)].map(([, name]) => name!).filter(isSecret)
   return [
     ...claims.filter(([isTrue]) => !isTrue).map(([, otherwise]) => otherwise),
-    ...known.map((secret) => `${secret} is set in it`),
+    ...secretNames
+      .filter((secret) => history.includes(`${secret}=`))
+      .map((secret) => `${secret} is set in it`),
   ]
 }
 

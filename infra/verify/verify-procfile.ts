@@ -6,6 +6,7 @@ import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 import { request } from 'undici'
 import { upstreams } from '../formation.ts'
+import { readVariables } from '../render/variables.ts'
 import type { Ground } from './ground.ts'
 import { openStores } from './verify-run.ts'
 
@@ -18,7 +19,7 @@ const STEP = 100
 export async function verifyProcfile({ root, formation }: Ground, file: string): Promise<string> {
   await run('pnpm', ['build'], { cwd: root })
   // Of its own: what it releases, images have yet to release.
-  await using stores = await openStores(formation)
+  await using stores = await openStores(formation, await readVariables(root, formation))
   const { running } = formation
   const door = running.find(({ route }) => route === '/')!
   const lines = [...formation.release, door, ...running.filter((type) => type !== door)]

@@ -8,7 +8,7 @@ import { startRedis } from '@repo/testing/start-redis'
 import { databaseEnvironment, sessionsIn } from '../databases.ts'
 import type { Formation, ProcessType } from '../formation.ts'
 import { environmentOf, GRACE_S } from '../render/platform.ts'
-import { isRelease } from '../render/secrets.ts'
+import { isRelease, type VariablesOf } from '../render/variables.ts'
 import type { Unpacked } from './open-images.ts'
 import { runContainer, type Container, type ContainerOptions } from './run-container.ts'
 
@@ -22,7 +22,7 @@ export interface Stores extends AsyncDisposable {
   readonly secretValues: readonly string[]
 }
 
-export async function openStores(formation: Formation): Promise<Stores> {
+export async function openStores(formation: Formation, variables: VariablesOf): Promise<Stores> {
   await using opening = new AsyncDisposableStack()
   const postgres = opening.use(await startPostgres())
   const redis = await startRedis()
@@ -36,10 +36,20 @@ export async function openStores(formation: Formation): Promise<Stores> {
   const databaseOf = databaseEnvironment(formation, postgres.url, session.SESSION_STORE_URL)
   const urls = [...formation.release, ...formation.running].flatMap((type) => Object.values(databaseOf(type)))
   return {
-    secretsFor: (type) => ({ ...databaseOf(type), ...(type.needs.includes('session') && session) }),
+    secretsFor: (type) => ({
+      ...valuesInDevelopment(type, variables),
+      ...databaseOf(type),
+      ...(type.needs.includes('session') && session),
+    }),
     secretValues: [...new Set(urls.map((url) => new URL(url).password)), cookies].filter(Boolean),
     [Symbol.asyncDispose]: () => stores.disposeAsync(),
   }
+}
+
+/** What a team's own variables are here, where an image runs as in production. */
+function valuesInDevelopment({ name }: ProcessType, variables: VariablesOf): Record<string, string> {
+  const known = (variables.get(name) ?? []).filter(({ inDevelopment }) => inDevelopment !== undefined)
+  return Object.fromEntries(known.map((one) => [one.name, one.inDevelopment!]))
 }
 
 /** The environment that the rendered manifests give it, with the addresses of this machine. */

@@ -3,13 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { loadEnv } from '@repo/config'
 import { listAppTables } from '@repo/database/app-tables'
 import { MigrationError } from '@repo/database/migrate'
-import { envSchemaOf } from './env.ts'
+import { migrateEnvOf } from './env.ts'
 import { release } from './release.ts'
 
 // What the pattern stands for, the build carries along.
 const apps = resolve(fileURLToPath(new URL('../../*/{package.json,migrations}', import.meta.url)), '../..')
 const tables = listAppTables(apps)
-const env = loadEnv(envSchemaOf(tables.map(({ app }) => app)), process.env)
+const env = loadEnv(migrateEnvOf(tables.map(({ app }) => app)), process.env)
 
 try {
   const problems = await release(tables, env, console.log)

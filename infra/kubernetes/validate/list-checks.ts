@@ -36,11 +36,11 @@ export function listChecks(root: string): Check[] {
   ]
 }
 
-function check(root: string, what: string, read: () => Document[]): Check {
+function check(root: string, what: string, read: () => Document[] | Promise<Document[]>): Check {
   return {
     name: `Kubernetes: ${what} is valid`,
     async run() {
-      const documents = read()
+      const documents = await read()
       await assertValid(root, documents)
       return `${documents.length} documents`
     },
@@ -50,7 +50,7 @@ function check(root: string, what: string, read: () => Document[]): Check {
 /** @param change of the spec of a Deployment that was valid */
 function plant(root: string, what: string, change: (spec: Document['spec']) => void): Check {
   return planted(`Kubernetes, ${what}`, /./, async () => {
-    const deployment = structuredClone(readBase(root).find(({ kind }) => kind === 'Deployment')!)
+    const deployment = structuredClone((await readBase(root)).find(({ kind }) => kind === 'Deployment')!)
     change(deployment.spec)
     await assertValid(root, [deployment])
   })

@@ -12,7 +12,17 @@ export interface VariableDescription {
   default?: string
   /** The process does not start without it. */
   isRequired: boolean
+  /** Where a platform keeps it, when nobody else may see it. */
+  secret?: SecretPlace
+  /** What it is in development and in tests when nobody says, as one would write it into the environment. */
+  inDevelopment?: string
 }
+
+/**
+ * What keeps a secret: `true` is the app's own, a name is one that apps share. The key in it is the name of the variable, unless it
+ * is said.
+ */
+export type SecretPlace = true | string | { store: string; key: string }
 
 /** Every variable a schema reads, in the schema's order. */
 export function describeEnv(schema: TObject): VariableDescription[] {
@@ -23,6 +33,8 @@ export function describeEnv(schema: TObject): VariableDescription[] {
     ...(variable.inProduction && { expectedInProduction: describeExpectation(variable.inProduction) }),
     ...(variable.default !== undefined && { default: String(variable.default) }),
     isRequired: variable.default === undefined && (schema.required?.includes(name) ?? false),
+    ...(variable.secret && { secret: variable.secret }),
+    ...(variable.inDevelopment !== undefined && { inDevelopment: String(variable.inDevelopment) }),
   }))
 }
 
@@ -30,4 +42,6 @@ interface Keywords {
   description?: string
   default?: unknown
   inProduction?: TSchema
+  secret?: SecretPlace
+  inDevelopment?: unknown
 }

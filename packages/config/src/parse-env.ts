@@ -27,7 +27,8 @@ export class EnvironmentError extends Error {
  * separated by commas. An empty text counts as missing. Names the schema does not know are left alone.
  *
  * The keyword `inProduction` of a variable is a stricter schema that holds as well, unless `NODE_ENV` is
- * `development` or `test`: whoever forgets to set it gets the strict rules.
+ * `development` or `test`: whoever forgets to set it gets the strict rules. There, and only there, `inDevelopment` is its value
+ * when it is missing.
  *
  * @param schema a flat `Type.Object` whose keys are the names of the variables
  * @throws {EnvironmentError} naming every problem, and no value
@@ -43,7 +44,9 @@ export function parseEnv<S extends TObject>(
   for (const [name, variable] of Object.entries<TSchema & Keywords>(schema.properties)) {
     const strict = isProduction ? variable.inProduction : undefined
     const text = source[name]
-    const value = text ? convert(variable, text) : variable.default
+    const value = text
+      ? convert(variable, text)
+      : ((isProduction ? undefined : variable.inDevelopment) ?? variable.default)
 
     if (value === undefined) {
       if (schema.required?.includes(name)) {
@@ -66,6 +69,7 @@ interface Keywords {
   items?: TSchema
   default?: unknown
   inProduction?: TSchema
+  inDevelopment?: unknown
 }
 
 /** A text that does not read as what the schema asks for stays a text, and so fails the check that follows. */

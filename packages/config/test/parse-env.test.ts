@@ -70,6 +70,15 @@ test('no message holds a value', () => {
   expect(error.message + JSON.stringify(error) + error.stack).not.toContain(secret)
 })
 
+test('what a variable is in development is nothing in production', () => {
+  const schema = Type.Object({ KEY: Type.String({ inDevelopment: 'sk_test' }) })
+  for (const NODE_ENV of ['development', 'test'])
+    expect(parseEnv(schema, { NODE_ENV })).toEqual({ KEY: 'sk_test' })
+  expect(parseEnv(schema, { NODE_ENV: 'test', KEY: 'another' })).toEqual({ KEY: 'another' })
+  for (const NODE_ENV of ['production', undefined])
+    expect(() => parseEnv(schema, { NODE_ENV })).toThrow('KEY is missing')
+})
+
 test('an empty text counts as missing', () => {
   expect(parseEnv(schema, { ...good, DRAIN_MS: '', IS_VERBOSE: '' })).toMatchObject({ DRAIN_MS: 5000 })
   expect(problemsOf({ ...good, PORT: '' }).problems).toMatchObject([{ name: 'PORT', isMissing: true }])

@@ -8,12 +8,14 @@ import { isConnectionLost, openPool, type PoolOptions } from './open-pool.ts'
 /** The variables of a process that uses the database. */
 export const databaseEnv = {
   DATABASE_URL: Type.String({
+    secret: true,
     description: 'Postgres: postgres://user:password@host:5432/name',
     pattern: /^postgres(ql)?:\/\//.source,
     expected: 'a URL that starts with postgres://',
   }),
   DATABASE_DIRECT_URL: Type.Optional(
     Type.String({
+      secret: true,
       description:
         'Postgres itself, where DATABASE_URL leads to a pooler in transaction mode: jobs are listened for there',
       pattern: /^postgres(ql)?:\/\//.source,

@@ -151,11 +151,14 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   requireLimiter(app)
   answerErrors(app)
   breakOffWithError(app)
+  const runChecks = readiness(checks, app.log)
+  metrics.watchChecks(runChecks)
   answerProbes(app, {
     name,
     metrics,
     isDraining: () => lifecycle.isDraining,
-    runChecks: readiness(checks, app.log),
+    checkNames: Object.keys(checks),
+    runChecks,
   })
   if (env.NODE_ENV === 'production') {
     const noteClient = watchForOneClient(app.log)

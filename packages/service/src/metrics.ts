@@ -4,6 +4,8 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 export interface Metrics {
   contentType: string
   record(request: FastifyRequest, reply: FastifyReply): void
+  /** Shows what the checks of a process say whenever somebody asks for the metrics. */
+  watchChecks(runChecks: () => Promise<Record<string, string>>): void
   render(): Promise<string>
 }
 
@@ -54,6 +56,18 @@ export function createMetrics(measured: Record<string, Measured> = {}): Metrics 
         http_response_status_code: reply.raw.statusCode,
       }
       duration.observe(labels, reply.elapsedTime / 1000)
+    },
+    watchChecks(runChecks) {
+      const gauge: Gauge = new Gauge({
+        name: 'nonstick_check_ok',
+        help: 'Whether what the process needs can be used now: 1 when it can, 0 when not',
+        labelNames: ['check'],
+        registers: [registry],
+        async collect() {
+          for (const [check, result] of Object.entries(await runChecks()))
+            gauge.set({ check }, result === 'ok' ? 1 : 0)
+        },
+      })
     },
     render() {
       // Only once somebody asks, since watching the event loop wakes an idle process a hundred times a second.

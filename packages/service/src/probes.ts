@@ -17,6 +17,8 @@ declare module 'fastify' {
 interface ProbeOptions {
   name: string
   isDraining(): boolean
+  /** What is checked. */
+  checkNames: readonly string[]
   runChecks(): Promise<CheckResults>
   metrics: Metrics
 }
@@ -24,7 +26,7 @@ interface ProbeOptions {
 /** What a platform asks a process: does it live, does it take requests, how is it, and what can it do. */
 export function answerProbes(
   app: FastifyInstance,
-  { name, isDraining, runChecks, metrics }: ProbeOptions,
+  { name, isDraining, checkNames, runChecks, metrics }: ProbeOptions,
 ): void {
   // Fastify hands a root hook down to scopes that already exist, so a scope of their own would not keep a session
   // plugin that waits for its frozen store out of the probes. Answering in this hook, the first that could, does.
@@ -43,10 +45,15 @@ export function answerProbes(
 
   probe('/livez', async (_request, reply) => sendJson(reply, { status: 'ok' }))
 
+  // Until each has passed once: a release that leads nowhere takes over from nobody. From then on a store that is away is the same for
+  // all processes, and to turn them all away at once would only take its words from who asks: a 503 with the time to come again.
+  const unseen = new Set(checkNames)
   probe('/readyz', async (request, reply) => {
     const checks = isDraining() ? {} : await runChecks()
-    const isReady = !isDraining() && Object.values(checks).every((result) => result === 'ok')
-    if (isReady) return sendJson(reply, { status: 'ok', checks })
+    for (const [check, result] of Object.entries(checks)) if (result === 'ok') unseen.delete(check)
+    const isWhole = Object.values(checks).every((result) => result === 'ok')
+    if (!isDraining() && unseen.size === 0)
+      return sendJson(reply, { status: isWhole ? 'ok' : 'degraded', checks })
     const problem = { ...toProblem(new NotReady(), request.id), isDraining: isDraining(), checks }
     reply.problemCode = problem.code
     writeAnswer(reply, problem.status, PROBLEM_TYPE, JSON.stringify(problem))

@@ -43,6 +43,26 @@ test('one check that fails or hangs makes it unready in time, without saying why
   expect(answer.body).not.toMatch(/ECONNREFUSED|10\.1\.2\.3/)
 })
 
+test('once each check has passed, a store that is away is told and turns nobody away: it is away for all processes', async () => {
+  let isAway = true
+  const database = { check: () => (isAway ? Promise.reject(new Error('away')) : Promise.resolve()) }
+  const app = build({ database, sessions: { check: async () => {} } })
+  expect((await app.inject('/readyz')).statusCode).toBe(503)
+  isAway = false
+  expect((await app.inject('/readyz')).json()).toMatchObject({ status: 'ok' })
+  expect((await app.inject('/metrics')).body).toContain('nonstick_check_ok{check="database"} 1')
+
+  isAway = true
+  const answer = await app.inject('/readyz')
+  expect([answer.statusCode, answer.json()]).toEqual([
+    200,
+    { status: 'degraded', checks: { database: 'failed', sessions: 'ok' } },
+  ])
+  const { body } = await app.inject('/metrics')
+  expect(body).toContain('nonstick_check_ok{check="database"} 0')
+  expect(body).toContain('nonstick_check_ok{check="sessions"} 1')
+})
+
 test('a check that hangs is not run again while it hangs, and recovers', async () => {
   let runs = 0
   const hanging = Promise.withResolvers<void>()

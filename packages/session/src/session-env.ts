@@ -15,6 +15,7 @@ export const MAX_PER_USER = 100
  */
 export const sessionEnv = {
   SESSION_STORE_URL: Type.String({
+    secret: 'session',
     // Not `format: 'uri'`: a list of hosts with ports, as a Cluster and Sentinel have it, is no URI by the standard.
     pattern: /^[a-z+]+:\/\/[^\s/]/.source,
     expected: 'a URL such as redis://host:6379 or redis+sentinel://a:26379,b:26379/name-of-the-master',
@@ -22,6 +23,7 @@ export const sessionEnv = {
       'Where sessions live: redis://, rediss://, redis+cluster://, redis+sentinel://, memcached:// or postgres://',
   }),
   SESSION_SECRETS: Type.Array(Type.String({ minLength: 32 }), {
+    secret: 'session',
     minItems: 1,
     description: 'Secrets that sign the session cookie, newest first, 32 characters or more each',
   }),

@@ -45,11 +45,19 @@ describe('the formation', () => {
     await app('empty', undefined)
     const memoryMiB = 256
     expect(readFormation(root)).toEqual({
-      release: [{ name: 'prepare', app: 'apps/ant', entry, needs: [], memoryMiB }],
+      release: [{ name: 'prepare', app: 'apps/ant', entry, needs: [], reaches: [], memoryMiB }],
       running: [
-        { name: 'ant', app: 'apps/ant', entry, route: '/', needs: [], memoryMiB },
-        { name: 'zoo', app: 'apps/zoo', entry, route: '/api/zoo', needs: ['database'], memoryMiB },
-        { name: 'zoo-worker', app: 'apps/zoo', entry, needs: [], memoryMiB },
+        { name: 'ant', app: 'apps/ant', entry, route: '/', needs: [], reaches: [], memoryMiB },
+        {
+          name: 'zoo',
+          app: 'apps/zoo',
+          entry,
+          route: '/api/zoo',
+          needs: ['database'],
+          reaches: [],
+          memoryMiB,
+        },
+        { name: 'zoo-worker', app: 'apps/zoo', entry, needs: [], reaches: [], memoryMiB },
       ],
     })
   })
@@ -60,7 +68,7 @@ describe('the formation', () => {
     expect(problems().split('\n')).toEqual([
       'apps/a/package.json: processes.a.entry: there is no src/nowhere.ts',
       'apps/a/package.json: processes.B!: expected a name of lower case letters, digits and hyphens',
-      'apps/b/package.json: processes.b.rout is no field: there are entry, route, needs, page, memoryMiB, scratchMiB, internet, release',
+      'apps/b/package.json: processes.b.rout is no field: there are entry, route, needs, page, memoryMiB, scratchMiB, reaches, release',
       expect.stringMatching(/^apps\/b\/package\.json: processes\.c\.needs: expected what it is attached to/),
       expect.stringMatching(/^apps\/b\/package\.json: processes\.d\.entry: expected the file that Node runs/),
       'apps/b/package.json: processes.e: expected an object',

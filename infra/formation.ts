@@ -4,7 +4,7 @@ import { Type, type Static, type TSchema } from 'typebox'
 import { Check } from 'typebox/value'
 
 /** One entry of `processes` in an app's package.json, under the name of the process type. */
-const Declaration = Type.Object({
+export const Declaration = Type.Object({
   entry: Type.String({
     pattern: '^src/.+\\.ts$',
     description: 'the file that Node runs, from the folder of the app on, as src/server.ts',
@@ -43,10 +43,11 @@ const Declaration = Type.Object({
         'the disk that its temporary files may have; without it /tmp is small, and in Compose a part of the memory',
     }),
   ),
-  internet: Type.Optional(
-    Type.Boolean({
+  reaches: Type.Optional(
+    Type.Array(Type.String({ pattern: '^(\\*|[a-z0-9]([a-z0-9.-]*[a-z0-9])?):\\d{1,5}$' }), {
+      uniqueItems: true,
       description:
-        'true when it calls out to the public internet; the others reach what they need and no more',
+        'what it calls on the public internet, each with its port, as smtp.example.com:587, or *:443 for any host; the others reach what they need and no more',
     }),
   ),
   release: Type.Optional(
@@ -60,12 +61,16 @@ const Declaration = Type.Object({
 export type Need = 'database' | 'session'
 
 /** One process type: a program that is started, scaled and stopped apart from all others. */
-export interface ProcessType extends Omit<Static<typeof Declaration>, 'needs' | 'release' | 'memoryMiB'> {
+export interface ProcessType extends Omit<
+  Static<typeof Declaration>,
+  'needs' | 'release' | 'memoryMiB' | 'reaches'
+> {
   /** Unique in the formation; also its host name in a network of containers. */
   readonly name: string
   /** The folder of its app, from the root of the repository on, as `apps/orders`. */
   readonly app: string
   readonly needs: readonly Need[]
+  readonly reaches: readonly string[]
   /** The most that its container may have. */
   readonly memoryMiB: number
 }
@@ -137,7 +142,7 @@ export function processTypeOf(
   name: string,
   declaration: Omit<Static<typeof Declaration>, 'release'>,
 ): ProcessType {
-  return { needs: [], memoryMiB: 256, ...declaration, name, app }
+  return { needs: [], reaches: [], memoryMiB: 256, ...declaration, name, app }
 }
 
 /** The public edge: the process type that answers every path no other one claims. */

@@ -113,7 +113,11 @@ function renderRunning(type: ProcessType, formation: Formation, variables: Varia
     ...(type.needs.includes('session') ? ['redis: { condition: service_healthy }'] : []),
     ...formation.release.map(({ name }) => `${name}: { condition: service_completed_successfully }`),
   ]
-  const networks = [...(type.route === '/' ? ['front'] : []), 'back', ...(type.internet ? ['outside'] : [])]
+  const networks = [
+    ...(type.route === '/' ? ['front'] : []),
+    'back',
+    ...(type.reaches.length > 0 ? ['outside'] : []),
+  ]
   const given = environmentOf(type, formation)
   const open = openOnesOf(type, variables, [...Object.keys(given), 'PUBLIC_ORIGIN'])
   const environment = [

@@ -258,7 +258,7 @@ spec:
 
 /** Who may come in, and where it may go, besides its stores. */
 function renderPolicy(type: ProcessType, formation?: Formation): string {
-  const { name, route, internet } = type
+  const { name, route, reaches } = type
   const isDoor = route === '/'
   const services = formation?.running.filter((other) => other.route && other.route !== '/') ?? []
   const egress = [
@@ -272,14 +272,14 @@ function renderPolicy(type: ProcessType, formation?: Formation): string {
 `,
         ]
       : []),
-    ...(internet
+    ...(reaches.length > 0
       ? [
-          `# The public internet, and no address of ours.
+          `# On the public internet, and no address of ours: ${reaches.join(', ')}. A policy knows ports, and no names.
 - to:
     - ipBlock:
         cidr: 0.0.0.0/0
         except: [${[...PRIVATE_NETWORKS.filter((cidr) => !cidr.includes(':')), '169.254.0.0/16'].join(', ')}]
-  ports: [{ port: 80 }, { port: 443 }]
+  ports: [${[...new Set(reaches.map((place) => place.split(':')[1]))].map((port) => `{ port: ${port} }`).join(', ')}]
 `,
         ]
       : []),

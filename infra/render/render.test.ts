@@ -156,7 +156,7 @@ describe('Compose', () => {
     const onThem = Object.keys(services).filter((name) =>
       services[name]!.networks!.some((network) => open.includes(network)),
     )
-    const callers = formation.running.filter(({ internet }) => internet).map(({ name }) => name)
+    const callers = formation.running.filter(({ reaches }) => reaches.length > 0).map(({ name }) => name)
     expect(onThem.sort()).toEqual(['balancer', 'web', ...callers].sort())
   })
 })

@@ -85,16 +85,20 @@ DO $$ BEGIN EXECUTE format('DROP ROLE IF EXISTS %I', current_database() || '_${s
   }
 }
 
-/** Where others name it: its npm name, its route, its jobs. */
+/** Where others name it: its npm name, its route, its jobs, and in tests its folder, whose process they start. */
 function findDependents(root: string, [folder, ...parts]: [string, ...string[]]): string[] {
   const name = folder.split('/')[1]!
   const words = [`@repo/${name}(?=['"/#])`, ...(folder.startsWith('apps/') ? ownWords(root, folder) : [])]
   const pattern = new RegExp(words.join('|'))
+  const started = new RegExp([...words, `(?:\\.\\./\\.\\.|apps)/${name}(?=['"\`/])`].join('|'))
+  const isTest = (path: string): boolean => folder.startsWith('apps/') && path.includes('/test/')
   return listMembers(root)
     .filter((member) => member !== folder)
     .flatMap((member) => listFiles(join(root, member)).map((path) => `${member}/${path}`))
     .filter((path) => mayDepend(path) && !parts.some((part) => path.startsWith(`${part}/`)))
-    .flatMap((path) => placesIn(path, readFileSync(join(root, path), 'utf8'), pattern))
+    .flatMap((path) =>
+      placesIn(path, readFileSync(join(root, path), 'utf8'), isTest(path) ? started : pattern),
+    )
 }
 
 /** A test of infra that names a service has made one of that name for itself. */

@@ -14,9 +14,11 @@ const VERSION = 1
 /** Name and value of one entry as they stand in the record: `,"cart":` and `["book"]`; an empty value means "not there". */
 export type Line = readonly [name: string, json: string]
 
-/** The person a session belongs to. An app adds fields by declaration merging: keep it small, it is in every record. */
+/** The person a session belongs to: one shape for all services, since each reads what any other has written. */
 export interface SessionUser {
   id: string
+  /** What the person may do beyond being somebody. Of the sign-in: a change of them is told to sessions that begin later. */
+  roles?: readonly string[]
 }
 
 export interface RecordHead {

@@ -19,17 +19,20 @@ export function nameOfApp({ app }: Pick<ProcessType, 'app'>): string {
  *
  * @param admin the URL of somebody who may make roles
  * @param sessionStoreUrl for the release, which makes the tables of sessions in Postgres
+ * @param given where an app has a database elsewhere, its URL under the name that the release knows: `DATABASE_URL_ORDERS`
  */
 export function databaseEnvironment(
   formation: Formation,
   admin: string,
   sessionStoreUrl = sessionsIn(admin),
+  given: Readonly<Record<string, string | undefined>> = {},
 ): (type: ProcessType) => Record<string, string> {
+  const urlOf = (app: string): string => given[urlVariableOf(app)] || shareUrl(admin, app)
   return (type) => {
     if (!type.needs.includes('database')) return {}
     if (!formation.release.some(({ name }) => name === type.name))
-      return { DATABASE_URL: shareUrl(admin, nameOfApp(type)) }
-    const urls = databaseApps(formation).map((app) => [urlVariableOf(app), shareUrl(admin, app)])
+      return { DATABASE_URL: urlOf(nameOfApp(type)) }
+    const urls = databaseApps(formation).map((app) => [urlVariableOf(app), urlOf(app)])
     return { ADMIN_DATABASE_URL: admin, SESSION_STORE_URL: sessionStoreUrl, ...Object.fromEntries(urls) }
   }
 }

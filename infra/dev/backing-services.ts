@@ -58,7 +58,7 @@ export async function openBackingServices(
     rows,
     admin,
     environmentOf: (type, formation) => ({
-      ...databaseEnvironment(formation, admin, session.SESSION_STORE_URL)(type),
+      ...databaseEnvironment(formation, admin, session.SESSION_STORE_URL, given)(type),
       ...(type.needs.includes('session') && session),
     }),
     [Symbol.asyncDispose]: () => stores.disposeAsync(),

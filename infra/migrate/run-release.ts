@@ -12,16 +12,19 @@ import { readFormation } from '../formation.ts'
  */
 export async function runRelease(root: string, server: string): Promise<number> {
   const formation = readFormation(root)
-  const environmentOf = databaseEnvironment(formation, server)
+  const environmentOf = databaseEnvironment(
+    formation,
+    server,
+    process.env['SESSION_STORE_URL'] || undefined,
+    process.env,
+  )
   for (const type of formation.release) {
     const { name, app, entry } = type
-    const own = environmentOf(type)
-    const given = Object.keys(own).flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))
     const running = await startProcess({
       name,
       cwd: join(root, app),
       entry,
-      env: { ...process.env, ...own, ...Object.fromEntries(given) },
+      env: { ...process.env, ...environmentOf(type) },
       onLine: (line) => console.log(line),
     })
     const { code } = await running.exited

@@ -159,6 +159,15 @@ describe('pnpm dev', () => {
     expect(await bothAnswer('third')).toBe(true)
   })
 
+  test('a process that misses a variable says which, and keeps nobody else from running', async () => {
+    const told = dev.says(/lacking\.\d +LACKED is missing, expected text/)
+    await writeService('lacking', join(copy.root, '.dev/lacking'), 'LACKED: Type.String()')
+    await rename(join(copy.root, '.dev/lacking'), join(copy.root, 'apps/lacking'))
+    await told
+    expect(await bothAnswer('third')).toBe(true)
+    await rm(join(copy.root, 'apps/lacking'), { recursive: true })
+  })
+
   test('a migration that takes something away is applied once a person has said that it may', async () => {
     const folder = join(copy.root, 'apps/accounts/migrations/20990101000000_drop')
     const file = join(folder, 'migration.sql')
@@ -177,7 +186,7 @@ describe('pnpm dev', () => {
   })
 })
 
-async function writeService(name: string, folder: string): Promise<void> {
+async function writeService(name: string, folder: string, variable = ''): Promise<void> {
   const processes = { [name]: { entry: 'src/server.ts', route: `/api/${name}` } }
   await mkdir(join(folder, 'src'), { recursive: true })
   await cp(join(copy.root, 'apps/accounts/node_modules'), join(folder, 'node_modules'), {
@@ -190,7 +199,7 @@ async function writeService(name: string, folder: string): Promise<void> {
     `import { loadEnv } from '@repo/config'
     import { createService, runService, serviceEnv } from '@repo/service'
     import { Type } from 'typebox'
-    const env = loadEnv(Type.Object(serviceEnv), process.env)
+    const env = loadEnv(Type.Object({ ...serviceEnv, ${variable} }), process.env)
     const app = createService({ name: '${name}', env })
     app.get('/api/${name}', { config: { access: 'public' } }, () => ({ greeting: 'hello' }))
     await runService(app, env)`,

@@ -11,9 +11,11 @@ const repository = resolve(import.meta.dirname, '../../..')
 const COPIED = [
   'apps',
   'packages',
+  'infra/databases.ts',
   'infra/dev',
   'infra/forget-postgres-variables.ts',
   'infra/formation.ts',
+  'infra/load-dot-env.ts',
   'infra/migrations',
   'infra/node_modules',
   'infra/package.json',

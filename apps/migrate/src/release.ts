@@ -38,8 +38,8 @@ export async function release(apps: readonly AppTables[], env: Env, log: Log): P
       for (const name of applied) log(`applied ${tables.app}/${name}`)
       isChanged ||= applied.length > 0
     } catch (error) {
-      if (!(error instanceof MigrationError)) throw error
-      problems.push(error.message)
+      const { message, stack = message } = error as Error
+      problems.push(error instanceof MigrationError ? message : `${tables.app}: ${stack}`)
     }
   }
   for (const share of sessions) await releaseSessions(share)

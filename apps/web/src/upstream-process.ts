@@ -5,7 +5,7 @@ const PATIENCE_MS = 1000
 
 /**
  * - `ready`: `/readyz` says so.
- * - `unready`: `/readyz` says not: it drains, or misses a backing service.
+ * - `unready`: `/readyz` says not: it drains, or has not found a backing service yet.
  * - `late`: it is there, but does not answer in time: frozen, or overloaded.
  * - `gone`: nobody listens there.
  */

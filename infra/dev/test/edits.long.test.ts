@@ -93,6 +93,20 @@ describe('pnpm dev', () => {
     expect(others.every(isAlive)).toBe(true)
   })
 
+  test('an edit of the schema of an app makes its client anew, and restarts its own processes and no others', async () => {
+    const schema = join(copy.root, 'apps/accounts/schema.prisma')
+    const before = await readFile(schema, 'utf8')
+    const ours = ['accounts.1', 'accounts.2'].map((name) => dev.pid(name))
+    const others = dev.pids().filter((pid) => !ours.includes(pid))
+    for (const text of [`${before}\nmodel Extra {\n  id String @id\n}\n`, before]) {
+      const restarted = dev.says(/restarted accounts\.1 \(pid \d+\), accounts\.2 \(pid \d+\) in [\d.]+ s/)
+      await writeFile(schema, text)
+      await restarted
+    }
+    expect(others.every(isAlive)).toBe(true)
+    expect(ours.some(isAlive)).toBe(false)
+  })
+
   test('an edit that cannot be read is told, restarts nobody, and is mended by the next save', async () => {
     const told = dev.says(/accounts\.1: not started.* accounts\.1 and accounts\.2 run the code from before/)
     await edit(`'second' +`)

@@ -7,6 +7,7 @@ import { listAppTables, type AppTables } from '@repo/database/app-tables'
 import { MigrationError, readMigrationStatus, settleMigration } from '@repo/database/migrate'
 import { draftMigration, writeMigration } from '@repo/database/write-migration'
 import { startPostgres } from '@repo/testing'
+import { Client } from 'pg'
 import { findAppDatabase, findDatabase, noDatabase } from '../find-database.ts'
 import { CONFIRM, findUnsafeMigrations } from '../migrations/find-unsafe-migrations.ts'
 import { assertSure, renamesBy } from './ask.ts'
@@ -16,9 +17,9 @@ import { whereReleased } from './was-released.ts'
 const help = `pnpm migrate [new [app] <name> | amend <app> | reset [app] | undone <name> | done <name> | --status]
 
   pnpm migrate                    applies what the database does not have yet: runs the release process
-  pnpm migrate new [app] <name>   writes the migration from the last one to apps/<app>/schema.prisma, to read, correct and
-                                  commit; --empty writes one to fill by hand. Applies nothing. Asks what was renamed;
-                                  for a script: --rename orders.title=name, or --drop
+  pnpm migrate new [app] <name>   writes the migration from the last one to apps/<app>/schema.prisma, to read, correct
+                                  and commit; --empty writes one to fill by hand. Applies nothing. Asks what was
+                                  renamed; for a script: --rename orders.title=name, or --drop
   pnpm migrate amend <app>        once the schema or the file has changed again: takes the newest migration back and
                                   writes it anew. For what was never released, on a database of this machine
   pnpm migrate reset [app]        empties the tables of an app, or of all, and applies all migrations from the first
@@ -194,14 +195,23 @@ async function printStatus(): Promise<void> {
 /** Of an app whose role the release has yet to make, nothing is applied. */
 async function readStatus(tables: AppTables): ReturnType<typeof readMigrationStatus> {
   const url = await databaseOf(tables)
+  if (await canLogIn(url)) return await readMigrationStatus(url, tables)
+  const pending = listFolders(tables.migrations)
+  return { applied: [], pending, interrupted: [], edited: [], unknown: [], newest: pending.at(-1) }
+}
+
+async function canLogIn(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
   try {
-    return await readMigrationStatus(url, tables)
+    await client.connect()
+    return true
   } catch (error) {
-    const { code } = ((error as MigrationError).cause ?? {}) as { code?: string }
-    // Neither tells who is not there: https://www.postgresql.org/docs/current/errcodes-appendix.html
-    if (code !== '28P01' && code !== '28000') throw error
-    const pending = listFolders(tables.migrations)
-    return { applied: [], pending, interrupted: [], edited: [], unknown: [], newest: pending.at(-1) }
+    const { code, message } = error as { code?: string; message: string }
+    // Of a role that is not there Postgres says no more than that: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    if (code?.startsWith('28')) return false
+    throw new MigrationError(`The database cannot be reached: ${message}`, { cause: error })
+  } finally {
+    await client.end().catch(() => {})
   }
 }
 

@@ -30,6 +30,9 @@ function buildHouse(files: Record<string, string>): string {
 }
 
 test('a house in order has no violations', () => {
+  const generated = { '@prisma/client': 'catalog:' }
+  const files = { 'apps/one/package.json': manifest('one', generated), 'apps/one/schema.prisma': '' }
+  expect(findViolations(buildHouse(files))).toEqual([])
   expect(findViolations(buildHouse({ 'packages/leaf/test/a.test.ts': "import '@repo/testing'" }))).toEqual([])
 })
 

@@ -118,9 +118,12 @@ function* manifestProblems(root: string, member: Member, sources: Source[]): Gen
   }
   for (const name of Object.keys(dependencies)) {
     // Quoted anywhere, not only imported: a file may ask where a package lies.
-    const isUsed = sources.some(({ text }) =>
-      [`'${name}'`, `'${name}/`, `"${name}`].some((used) => text.includes(used)),
-    )
+    const isUsed =
+      sources.some(({ text }) =>
+        [`'${name}'`, `'${name}/`, `"${name}`].some((used) => text.includes(used)),
+      ) ||
+      // What is generated from a schema imports it, and need not be there.
+      (name === '@prisma/client' && existsSync(join(root, member.folder, 'schema.prisma')))
     if (!isUsed) yield { file, problem: `${name} is a dependency that no file imports` }
   }
 }

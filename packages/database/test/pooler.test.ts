@@ -40,7 +40,7 @@ describe('through PgBouncer in transaction mode', needs('pgbouncer'), () => {
   })
 
   test('limited queries have their own limit, and leave nothing of it behind', async () => {
-    const limit = database.limitQueries({ name: 'test.pooled', answerWithinMs: 100 })
+    const limit = database.limitQueries({ name: 'test.pooled', answerWithinMs: 500 })
     await expect(limit('ada', (tx) => tx.$queryRaw`SELECT pg_sleep(3)::text`)).rejects.toMatchObject({
       code: 'QUERY_TOO_SLOW',
     })

@@ -39,6 +39,8 @@ export async function runDevelopment(
   running.defer(() => supervisor.stop())
   const problems = await supervisor.follow(formation)
   if (running.disposed) return supervisor
+  // A person mends and saves; a script that has nobody to ask is better told.
+  if (!supervisor.isOfUse() && !print.isTerminal) throw new Error(problems.join('\n'))
   running.use(followEdits({ root, formation, supervisor, print, makeFor, release: releaseEdits }))
 
   print.table([...supervisor.rows(), ...stores.rows])

@@ -38,6 +38,8 @@ export interface Supervisor {
    */
   follow(formation: Formation, edit?: Edit): Promise<string[]>
   rows(): Row[]
+  /** Whether anybody runs of those that the front door leads to, or there is nobody. */
+  isOfUse(): boolean
   stop(): Promise<void>
   /** Ends everybody at once. */
   kill(): void
@@ -155,6 +157,10 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
           pid: pid ? `pid ${pid}` : 'does not run',
         })),
       ),
+    isOfUse() {
+      const others = [...crews.values()].filter(({ type }) => !isFrontDoor(type))
+      return others.length === 0 || others.some(({ places }) => places.some(({ pid }) => pid !== undefined))
+    },
     async stop() {
       await Promise.all(everybody().map((place) => place.stop()))
     },

@@ -11,7 +11,7 @@ describe('through PgBouncer in transaction mode', needs('pgbouncer'), () => {
     const library = resources.use(await openLibrary())
     direct = await migrateLibrary(library.admin)
     const pooler = resources.use((await startPgBouncer(direct))!)
-    database = resources.use(openDatabase(pooler.url))
+    database = resources.use(openDatabase(pooler.url, { connectWithinMs: 20_000 }))
   })
   afterAll(() => resources.disposeAsync())
 

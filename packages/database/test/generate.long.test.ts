@@ -1,39 +1,25 @@
 import { spawnSync } from 'node:child_process'
-import {
-  cpSync,
-  globSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openTemporaryFolder, type TemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-// The package in a folder of its own, so nobody loses the client that they import.
+// An app in a folder of its own, so nobody loses the client that they import.
 
 const member = join(import.meta.dirname, '..')
 let copy: TemporaryFolder
+let file: string
 beforeAll(async () => {
   copy = await openTemporaryFolder('generate')
-  for (const name of ['package.json', 'prisma.config.ts', 'schema', 'src']) {
-    cpSync(join(member, name), join(copy.path, name), { recursive: true })
-  }
-  mkdirSync(join(copy.path, 'node_modules'))
-  for (const name of ['prisma', '@prisma']) {
-    symlinkSync(join(member, 'node_modules', name), join(copy.path, 'node_modules', name))
-  }
-  rmSync(join(copy.path, 'src/generated'), { recursive: true, force: true })
+  file = join(copy.path, 'schema.prisma')
+  cpSync(join(member, 'test/fixture/library/schema.prisma'), file)
 })
 afterAll(() => copy[Symbol.asyncDispose]())
 
 /** Generates, and returns when each file of the client was written, in nanoseconds. */
 function generate(): Record<string, bigint> {
   const options = { cwd: copy.path, encoding: 'utf8' } as const
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['src/generate.ts'], options)
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(member, 'src/generate.ts')], options)
   expect([status, stdout + stderr]).toEqual([0, expect.stringContaining('Generated Prisma Client')])
   const names = globSync('src/generated/**/*.ts', { cwd: copy.path }).toSorted()
   return Object.fromEntries(
@@ -49,10 +35,10 @@ test('the client that is made again of the same schema is not touched: pnpm dev 
 })
 
 test('of another schema what differs is written, and what is not made any more is gone', () => {
-  const file = join(copy.path, 'schema/more.prisma')
-  writeFileSync(file, 'model More {\n  id String @id\n}\n')
+  const schema = readFileSync(file, 'utf8')
+  writeFileSync(file, `${schema}\nmodel More {\n  id String @id\n}\n`)
   const before = generate()
-  rmSync(file)
+  writeFileSync(file, schema)
   const after = generate()
   expect(Object.keys(before)).toContain('src/generated/models/More.ts')
   expect(Object.keys(after)).not.toContain('src/generated/models/More.ts')
@@ -62,10 +48,12 @@ test('of another schema what differs is written, and what is not made any more i
 
 test('a schema that is wrong leaves the client as it was', () => {
   const before = generate()
-  const file = join(copy.path, 'schema/accounts.prisma')
   const schema = readFileSync(file, 'utf8')
   writeFileSync(file, `${schema}\nmodel Broken {`)
-  const broken = spawnSync(process.execPath, ['src/generate.ts'], { cwd: copy.path, encoding: 'utf8' })
+  const broken = spawnSync(process.execPath, [join(member, 'src/generate.ts')], {
+    cwd: copy.path,
+    encoding: 'utf8',
+  })
   writeFileSync(file, schema)
   expect([broken.status, broken.stderr]).toEqual([1, expect.stringContaining('Broken')])
   expect(generate()).toEqual(before)

@@ -1,13 +1,15 @@
 import { parseEnv } from '@repo/config'
-import { limits, type Limit, type LimitsOptions } from '@repo/limits'
+import { limits, migrateLimits, type Limit, type LimitsOptions } from '@repo/limits'
 import { createService, serviceEnv, type Service } from '@repo/service'
 import { openSessionStore } from '@repo/session'
+import { migrateSessions } from '@repo/session/migrate'
 import {
   startMemcached,
   startPostgres,
   startRedis,
   startRedisCluster,
   startRedisSentinel,
+  type BackingService,
 } from '@repo/testing'
 import { needs } from '@repo/testing/needs'
 import { Type } from 'typebox'
@@ -18,7 +20,7 @@ import { expect, test } from 'vitest'
 const alone = [
   { name: 'Redis', start: startRedis, program: 'redis' },
   { name: 'Memcached', start: startMemcached, program: 'memcached' },
-  { name: 'Postgres', start: startPostgres, program: undefined },
+  { name: 'Postgres', start: startReleased, program: undefined },
 ] as const
 const stores = [
   ...alone,
@@ -34,6 +36,15 @@ const env = parseEnv(Type.Object(serviceEnv), {
 })
 
 const limit: Limit = { max: 20, per: 'network', windowMs: 3000 }
+
+/** A Postgres with what the release makes for the sessions and the limits beside them. */
+async function startReleased(): Promise<BackingService> {
+  const server = await startPostgres()
+  await migrateSessions(server.url)
+  await using store = await openSessionStore(server.url)
+  if ('postgres' in store.connection) await migrateLimits(store.connection.postgres)
+  return server
+}
 
 /** A service with limits on a connection of its own to the store, as each process has it. */
 async function openProcess(

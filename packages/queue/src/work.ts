@@ -120,21 +120,23 @@ interface Life {
 }
 
 function toTasks<Tx extends RawQueries>(
-  { jobs, database, deadline, log }: WorkOptions<Tx>,
+  { jobs, database, stopping, deadline, log }: WorkOptions<Tx>,
   { lease, running, givenBack, ended }: Life,
 ): TaskList {
   return Object.fromEntries(
     jobs.map((handled) => [
       handled.job.name,
       async (payload, helpers) => {
-        const run = lease.then((held) =>
-          runJob(handled, payload, helpers, {
+        const run = lease.then((held) => {
+          // It was on its way when the worker was told to stop: another one may begin it at once.
+          if (stopping.aborted) return 'interrupted'
+          return runJob(handled, payload, helpers, {
             database,
             signal: AbortSignal.any([held.signal, deadline]),
             log,
             onUnreported: ended.reject,
-          }),
-        )
+          })
+        })
         running.add(run)
         const outcome = await run.finally(() => running.delete(run))
         if (outcome === 'interrupted') await givenBack

@@ -206,7 +206,7 @@ test('no more jobs run at once than was said', async () => {
   const done: number[] = []
   const handled = handle(count, async ({ n }) => {
     most = Math.max(most, ++running)
-    await sleep(5)
+    await sleep(50)
     running--
     done.push(n)
   })

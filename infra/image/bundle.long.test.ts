@@ -3,12 +3,11 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { bundle } from '@repo/build'
 import { shareUrl } from '@repo/database/shares'
-import { createEmptyDatabase } from '@repo/testing'
+import { createEmptyDatabase, query } from '@repo/testing'
 import { openBrowser, type Browser } from '@repo/testing/browser'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
-import { Client } from 'pg'
 import { fetch } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { databaseApps, databaseEnvironment, sessionsIn } from '../databases.ts'
@@ -72,13 +71,11 @@ describe('a bundle', () => {
   })
 
   test('of a release process leaves a database alone that a later release has migrated', async () => {
-    const database = new Client({ connectionString: shareUrl(admin, databaseApps(formation)[0]!) })
-    await database.connect()
-    await database.query(
+    await query(
+      shareUrl(admin, databaseApps(formation)[0]!),
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
        VALUES ('later', 'none', '99991231000000_later', now(), 1)`,
     )
-    await database.end()
     const { output, exited } = await start(formation.release[0]!)
     expect(await exited, output()).toEqual({ code: 0, signal: null })
     expect(output()).toContain('nothing to apply')

@@ -8,8 +8,8 @@ import { findProgram } from '@repo/testing/find-program'
 import { needs } from '@repo/testing/needs'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { programs } from '@repo/testing/programs'
+import { query } from '@repo/testing/query'
 import { startPostgres } from '@repo/testing/start-postgres'
-import { Client } from 'pg'
 import { expect, test } from 'vitest'
 import { runCommand } from '../test/run-command.ts'
 
@@ -70,16 +70,6 @@ test(
     }
   },
 )
-
-async function query(url: string, sql: string): Promise<unknown[]> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query(sql)).rows
-  } finally {
-    await client.end()
-  }
-}
 
 async function release(url: string): Promise<void> {
   const ended = await runCommand(join(import.meta.dirname, 'main.ts'), [], { DATABASE_URL: url })

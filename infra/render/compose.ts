@@ -1,6 +1,6 @@
 import { frontDoor, heapFlags, type Formation, type ProcessType } from '../formation.ts'
 import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent } from './platform.ts'
-import { isRelease, openOnesOf, secretsOf, type VariablesOf } from './variables.ts'
+import { isRelease, openVariables, secretsOf, type VariablesOf } from './variables.ts'
 
 /** What is not a process's own. */
 const STORE_SECRETS = ['certificate.pem', 'postgres-password', 'redis.conf']
@@ -118,12 +118,10 @@ function renderRunning(type: ProcessType, formation: Formation, variables: Varia
     'back',
     ...(type.reaches.length > 0 ? ['outside'] : []),
   ]
-  const given = environmentOf(type, formation)
-  const open = openOnesOf(type, variables, [...Object.keys(given), 'PUBLIC_ORIGIN'])
   const environment = [
-    ...Object.entries(given).map(([name, value]) => `${name}: '${value}'`),
+    ...Object.entries(environmentOf(type, formation)).map(([name, value]) => `${name}: '${value}'`),
     // Out of the shell, or of a file .env beside it.
-    ...open.map(({ name }) => `${name}: \${${name}:-}`),
+    ...openVariables(type, formation, variables).map(({ name }) => `${name}: \${${name}:-}`),
   ]
   return `  ${type.name}:
     <<: *process

@@ -1,6 +1,6 @@
 import type { Formation, ProcessType } from '../formation.ts'
 import { GRACE_S, IMAGES, PORT, USER, environmentOf, indent } from './platform.ts'
-import { isRelease, openOnesOf, secretsOf, type Variable, type VariablesOf } from './variables.ts'
+import { isRelease, openVariables, secretsOf, type Variable, type VariablesOf } from './variables.ts'
 
 /** Where nothing is said of temporary files, there should be none. */
 const SCRATCH_MIB = 64
@@ -29,6 +29,7 @@ export function renderContainer(type: ProcessType, formation: Formation, variabl
   const { name } = type
   const isRunning = !isRelease(type, formation)
   const environment = isRunning ? environmentOf(type, formation) : {}
+  // What whoever deploys it has to say: a ConfigMap of the process type's own, which an overlay fills.
   const maps = ['nonstick', ...(openVariables(type, formation, variables).length > 0 ? [name] : [])]
   return `- name: ${name}
   image: ${IMAGES}/${name}
@@ -80,9 +81,4 @@ function renderValue([name, value]: [string, string]): string {
 function renderSecret({ name, kept, isRequired }: Variable): string {
   const optional = isRequired ? '' : ', optional: true'
   return `- { name: ${name}, valueFrom: { secretKeyRef: { name: ${kept!.store}, key: ${kept!.key}${optional} } } }\n`
-}
-
-/** What whoever deploys it has to say: a ConfigMap of the process type's own, which an overlay fills. */
-export function openVariables(type: ProcessType, formation: Formation, variables: VariablesOf): Variable[] {
-  return openOnesOf(type, variables, [...Object.keys(environmentOf(type, formation)), 'PUBLIC_ORIGIN'])
 }

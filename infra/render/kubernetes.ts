@@ -1,7 +1,7 @@
 import type { Formation, Need, ProcessType } from '../formation.ts'
-import { openVariables, renderContainer, renderPod } from './kubernetes-pod.ts'
+import { renderContainer, renderPod } from './kubernetes-pod.ts'
 import { indent, labelOf, PORT, PRIVATE_NETWORKS } from './platform.ts'
-import type { VariablesOf } from './variables.ts'
+import { openVariables, type VariablesOf } from './variables.ts'
 
 const FOLDER = 'infra/kubernetes/base'
 /** What is asked for each need, and on which ports. */

@@ -4,6 +4,7 @@ import { describeEnv, type VariableDescription } from '@repo/config'
 import type { TObject } from 'typebox'
 import { databaseApps, nameOfApp } from '../databases.ts'
 import type { Formation, ProcessType } from '../formation.ts'
+import { environmentOf } from './platform.ts'
 
 /** One variable of one process, and where it comes from. */
 export interface Variable extends VariableDescription {
@@ -13,9 +14,6 @@ export interface Variable extends VariableDescription {
 
 /** What a process type reads from its environment, in the order of its schema. */
 export type VariablesOf = ReadonlyMap<string, readonly Variable[]>
-
-/** The secret that the release keeps to itself. Those of apps have the names of the apps. */
-export const ADMIN_STORE = 'database'
 
 /**
  * Of each process type, by its name, what the schema of its entry declares: for `src/worker.ts` that is the export `workerEnv` of the
@@ -47,12 +45,10 @@ export function secretsOf(
 }
 
 /** What a process must be told by whoever deploys it, and is no secret: what the platform says already is left out. */
-export function openOnesOf(
-  { name }: ProcessType,
-  variables: VariablesOf,
-  given: readonly string[],
-): Variable[] {
-  return (variables.get(name) ?? []).filter((one) => one.isRequired && !one.kept && !given.includes(one.name))
+export function openVariables(type: ProcessType, formation: Formation, variables: VariablesOf): Variable[] {
+  const given = [...Object.keys(environmentOf(type, formation)), 'PUBLIC_ORIGIN']
+  const described = variables.get(type.name) ?? []
+  return described.filter((one) => one.isRequired && !one.kept && !given.includes(one.name))
 }
 
 export function isRelease({ name }: ProcessType, { release }: Formation): boolean {

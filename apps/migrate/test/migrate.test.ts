@@ -1,8 +1,8 @@
 import { urlVariableOf, type AppTables } from '@repo/database/app-tables'
 import { shareUrl } from '@repo/database/shares'
-import { createEmptyDatabase, startPostgres } from '@repo/testing'
+import { createEmptyDatabase, query, startPostgres } from '@repo/testing'
 import { describe, expect, test } from 'vitest'
-import { apps, as, environmentOn, query, release, urlsOn } from './run-release.ts'
+import { apps, as, environmentOn, release, urlsOn } from './run-release.ts'
 
 const first = apps[0]!
 const others = (of: AppTables): AppTables[] => apps.filter(({ app }) => app !== of.app)

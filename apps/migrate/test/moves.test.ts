@@ -1,9 +1,9 @@
 import { migrate } from '@repo/database/migrate'
 import { shareUrl } from '@repo/database/shares'
 import { migrateQueue } from '@repo/queue'
-import { createEmptyDatabase } from '@repo/testing'
+import { createEmptyDatabase, query } from '@repo/testing'
 import { expect, test } from 'vitest'
-import { apps, environmentOn, query, release } from './run-release.ts'
+import { apps, environmentOn, release } from './run-release.ts'
 
 const withQueue = apps.filter(({ hasQueue }) => hasQueue)
 

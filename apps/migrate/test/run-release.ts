@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import { listAppTables, urlVariableOf, type AppTables } from '@repo/database/app-tables'
 import { shareUrl } from '@repo/database/shares'
 import { startProcess } from '@repo/testing'
-import { Client } from 'pg'
 
 /** The apps of this clone that have tables, whichever they are. */
 export const apps: readonly AppTables[] = listAppTables(resolve(import.meta.dirname, '../..'))
@@ -38,14 +37,4 @@ export function urlsOn(admin: string): Record<string, string> {
 /** How somebody else gets into the same database. */
 export function as(url: string, user: string, password = 'another password'): string {
   return Object.assign(new URL(url), { username: user, password }).href
-}
-
-export async function query<Row = Record<string, unknown>>(url: string, sql: string): Promise<Row[]> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query(sql)).rows as Row[]
-  } finally {
-    await client.end()
-  }
 }

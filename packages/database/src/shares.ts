@@ -145,7 +145,7 @@ export function roleOf(url: URL, name: string): string {
   return role
 }
 
-export function isSameDatabase(one: string, other: string): boolean {
+function isSameDatabase(one: string, other: string): boolean {
   const [a, b] = [one, other].map((text) => {
     const url = new URL(text)
     return JSON.stringify([url.hostname, url.port || '5432', databaseOf(url)])

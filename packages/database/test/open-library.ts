@@ -1,8 +1,7 @@
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createEmptyDatabase } from '@repo/testing'
+import { createEmptyDatabase, query } from '@repo/testing'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
-import { Client } from 'pg'
 import { tablesOf, type AppTables } from '../src/app-tables.ts'
 import { databaseOf, type DatabaseOf, type TransactionOf } from '../src/index.ts'
 import { migrate } from '../src/migrate.ts'
@@ -56,14 +55,4 @@ export async function migrateLibrary(admin: string): Promise<string> {
   const url = await makeLibraryRole(admin)
   await migrate(url, tablesOf(FIXTURE))
   return url
-}
-
-export async function query<Row = unknown>(url: string, sql: string): Promise<Row[]> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query(sql)).rows as Row[]
-  } finally {
-    await client.end()
-  }
 }

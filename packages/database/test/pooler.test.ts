@@ -1,7 +1,8 @@
 import { needs } from '@repo/testing/needs'
+import { query } from '@repo/testing/query'
 import { startPgBouncer } from '@repo/testing/start-pgbouncer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { migrateLibrary, openDatabase, openLibrary, query, type Database } from './open-library.ts'
+import { migrateLibrary, openDatabase, openLibrary, type Database } from './open-library.ts'
 
 describe('through PgBouncer in transaction mode', needs('pgbouncer'), () => {
   const resources = new AsyncDisposableStack()

@@ -10,6 +10,7 @@ export {
 export { fleet, type Fleet, type FleetOptions, type FleetRequest, type FleetResponse } from './fleet.ts'
 export { isListening } from './is-listening.ts'
 export { pollUntil } from './poll-until.ts'
+export { query } from './query.ts'
 export { sessionStoreUrl } from './session-store-url.ts'
 export { startMemcached } from './start-memcached.ts'
 export { startPostgres } from './start-postgres.ts'

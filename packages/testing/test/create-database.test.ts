@@ -1,16 +1,7 @@
 import { Client } from 'pg'
 import { expect, test } from 'vitest'
 import { createDatabase, createEmptyDatabase, databasePrefix } from '../src/create-database.ts'
-
-async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query(text)).rows
-  } finally {
-    await client.end()
-  }
-}
+import { query } from '../src/query.ts'
 
 test('each one is migrated, and nobody else sees what is written to it', async () => {
   await using first = await createDatabase('sessions')

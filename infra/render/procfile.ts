@@ -17,11 +17,14 @@ export function renderProcfile(formation: Formation): string {
   ].join('\n')
 }
 
-/** These platforms give all processes the same variables, and each app has a database URL of its own. */
+/**
+ * These platforms give all processes the same variables, and each app has a database URL of its own. A shell puts it in, and `exec`
+ * makes way for Node: dash would stay in front of it, and a signal to the shell would not reach the process.
+ */
 function commandOf(type: ProcessType): string {
   if (!type.needs.includes('database')) return startOf(type)
   const [url, direct] = [urlVariableOf, directUrlVariableOf].map((variableOf) => variableOf(nameOfApp(type)))
-  return `env DATABASE_URL=$${url} DATABASE_DIRECT_URL=$${direct} ${startOf(type)}`
+  return `exec env DATABASE_URL=$${url} DATABASE_DIRECT_URL=$${direct} ${startOf(type)}`
 }
 
 function startOf(type: ProcessType): string {

@@ -34,6 +34,9 @@ export async function platformChecks(ground: Ground): Promise<Check[]> {
     planted('Procfile, a program that is not there', /serve\.js/, () =>
       withChanged(procfile, /dist\/server\.js$/m, 'dist/serve.js', (file) => verifyProcfile(ground, file)),
     ),
+    planted('Procfile, a shell that stays in front of its process', /still answer/, () =>
+      withChanged(procfile, /^(web: .*)$/m, '$1; true', (file) => verifyProcfile(ground, file)),
+    ),
   ]
 }
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort } from '@repo/testing/free-port'
+import { isListening } from '@repo/testing/is-listening'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 import { request } from 'undici'
@@ -44,11 +45,14 @@ export async function verifyProcfile({ root, formation }: Ground, file: string):
   }
   const place = [`--procfile=${file}`, `--root=${root}`]
   if (formation.release.length > 0) await run('foreman', ['run', ...place, 'release'], { env })
-  await using foreman = spawnTethered(
+  await using resources = new AsyncDisposableStack()
+  const foreman = spawnTethered(
     'foreman',
     ['start', ...place, `--port=${base}`, `--formation=${counts.join(',')}`, '--timeout=30'],
     { env },
   )
+  resources.defer(() => endGroup(foreman.pid))
+  resources.use(foreman)
   const ports = running.flatMap(({ name }) => portsOf(name))
   await pollUntil(
     'every process is ready',
@@ -78,5 +82,18 @@ export async function verifyProcfile({ root, formation }: Ground, file: string):
   const begunAt = performance.now()
   await foreman.stop(40_000)
   const { code } = await foreman.exited
+  const urls = ports.map((port) => `http://127.0.0.1:${port}`)
+  const listening = await Promise.all(urls.map(isListening))
+  const left = urls.filter((_, n) => listening[n])
+  if (left.length > 0) throw new Error(`foreman has ended and ${left.join(', ')} still answer`)
   return `${ports.length} processes ready, all ended ${Math.round(performance.now() - begunAt)} ms after SIGTERM (foreman: ${code})`
+}
+
+/** Foreman leads the group of all that it starts, and what a signal did not reach outlives it. */
+function endGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }

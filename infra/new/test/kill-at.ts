@@ -1,21 +1,29 @@
 import fs from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
  * Loaded before a command (`--import`): kills it with `kill -9`, or whatever signal it is told, just before its
- * KILL_AT-th change of the disk. With 0 it only counts, and says the number at the end.
+ * KILL_AT-th change of the disk. With 0 it only counts, and says the number at the end, and which of them is the decision.
  */
 const at = Number(process.env.KILL_AT)
 const signal = (process.env.KILL_WITH ?? 'SIGKILL') as NodeJS.Signals
 let count = 0
+let decision = 0
 
 function counted<Args extends unknown[], Result>(
   change: (...args: Args) => Promise<Result>,
 ): (...args: Args) => Promise<Result> {
   return async (...args) => {
     count += 1
-    if (count === at) process.kill(process.pid, signal)
-    return change(...args)
+    if (args[1] === join(process.cwd(), '.dev/change')) decision = count
+    if (count !== at) return change(...args)
+    process.kill(process.pid, signal)
+    // A signal that is not deadly comes while the change is under way: it is done, and the command has not been told.
+    const result = await change(...args)
+    await sleep(20)
+    return result
   }
 }
 
@@ -27,4 +35,4 @@ Object.assign(fs, {
   writeFile: counted(fs.writeFile),
 })
 syncBuiltinESMExports()
-process.on('exit', () => at === 0 && console.log(`changes of the disk: ${count}`))
+process.on('exit', () => at === 0 && console.log(`changes of the disk: ${count}, decided by ${decision}`))

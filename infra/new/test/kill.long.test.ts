@@ -17,9 +17,13 @@ function runUntil(at: number, signal: string, file: string, args: string[]): Pro
   return clone.run(file, args, ['--import', KILL_AT], env)
 }
 
-async function countChanges(file: string, args: string[]): Promise<number> {
+async function countChanges(
+  file: string,
+  args: string[],
+): Promise<{ changes: number; decision: number }> {
   const { output } = await runUntil(0, '', file, args)
-  return Number(/changes of the disk: (\d+)/.exec(output)?.[1])
+  const [, changes, decision] = /changes of the disk: (\d+), decided by (\d+)/.exec(output) ?? []
+  return { changes: Number(changes), decision: Number(decision) }
 }
 
 /** The names of what git sees, a migration without its time. */
@@ -31,7 +35,7 @@ test(
   'pnpm new, killed before any of its changes of the disk, leaves all or nothing to the next',
   { timeout: 900_000 },
   async () => {
-    const changes = await countChanges('infra/new/main.ts', NEW)
+    const { changes } = await countChanges('infra/new/main.ts', NEW)
     const complete = await look()
     expect(complete).toContain('apps/orders/')
     expect(changes).toBeGreaterThan(30)
@@ -56,7 +60,7 @@ test('pnpm retire, killed likewise, does so too', { timeout: 900_000 }, async ()
   await clone.run('infra/new/main.ts', NEW)
   const complete = await look()
   expect(complete).toContain('apps/orders/')
-  const changes = await countChanges('infra/retire/main.ts', ['orders', '--force'])
+  const { changes } = await countChanges('infra/retire/main.ts', ['orders', '--force'])
   expect(await look()).toBe('')
 
   const seen = { untouched: 0, gone: 0 }
@@ -75,11 +79,14 @@ test('pnpm retire, killed likewise, does so too', { timeout: 900_000 }, async ()
 })
 
 test('Ctrl-C leaves the tree as it was, or the change complete, at once', { timeout: 300_000 }, async () => {
-  const changes = await countChanges('infra/new/main.ts', NEW)
+  const { changes, decision } = await countChanges('infra/new/main.ts', NEW)
   const complete = await look()
   expect(changes).toBeGreaterThan(30)
   await retire()
-  for (let at = 1; at <= changes; at += 4) {
+  expect(decision).toBeGreaterThan(0)
+  const moments = new Set([decision])
+  for (let at = 1; at <= changes; at += 4) moments.add(at)
+  for (const at of moments) {
     const { code } = await runUntil(at, 'SIGINT', 'infra/new/main.ts', NEW)
     expect([0, 130]).toContain(code)
     const state = await look()

@@ -23,12 +23,13 @@ export async function applyChange(root: string, plan: () => Promise<Change>): Pr
 
 async function attempt(root: string, { steps }: Change): Promise<boolean> {
   const draft = join(root, '.dev/changes', randomBytes(4).toString('hex'))
-  let isDecided = false
+  let isDeciding = false
   let interruptedBy: NodeJS.Signals | undefined
   const interrupt = (signal: NodeJS.Signals): void => {
     interruptedBy = signal
-    // Once it is decided, a few renames are left, and the end comes after them.
-    if (!isDecided) end()
+    // From the decision on a few renames are left, and the end comes after them. While the decision itself is under way,
+    // nobody can tell whether it has fallen.
+    if (!isDeciding) end()
   }
   // A write that is under way while the folder is emptied fills it again, and it is emptied once more.
   const discard = (): void => rmSync(draft, { recursive: true, force: true, maxRetries: 10 })
@@ -44,8 +45,8 @@ async function attempt(root: string, { steps }: Change): Promise<boolean> {
     for (const [number, step] of steps.entries()) await prepare(draft, number, step)
     const journal: Journal = steps.map(inShort)
     await writeFile(join(draft, 'journal.json'), JSON.stringify(journal))
-    isDecided = await put(draft, join(root, '.dev/change'))
-    if (!isDecided) return false
+    isDeciding = true
+    if (!(await put(draft, join(root, '.dev/change')))) return false
     if (!isAsPlanned(root, steps)) {
       await takeBack(root, [])
       return false

@@ -17,10 +17,7 @@ function runUntil(at: number, signal: string, file: string, args: string[]): Pro
   return clone.run(file, args, ['--import', KILL_AT], env)
 }
 
-async function countChanges(
-  file: string,
-  args: string[],
-): Promise<{ changes: number; decision: number }> {
+async function countChanges(file: string, args: string[]): Promise<{ changes: number; decision: number }> {
   const { output } = await runUntil(0, '', file, args)
   const [, changes, decision] = /changes of the disk: (\d+), decided by (\d+)/.exec(output) ?? []
   return { changes: Number(changes), decision: Number(decision) }

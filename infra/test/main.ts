@@ -22,7 +22,7 @@ A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the ma
 (SESSION_STORE_URL if set). What cannot have changed since it passed is not run again (turbo's cache).
 The generator's templates are tested by their name, as "templates", and in test:long.
 
-  :long    the tests that take minutes, and none of the others; the same as --long
+  :long    what takes minutes (processes are killed, servers freeze, time passes), and nothing else; the same as --long
   --file   of these members the test files only whose path contains the word, as "accounts --file sign-in"
   --json   ends with one line of JSON
 

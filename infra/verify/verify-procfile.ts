@@ -24,7 +24,7 @@ export async function verifyProcfile({ root, formation }: Ground, file: string):
   const { running } = formation
   const door = running.find(({ route }) => route === '/')!
   const lines = [...formation.release, door, ...running.filter((type) => type !== door)]
-  const base = ((await freePort()) % 20_000) + 20_000
+  const base = await freePort(lines.flatMap((_, n) => [n * STEP, n * STEP + 1]))
   const portsOf = (name: string): number[] => {
     const first = base + STEP * lines.findIndex((type) => type.name === name)
     return [first, first + 1]

@@ -56,3 +56,11 @@ export async function migrateLibrary(admin: string): Promise<string> {
   await migrate(url, tablesOf(FIXTURE))
   return url
 }
+
+/** What is thrown while Postgres is away. */
+export const unavailable = {
+  code: 'DATABASE_UNAVAILABLE',
+  statusCode: 503,
+  headers: { 'retry-after': '1' },
+  message: 'The database cannot be reached right now. Please try again in a moment.',
+}

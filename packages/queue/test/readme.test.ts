@@ -27,7 +27,9 @@ test('every promise names a test that is there', async () => {
   const promises = [...readme.matchAll(/^\| .* \| `([^`]+)` +\|$/gm)].map(([, title]) => title!)
   expect(promises.length).toBeGreaterThan(8)
   const tests = await Promise.all(
-    ['jobs.test.ts', 'workers.long.test.ts'].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
+    ['jobs.test.ts', 'leases.long.test.ts', 'workers.long.test.ts'].map((name) =>
+      readFile(new URL(name, import.meta.url), 'utf8'),
+    ),
   )
   for (const title of promises) expect(tests.join()).toContain(`test('${title}`)
 })

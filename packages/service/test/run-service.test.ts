@@ -1,39 +1,8 @@
-import { Agent, request } from 'node:http'
+import { Agent } from 'node:http'
 import { connect } from 'node:net'
-import { setInterval, setTimeout } from 'node:timers/promises'
 import { pollUntil } from '@repo/testing/poll-until'
 import { expect, test } from 'vitest'
-import { startFixture, type Fixture } from './start-fixture.ts'
-
-interface Answer {
-  status: number
-  connection: string | undefined
-  body: string
-}
-
-/** One request, over a connection of `agent` if there is one. Rejects when the connection breaks. */
-function ask(
-  { port }: { port: number },
-  path: string,
-  { agent, method = 'GET' }: AskOptions = {},
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const sent = request(
-      { port, path, method, agent: agent ?? false, host: '127.0.0.1' },
-      async (response) => {
-        let body = ''
-        for await (const chunk of response) body += String(chunk)
-        resolve({ status: response.statusCode!, connection: response.headers.connection, body })
-      },
-    )
-    sent.on('error', reject).end()
-  })
-}
-
-interface AskOptions {
-  agent?: Agent
-  method?: string
-}
+import { ask, startFixture, type Fixture } from './start-fixture.ts'
 
 const isStopping = (fixture: Fixture): Promise<void> =>
   pollUntil('the process has noticed the signal', () => fixture.log().some(({ msg }) => msg === 'stopping'))
@@ -114,72 +83,6 @@ test('connections on which nothing was ever said do not hold it up', async () =>
   expect(performance.now() - before).toBeLessThan(2000)
   silent.destroy()
   half.destroy()
-})
-
-/**
- * A balancer in front of two processes that needs `LAG_MS` to see who is ready, over kept-alive connections. One of
- * the two is stopped under load; counts the requests that failed.
- */
-async function stopUnderLoad(start: () => Promise<Fixture>): Promise<{ sent: number; failed: number }> {
-  const [stopping, staying] = await Promise.all([start(), start()])
-  const agent = new Agent({ keepAlive: true })
-  const live = new Set([stopping, staying])
-  const over = new AbortController()
-  let sent = 0
-  let failed = 0
-
-  const isFine = (fixture: Fixture, path: string): Promise<boolean> =>
-    ask(fixture, path, { agent }).then(
-      ({ status }) => status === 200,
-      () => false,
-    )
-
-  async function watch(fixture: Fixture): Promise<void> {
-    for await (const _ of setInterval(50)) {
-      if (over.signal.aborted) return
-      if (await isFine(fixture, '/readyz')) continue
-      await setTimeout(LAG_MS)
-      live.delete(fixture)
-      return
-    }
-  }
-
-  async function load(): Promise<void> {
-    let turn = 0
-    for await (const _ of setInterval(4)) {
-      if (over.signal.aborted) return
-      const fixture = [...live][turn++ % live.size]!
-      sent++
-      if (!(await isFine(fixture, '/work'))) failed++
-    }
-  }
-
-  const running = [watch(stopping), watch(staying), load(), load(), load(), load()]
-  await pollUntil('there is load', () => Object.keys(agent.freeSockets).length === 2)
-  stopping.kill('SIGTERM')
-  await stopping.exited
-  await pollUntil('the balancer knows', () => live.size === 1)
-  over.abort()
-  await Promise.all(running)
-  agent.destroy()
-  return { sent, failed }
-}
-
-const LAG_MS = 150
-
-test('behind a balancer, a drain longer than its lag loses no request', async () => {
-  const { sent, failed } = await stopUnderLoad(() => startFixture('server.ts', { DRAIN_MS: '500' }))
-
-  expect(failed).toBe(0)
-  expect(sent).toBeGreaterThan(100)
-})
-
-test.each([
-  ['without a drain', () => startFixture('server.ts', { DRAIN_MS: '0' })],
-  ['without a handler', () => startFixture('careless/server.ts')],
-  ['closing at once', () => startFixture('careless/server.ts', { ON_SIGTERM: 'close at once' })],
-])('behind a balancer, %s, requests are lost', async (_how, start) => {
-  expect((await stopUnderLoad(start)).failed).toBeGreaterThan(0)
 })
 
 test('a port that is taken is one clear line and a failure', async () => {

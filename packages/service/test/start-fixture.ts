@@ -1,3 +1,4 @@
+import { request, type Agent } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { onTestFinished } from 'vitest'
@@ -24,4 +25,34 @@ export async function startFixture(
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Record<string, unknown>)
   return Object.assign(fixture, { log })
+}
+
+export interface Answer {
+  status: number
+  connection: string | undefined
+  body: string
+}
+
+export interface AskOptions {
+  agent?: Agent
+  method?: string
+}
+
+/** One request, over a connection of `agent` if there is one. Rejects when the connection breaks. */
+export function ask(
+  { port }: { port: number },
+  path: string,
+  { agent, method = 'GET' }: AskOptions = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      { port, path, method, agent: agent ?? false, host: '127.0.0.1' },
+      async (response) => {
+        let body = ''
+        for await (const chunk of response) body += String(chunk)
+        resolve({ status: response.statusCode!, connection: response.headers.connection, body })
+      },
+    )
+    sent.on('error', reject).end()
+  })
 }

@@ -1,7 +1,6 @@
 import { findProgram } from '@repo/testing/find-program'
+import { swiftBehaviours } from '../src/testing/index.ts'
 import { testOnStore } from './on-store.ts'
 
-// One store in every run, and the others in `pnpm test:long`: their tests differ in nothing but the store.
-await testOnStore(findProgram('redis-server', 'valkey-server') ? 'Redis' : 'Postgres')
-// No Debian before 13 has it, so a machine without it has nothing to be counted as skipped: `pnpm test` names it as absent.
-if (findProgram('valkey-server')) await testOnStore('Valkey')
+// In every run one store, and what is found out at once. All behaviours on all stores are in `pnpm test:long`.
+await testOnStore(findProgram('redis-server', 'valkey-server') ? 'Redis' : 'Postgres', swiftBehaviours)

@@ -5,8 +5,8 @@ import { behaviours, storeContract, type Stage, type StoreSetting } from '../src
 import { openStage } from './open-stage.ts'
 import { programOf, stores } from './open-stores.ts'
 
-/** The store contract and the behaviours on one store; skipped when this machine does not have it. */
-export async function testOnStore(name: keyof typeof stores): Promise<void> {
+/** The store contract and these behaviours on one store; skipped when this machine does not have it. */
+export async function testOnStore(name: keyof typeof stores, played = behaviours): Promise<void> {
   const resources = new AsyncDisposableStack()
   const underTest = await stores[name]!(resources)
   afterAll(() => resources.disposeAsync())
@@ -29,7 +29,7 @@ export async function testOnStore(name: keyof typeof stores): Promise<void> {
       stage = resources.use(await openStage(underTest!))
     })
 
-    for (const { number, claim, play } of behaviours) {
+    for (const { number, claim, play } of played) {
       test(`${number}. ${claim}`, { timeout: 60_000 }, () => play(stage))
     }
   })

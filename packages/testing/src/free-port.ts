@@ -5,11 +5,17 @@ import { createServer } from 'node:net'
 // take the port of a server that is down for a moment, or not up yet, and then it cannot start.
 const [FIRST, END] = [10_000, 32_768]
 
-/** A TCP port on loopback that nobody listens on now. Whoever starts a server on it should do so at once. */
-export async function freePort(): Promise<number> {
+/**
+ * A TCP port on loopback that nobody listens on now. Whoever starts a server on it should do so at once.
+ *
+ * @param offsets for several servers, whose ports lie this far above the one that is returned
+ */
+export async function freePort(offsets: readonly number[] = [0]): Promise<number> {
+  const end = END - Math.max(...offsets)
   for (;;) {
-    const port = randomInt(FIRST, END)
-    if (await isFree(port)) return port
+    const port = randomInt(FIRST, end)
+    const areFree = await Promise.all(offsets.map((offset) => isFree(port + offset)))
+    if (areFree.every(Boolean)) return port
   }
 }
 

@@ -11,3 +11,6 @@ import type { Behaviour } from './play.ts'
 export const behaviours: readonly Behaviour[] = [...overlap, ...identity, ...lifetime, ...faults].toSorted(
   (a, b) => a.number - b.number,
 )
+
+/** Those in which no process ends and no time has to pass. */
+export const swiftBehaviours: readonly Behaviour[] = [...overlap, ...identity]

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { newPerson, signedIn, valuesOf, who, write, type Behaviour } from './play.ts'
-import { ask, openVisitor, type Visitor } from './stage.ts'
+import { ask, openVisitor } from './stage.ts'
 
 /** What a cookie proves, and what it does not. */
 export const identity: Behaviour[] = [
@@ -108,43 +108,6 @@ export const identity: Behaviour[] = [
         assert.equal(await who(visitor, a), user.id, `after ${name}`)
       }
       assert.ok(a.isRunning)
-    },
-  },
-  {
-    number: 15,
-    claim: 'kill -9 of the process that signed a person in leaves the session, there and elsewhere',
-    async play({ start, b }) {
-      const user = newPerson()
-      const first = await start()
-      const visitor = await signedIn(first, user)
-      await first.kill()
-      assert.equal(await who(visitor, b), user.id)
-      await using again = await start()
-      assert.equal(await who(visitor, again), user.id)
-    },
-  },
-  {
-    number: 16,
-    claim: 'secrets change by a rolling release, both lists side by side, and nobody is signed out',
-    async play({ start, secrets }) {
-      const [old] = secrets
-      const next = 'the next secret with thirty-two characters too'
-      const lists = [[old], [next, old], [next]].map((list) => ({ SESSION_SECRETS: list.join(',') }))
-      await using stack = new AsyncDisposableStack()
-      const processes = [stack.use(await start(lists[0])), stack.use(await start(lists[0]))]
-      const user = newPerson()
-      const early = await signedIn(processes[0]!, user)
-      const visitors: Visitor[] = [early]
-      for (const list of lists.slice(1)) {
-        for (const replaced of [0, 1]) {
-          await processes[replaced]!.stop()
-          processes[replaced] = stack.use(await start(list))
-          for (const server of [...processes, ...processes]) {
-            for (const visitor of visitors) assert.equal(await who(visitor, server), user.id)
-          }
-          visitors.push(await signedIn(processes[replaced]!, user))
-        }
-      }
     },
   },
   {

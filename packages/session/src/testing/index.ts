@@ -1,5 +1,5 @@
 export { registerBehaviourRoutes, type SessionWords } from './behaviour-routes.ts'
-export { behaviours } from './behaviours.ts'
+export { behaviours, swiftBehaviours } from './behaviours.ts'
 export { openMemcachedUnderTest } from './memcached-under-test.ts'
 export type { Behaviour } from './play.ts'
 export { openPostgresUnderTest } from './postgres-under-test.ts'

@@ -1,12 +1,12 @@
 import { strict as assert } from 'node:assert'
 import { newPerson, signedIn, who, write, type Behaviour } from './play.ts'
-import { openVisitor, pause } from './stage.ts'
+import { openVisitor, pause, type Visitor } from './stage.ts'
 
 const IDLE_MS = 2000
 const ABSOLUTE_MS = 5000
 const limits = { SESSION_IDLE_MS: `${IDLE_MS}`, SESSION_ABSOLUTE_MS: `${ABSOLUTE_MS}` }
 
-/** How long a session lives, and what a read costs. */
+/** How long a session lives, whoever else dies meanwhile, and what a read costs. */
 export const lifetime: Behaviour[] = [
   {
     number: 7,
@@ -51,6 +51,43 @@ export const lifetime: Behaviour[] = [
       const lastAlive = seen.findLast(({ isAlive }) => isAlive)!.atMs
       assert.ok(lastAlive > 1.5 * IDLE_MS, `it ended after ${lastAlive} ms although it was used`)
       assert.ok(lastAlive <= ABSOLUTE_MS, `it was alive after ${lastAlive} ms`)
+    },
+  },
+  {
+    number: 15,
+    claim: 'kill -9 of the process that signed a person in leaves the session, there and elsewhere',
+    async play({ start, b }) {
+      const user = newPerson()
+      const first = await start()
+      const visitor = await signedIn(first, user)
+      await first.kill()
+      assert.equal(await who(visitor, b), user.id)
+      await using again = await start()
+      assert.equal(await who(visitor, again), user.id)
+    },
+  },
+  {
+    number: 16,
+    claim: 'secrets change by a rolling release, both lists side by side, and nobody is signed out',
+    async play({ start, secrets }) {
+      const [old] = secrets
+      const next = 'the next secret with thirty-two characters too'
+      const lists = [[old], [next, old], [next]].map((list) => ({ SESSION_SECRETS: list.join(',') }))
+      await using stack = new AsyncDisposableStack()
+      const processes = [stack.use(await start(lists[0])), stack.use(await start(lists[0]))]
+      const user = newPerson()
+      const early = await signedIn(processes[0]!, user)
+      const visitors: Visitor[] = [early]
+      for (const list of lists.slice(1)) {
+        for (const replaced of [0, 1]) {
+          await processes[replaced]!.stop()
+          processes[replaced] = stack.use(await start(list))
+          for (const server of [...processes, ...processes]) {
+            for (const visitor of visitors) assert.equal(await who(visitor, server), user.id)
+          }
+          visitors.push(await signedIn(processes[replaced]!, user))
+        }
+      }
     },
   },
   {

@@ -5,7 +5,7 @@ import { createDeviceCookie } from '../src/domain/device-cookie.ts'
 import { GUESS_LIMITS, limitGuesses } from '../src/domain/limit-guesses.ts'
 import { openApp, type OpenApp } from './open-app.ts'
 
-// Who is refused, and who is not. That all processes count together stands in fleet.test.ts.
+// Who is refused, and who is not. That all processes count together stands in fleet.long.test.ts.
 
 const email = 'ada@example.com'
 const password = 'correct horse'

@@ -1,3 +1,0 @@
-import { exploreInterleavings } from './explore-interleavings.ts'
-
-exploreInterleavings(60, process.env.REPLAY)

@@ -22,3 +22,9 @@ test('Valkey is missed where Redis is, and is not named twice where neither is',
     'absent   redis-server or valkey-server: 2 tests of sessions, limits and faults on Redis were skipped. apt install redis-server, or brew install redis',
   ])
 })
+
+test('a program that is looked for in many folders is named once', () => {
+  expect(describeAbsent(['pgDump'], { pgDump: 2 })).toEqual([
+    expect.stringMatching(/^absent   pg_dump: 2 tests of backup and restore were skipped\. apt install/),
+  ])
+})

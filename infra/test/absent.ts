@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { programs, type ProgramName } from '@repo/testing/programs'
 
 /**
@@ -15,6 +16,8 @@ export function describeAbsent(
       const count = skipped[name] ?? 0
       const were = count === 1 ? '1 test of % was skipped' : `${count} tests of % were skipped`
       const what = count === 0 ? `no test was skipped, ${without}` : were.replace('%', tests)
-      return `absent   ${names.join(' or ')}: ${what}. apt install ${apt}, or brew install ${brew}`
+      // One name may be looked for in many folders.
+      const called = [...new Set(names.map((path) => basename(path)))]
+      return `absent   ${called.join(' or ')}: ${what}. apt install ${apt}, or brew install ${brew}`
     })
 }

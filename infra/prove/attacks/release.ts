@@ -4,7 +4,7 @@ import { Agent } from 'undici'
 import { none, type Attack } from '../attack.ts'
 import { NOTICE_MS } from '../deployment/open-deployment.ts'
 import { signUp, WHO_AM_I } from '../load/person.ts'
-import { failuresOf, standing, tellFailures } from '../load/standing.ts'
+import { endings, failuresOf, standing, tellFailures } from '../load/standing.ts'
 
 const NEWCOMERS = 10
 
@@ -41,7 +41,7 @@ export const release: Attack = {
       tellFailures(results),
       none('failed requests', failuresOf(results).length),
       none(`answers that did not know one of ${NEWCOMERS} people let in meanwhile`, strangers),
-      none('exit codes other than 0', departures.filter(({ code }) => code !== 0).length),
+      ...endings(departures),
     ]
   },
 }

@@ -1,7 +1,7 @@
 import { atLeast, atMost, none, told, type Attack } from '../attack.ts'
 import type { Departure } from '../deployment/place.ts'
 import { rollOver } from '../deployment/roll-over.ts'
-import { failuresOf, standing, tellFailures } from '../load/standing.ts'
+import { endings, failuresOf, standing, tellFailures } from '../load/standing.ts'
 
 /** SIGTERM to one process of every type at a time, and the next one when its successor is known. */
 export const roll: Attack = {
@@ -22,7 +22,7 @@ export const roll: Attack = {
       ...(await standing(load)),
       tellFailures(results),
       none('failed requests', failuresOf(results).length),
-      none('exit codes other than 0', departures.filter(({ code }) => code !== 0).length),
+      ...endings(departures),
       atMost(
         'ms the slowest took to end',
         Math.max(...departures.map(({ tookMs }) => tookMs)),

@@ -9,6 +9,8 @@ export interface Departure {
   name: string
   code: number | null
   tookMs: number
+  /** The last line of its log. */
+  lastWords: string
 }
 
 /** One numbered place of a process type, as `accounts.2`, at a port of its own. Processes come and go in it. */
@@ -135,7 +137,8 @@ export function openPlace(options: PlaceOptions): Place {
       const begunAt = performance.now()
       await process?.stop(graceMs)
       const { code } = (await process?.exited) ?? { code: 0 }
-      return { name, code, tookMs: Math.round(performance.now() - begunAt) }
+      const tookMs = Math.round(performance.now() - begunAt)
+      return { name, code, tookMs, lastWords: process?.output().trimEnd().split('\n').at(-1) ?? '' }
     },
     freeze: () => current?.kill('SIGSTOP'),
     thaw: () => current?.kill('SIGCONT'),

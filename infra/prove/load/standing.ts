@@ -1,4 +1,5 @@
 import { atLeast, none, told, type Finding } from '../attack.ts'
+import type { Departure } from '../deployment/place.ts'
 import type { Load, Result } from './start-load.ts'
 
 /** What must be true after every attack under load, whatever was done. With a new secret cookies are signed again. */
@@ -47,6 +48,18 @@ export function tellFailures(results: readonly Result[]): Finding {
   const kinds = Map.groupBy(failuresOf(results), ({ method, answer }) => `${method} ${answer}`)
   const text = [...kinds].map(([kind, group]) => `${group.length} × ${kind}`).join(', ')
   return told('requests that failed', text || 0)
+}
+
+/** Whether each process that was asked to end has done so in good order. What the others said last is told. */
+export function endings(departures: readonly Departure[]): Finding[] {
+  const others = departures.filter(({ code }) => code !== 0)
+  const words = others.map(
+    ({ name, code, tookMs, lastWords }) => `${name} (${code ?? 'killed'} after ${tookMs} ms): ${lastWords}`,
+  )
+  return [
+    none('exit codes other than 0', others.length),
+    ...(others.length > 0 ? [told('they said last', words.join('; '))] : []),
+  ]
 }
 
 /** In milliseconds, from the moment a request was to be sent. */

@@ -14,20 +14,32 @@ export function nameOfApp({ app }: Pick<ProcessType, 'app'>): string {
 }
 
 /**
+ * Where an app has its tables: in a database of its own if its URL is given, under the name that the release knows
+ * (`DATABASE_URL_ORDERS`), else with those of all.
+ *
+ * @param admin the URL of somebody who may make roles, on the server that holds the tables of all
+ */
+export function databaseUrlOf(app: string, admin: string, given: Environment): string {
+  return given[urlVariableOf(app)] || shareUrl(admin, app)
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
  * What a process finds in its environment where one server holds the tables of all: in development and in tests. Each app has a role of
  * its own there; the release process has the keys to all of them.
  *
  * @param admin the URL of somebody who may make roles
  * @param sessionStoreUrl for the release, which makes the tables of sessions in Postgres
- * @param given where an app has a database elsewhere, its URL under the name that the release knows: `DATABASE_URL_ORDERS`
+ * @param given where an app has a database elsewhere, its URL: `databaseUrlOf`
  */
 export function databaseEnvironment(
   formation: Formation,
   admin: string,
   sessionStoreUrl = sessionsIn(admin),
-  given: Readonly<Record<string, string | undefined>> = {},
+  given: Environment = {},
 ): (type: ProcessType) => Record<string, string> {
-  const urlOf = (app: string): string => given[urlVariableOf(app)] || shareUrl(admin, app)
+  const urlOf = (app: string): string => databaseUrlOf(app, admin, given)
   return (type) => {
     if (!type.needs.includes('database')) return {}
     if (!formation.release.some(({ name }) => name === type.name))

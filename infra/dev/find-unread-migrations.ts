@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import { listAppTables } from '@repo/database/app-tables'
-import { shareUrl } from '@repo/database/shares'
+import { databaseUrlOf } from '../databases.ts'
 import { CONFIRM, findUnsafeMigrations } from '../migrations/find-unsafe-migrations.ts'
 
 /**
  * Why the migrations are not applied yet: one of those to come may take something away, and no person has said that it may.
  * Undefined when there is no such one.
  *
- * @param admin the server that holds the tables of all
+ * @param admin the server that holds the tables of all whose URL is not in the environment
  */
 export async function findUnreadMigrations(root: string, admin: string): Promise<string | undefined> {
   const unsafe = findUnsafeMigrations(root)
@@ -34,11 +34,12 @@ export async function explainEdits(root: string, admin: string): Promise<string 
 
 // It loads Prisma's engine, for which no start needs to wait.
 async function readStatuses(root: string, admin: string) {
+  const urlOf = (app: string): string => databaseUrlOf(app, admin, process.env)
   const { readMigrationStatus } = await import('@repo/database/migrate')
   const statuses = new Map<string, Awaited<ReturnType<typeof readMigrationStatus>>>()
   for (const tables of listAppTables(join(root, 'apps'))) {
     // Where the release has not been yet, nobody knows the role; and nothing is applied.
-    const status = await readMigrationStatus(shareUrl(admin, tables.app), tables).catch(() => undefined)
+    const status = await readMigrationStatus(urlOf(tables.app), tables).catch(() => undefined)
     if (status) statuses.set(tables.app, status)
   }
   return statuses

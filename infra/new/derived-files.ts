@@ -1,6 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
-import type { ComingApp, Step } from '@repo/generator'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import type { ChangedApp, ComingApp, Step } from '@repo/generator'
 import { processTypeOf, readFormation, type Formation, type ProcessType } from '../formation.ts'
 import { render } from '../render/render.ts'
 
@@ -10,6 +19,37 @@ export async function deriveWith(root: string, { folder, processes, likeness }: 
   const added = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
   const after = { release, running: [...running, ...added].sort(byName) }
   return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
+}
+
+/** The same once an app that is there has become this. */
+export async function deriveAgain(root: string, app: ChangedApp): Promise<Step[]> {
+  const { folder, processes } = app
+  const { release, running } = readFormation(root)
+  const now = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
+  const after = { release, running: [...running.filter((type) => type.app !== folder), ...now].sort(byName) }
+  const likeness = makeLikeness(root, app)
+  try {
+    return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
+  } finally {
+    rmSync(likeness, { recursive: true })
+  }
+}
+
+/** A folder in which the files of the app stand as they will. What it imports is where it will be as well. */
+function makeLikeness(root: string, { folder, files, links }: ChangedApp): string {
+  mkdirSync(join(root, '.dev/changes'), { recursive: true, mode: 0o700 })
+  const likeness = mkdtempSync(join(root, '.dev/changes/app-'))
+  for (const part of ['src', 'package.json', 'node_modules'])
+    cpSync(join(root, folder, part), join(likeness, part), { recursive: true })
+  for (const [path, text] of files) {
+    mkdirSync(dirname(join(likeness, path)), { recursive: true })
+    writeFileSync(join(likeness, path), text)
+  }
+  for (const [path, to] of links) {
+    mkdirSync(dirname(join(likeness, path)), { recursive: true })
+    symlinkSync(resolve(root, folder, dirname(path), to), join(likeness, path), 'dir')
+  }
+  return likeness
 }
 
 /** The same once it has gone. */

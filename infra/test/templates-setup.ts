@@ -15,9 +15,9 @@ export async function setup({ config }: TestProject): Promise<() => Promise<void
   process.env.TEST_RUN_ID += `_${process.pid}`
   const folder = config.root
   const { processes } = (await import(`${folder}/package.json`, { with: { type: 'json' } })).default
-  const [name] = Object.keys(processes)
+  const name = Object.keys(processes)[0]!.replace(/-worker$/, '')
   await openTemplate(async (admin) => {
-    const tables = { ...tablesOf(folder, true), schema: tablesOf(name!).schema }
+    const tables = { ...tablesOf(folder, true), schema: tablesOf(name).schema }
     const url = shareUrl(admin, basename(folder))
     await makeShares(admin, [{ name: tablesOf(folder).schema, schemas: schemasOf(tables), url }])
     await migrate(url, tables)

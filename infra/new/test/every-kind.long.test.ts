@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listFiles } from '../../list-files.ts'
-import { must, openClone, type Clone } from './open-clone.ts'
+import { must, openClone, type Clone, type Ended } from './open-clone.ts'
 
 const CAPABILITIES = ['database', 'session', 'queue']
 const SUBSETS = Array.from({ length: 8 }, (_, bits) => CAPABILITIES.filter((_, n) => bits & (1 << n)))
@@ -113,6 +113,46 @@ test('nothing in them still has the name of a template', async () => {
   }
 })
 
+describe('pnpm add-to', () => {
+  test('wires an app as if it had been asked for at first', async () => {
+    const given = {
+      'kind-a': ['session', 'database', 'queue'],
+      'kind-ad': ['queue', 'session'],
+      'kind-as': ['queue'],
+    }
+    for (const [name, words] of Object.entries(given))
+      for (const word of words) expect(await addTo(name, word)).toEqual(DONE)
+    const whole = await readWiring('kind-cdsq')
+    for (const name of Object.keys(given)) expect(await readWiring(name)).toEqual(whole)
+  })
+
+  test('leaves what its author has written', async () => {
+    const folder = join(clone.root, 'apps/kind-ads')
+    const edit = async (path: string, from: string, to: string): Promise<void> =>
+      writeFile(join(folder, path), (await readFile(join(folder, path), 'utf8')).replace(from, to))
+    await edit('src/env.ts', '...databaseEnv }', '...databaseEnv, SPEED: Type.Integer({ default: 7 }) }')
+    await edit('src/app.ts', 'env, checks', 'env, bodyLimit: 2000,\n checks')
+    expect(await addTo('kind-ads', 'queue')).toEqual(DONE)
+    for (const path of ['src/env.ts', 'src/worker-env.ts'])
+      expect(await readFile(join(folder, path), 'utf8')).toContain('SPEED: Type.Integer({ default: 7 })')
+    expect(await readFile(join(folder, 'src/app.ts'), 'utf8')).toContain('bodyLimit: 2000')
+    await clone.exec('oxfmt', ['apps/kind-ads'])
+  })
+
+  test.each([
+    ['kind-b', 'session', /Nobody signs in to a worker/],
+    ['kind-cdsq', 'database', /has tables of its own already/],
+    ['kind-e', 'database', /There is no app kind-e/],
+    ['web', 'database', /apps\/web.* is not in the form that new services have/],
+    ['web', 'mail', /mail: expected one of database, session, queue/],
+  ])('refuses %s %s, and changes nothing', async (name, word, reason) => {
+    const before = await clone.status()
+    const { code, output } = await addTo(name, word)
+    expect([code, output]).toEqual([1, expect.stringMatching(reason)])
+    expect(await clone.status()).toBe(before)
+  })
+})
+
 test(
   'pnpm finds its lockfile as it would have written it, without a network',
   { timeout: 60_000 },
@@ -143,3 +183,25 @@ test('once all are retired, nothing is left', { timeout: 120_000 }, async () => 
   expect(await clone.status()).toBe('')
   expect(await readFile(join(clone.root, 'pnpm-lock.yaml'), 'utf8')).toBe(lockfile)
 })
+
+function addTo(name: string, word: string): Promise<Ended> {
+  return clone.run('infra/new/add-to.ts', [name, word, '--force'])
+}
+
+/** The lines that join an app to its stores, whatever it is called and whatever example it came with. */
+async function readWiring(name: string): Promise<Record<string, unknown>> {
+  const files = ['app', 'database', 'env', 'resources', 'server', 'start-jobs', 'worker', 'worker-env'].map(
+    (file) => `src/${file}.ts`,
+  )
+  const wiring: Record<string, unknown> = {}
+  for (const path of [...files, 'test/signed-in.ts', 'package.json']) {
+    const text = await readFile(join(clone.root, 'apps', name, path), 'utf8')
+    const renamed = text.replaceAll(name, 'it').replaceAll(name.replaceAll('-', '_'), 'it')
+    const isExample = /item|greet|finish|jobs: \[|holds open|@fastify\/error/i
+    wiring[path] = renamed
+      .split('\n')
+      .filter((line) => !isExample.test(line))
+      .sort()
+  }
+  return wiring
+}

@@ -53,6 +53,15 @@ test('an item is added through the edge, and the worker finishes it', async () =
   })
 })
 
+test('what a service is given later, its running processes have', { timeout: 120_000 }, async () => {
+  const [{ name }] = SERVICES as [(typeof SERVICES)[number]]
+  await must(clone.run('infra/new/add-to.ts', [name, 'session', '--force']))
+  await must(clone.run('infra/new/add-to.ts', [name, 'queue', '--force']))
+  await must(clone.run('infra/new/main.ts', ['job', `${name}/settle-all`, '--force']))
+  await must(clone.run('infra/new/main.ts', ['route', `${name}/refunds`, '--force']))
+  await dev.eventually('it knows who asks', async () => (await dev.statusOf(`/api/${name}/refunds`)) === 401)
+})
+
 test('a route and a job more are registered, answered and tested', { timeout: 120_000 }, async () => {
   for (const [kind, part] of [
     ['route', `${WITH_SESSION}/refunds`],

@@ -36,15 +36,20 @@ export function chooseTemplate(kind: Kind, asked: readonly Capability[]): Choice
   const hasDatabase = hasQueue || asked.includes('database')
   if (hasWorker && !asked.includes('queue'))
     notes.push('A worker takes its jobs from the queue: it gets one.')
+  const isTableless = kind === 'worker' && !asked.includes('database')
   if (hasQueue && !asked.includes('database')) {
-    notes.push('A job is made in the transaction that made it necessary: queue brings database.')
+    notes.push(
+      isTableless
+        ? 'Jobs are rows of Postgres: it needs a database, and has no table of its own yet.'
+        : 'A job is made in the transaction that made it necessary: queue brings database.',
+    )
   }
   if (hasQueue && !hasWorker) {
     notes.push('Its jobs wait until a worker takes them: --kind http+worker brings one.')
   }
   const parts = [hasQueue ? 'queue' : hasDatabase && 'database', hasSession && 'session']
   return {
-    template: parts.filter(Boolean).join('-') || 'http',
+    template: isTableless ? 'worker' : parts.filter(Boolean).join('-') || 'http',
     name: hasSession ? 'own-name' : 'any-name',
     entries: [kind !== 'worker' && 'src/server.ts', hasWorker && 'src/worker.ts'].filter(
       (entry) => entry !== false,

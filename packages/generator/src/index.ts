@@ -9,6 +9,7 @@ export {
   type Capability,
   type Kind,
 } from './choose-template.ts'
+export { planAddition, type ChangedApp } from './plan-addition.ts'
 export { planPart, type Part } from './plan-part.ts'
 export { planRetirement } from './plan-retirement.ts'
 export { planService, type ComingApp, type Wish } from './plan-service.ts'

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Change, Step } from './change.ts'
 import { Refusal } from './choose-template.ts'
+import { addImport } from './edit-source.ts'
 import { formatFiles } from './format-files.ts'
 import { dependenciesOf, readTemplate, type Manifest } from './read-template.ts'
 import { camelCase, pascalCase, rename } from './spell.ts'
@@ -87,13 +88,6 @@ function addJob(text: string, name: string): string | undefined {
   return withImport && list.test(withImport)
     ? withImport.replace(list, (found) => `${found}handle${pascalCase(name)}(), `)
     : undefined
-}
-
-function addImport(text: string, line: string): string | undefined {
-  const last = [...text.matchAll(/^import [^'"]*'[^']+'\n/gm)].at(-1)
-  if (!last) return undefined
-  const end = last.index + last[0].length
-  return `${text.slice(0, end)}${line}\n${text.slice(end)}`
 }
 
 function assertDependencies(

@@ -14,6 +14,9 @@ import {
 } from './read-template.ts'
 import { rename } from './spell.ts'
 
+/** The script of an app that has tables. */
+export const GENERATE = 'node ../../packages/database/src/generate.ts'
+
 export interface Wish {
   name: string
   kind: Kind
@@ -94,7 +97,7 @@ function customizeManifest(
         dev: `node ../../infra/dev/main.ts ${wanted.map(([process]) => nameOf(process)).join(' ')}`,
         start: `node --enable-source-maps ${entries[0]!.replace(/^src\/(.*)\.ts$/, 'dist/$1.js')}`,
       }),
-      ...(files.has('schema.prisma') && { generate: 'node ../../packages/database/src/generate.ts' }),
+      ...(files.has('schema.prisma') && { generate: GENERATE }),
       ...(scripts?.test && { test: 'vitest run --config ../../vitest.config.ts --root .' }),
     },
     ...section('dependencies', dependenciesOf(files, dependencies)),
@@ -118,7 +121,7 @@ function section(title: 'dependencies' | 'devDependencies', names: Record<string
 }
 
 /** The links that pnpm would make, so that the app runs before pnpm is asked again. */
-function linkDependencies(
+export function linkDependencies(
   root: string,
   folder: string,
   template: string,

@@ -29,7 +29,7 @@ export function addSession(app: App, has: Has): void {
   edit(
     app,
     ENV,
-    [[/\.\.\.serviceEnv/, (found) => `${found}, ...sessionEnv`]],
+    [['Type.Object({ ...serviceEnv', /\.\.\.serviceEnv/, (found) => `${found}, ...sessionEnv`]],
     "import { sessionEnv } from '@repo/session'",
   )
   const block = /^ {2}await app\.register\(session, \{[\s\S]*?\n {2}\}\)\n/m
@@ -38,7 +38,13 @@ export function addSession(app: App, has: Has): void {
   edit(
     app,
     'src/app.ts',
-    [[/( {2}const app = createService\([\s\S]*?\}\)\n)\n?/, (_, made) => `${made}\n${registration}`]],
+    [
+      [
+        'const app = createService({ ... })',
+        /( {2}const app = createService\([\s\S]*?\}\)\n)\n?/,
+        (_, made) => `${made}\n${registration}`,
+      ],
+    ],
     "import { session } from '@repo/session'",
   )
   take(app, 'session', 'test/signed-in.ts')
@@ -49,7 +55,13 @@ export function addDatabase(app: App, notes: string[]): void {
   edit(
     app,
     ENV,
-    [[/\.\.\.serviceEnv(,\s*\.\.\.sessionEnv)?/, (found) => `${found}, ...databaseEnv`]],
+    [
+      [
+        'Type.Object({ ...serviceEnv',
+        /\.\.\.serviceEnv(,\s*\.\.\.sessionEnv)?/,
+        (found) => `${found}, ...databaseEnv`,
+      ],
+    ],
     "import { databaseEnv } from '@repo/database'",
   )
   openInServer(app, 'database', 'database')
@@ -102,10 +114,12 @@ function openInServer(app: App, template: 'database' | 'session', resource: 'dat
   }
   const edits: Edit[] = [
     [
+      'buildApp(env: Env)',
       /buildApp\(env: Env(?:, \{ ([^}]*) \}: Resources)?\)/,
       (_, names = '') => `buildApp(env: Env, { ${insertSorted(names, resource)} }: Resources)`,
     ],
     [
+      'createService({ ... })',
       /createService\(\{([\s\S]*?)(?:,\s*checks: \{ ([^}]*) \})?,?\s*\}\)/,
       (_, options, checks = '') =>
         `createService({${options}, checks: { ${insertSorted(checks, resource)} } })`,
@@ -121,11 +135,16 @@ function addResource(app: App, template: 'database' | 'session', resource: 'data
   const [member, opening] = [lineOf(`^  ${resource}: .*$`), lineOf(`^  const ${resource} = .*$`)]
   const edits: Edit[] = [
     [
+      'interface Resources extends AsyncDisposable',
       /(extends AsyncDisposable \{\n)([\s\S]*?)(?=\n\})/,
       (_, start, members) => `${start}${[...members!.split('\n'), member].sort().join('\n')}`,
     ],
-    [/\n {2}const held = /, (found) => `\n${opening}${found}`],
-    [/return \{ ([\w, ]*), \[/, (_, names) => `return { ${insertSorted(names!, resource)}, [`],
+    ['const held = opened.move()', /\n {2}const held = /, (found) => `\n${opening}${found}`],
+    [
+      'return { ..., [Symbol.asyncDispose]',
+      /return \{ ([\w, ]*), \[/,
+      (_, names) => `return { ${insertSorted(names!, resource)}, [`,
+    ],
   ]
   edit(app, 'src/resources.ts', edits, lineOf('^import .*open(SessionStore|Database)\\b.*$'))
 }

@@ -1,7 +1,7 @@
 import { Refusal } from './choose-template.ts'
 
-/** One place of a source file, which must be there, and what comes in its stead. */
-export type Edit = readonly [RegExp, (...found: string[]) => string]
+/** One place of a source file, which must be there: as a person is told of it, as it is found, and what comes in its stead. */
+export type Edit = readonly [string, RegExp, (...found: string[]) => string]
 
 /**
  * A file in which each of these places is another.
@@ -11,10 +11,10 @@ export type Edit = readonly [RegExp, (...found: string[]) => string]
  */
 export function editSource(path: string, text: string, edits: readonly Edit[]): string {
   let edited = text
-  for (const [pattern, replace] of edits) {
+  for (const [place, pattern, replace] of edits) {
     if (!pattern.test(edited)) {
       throw new Refusal(
-        `${path} is not in the form that new services have: it lacks ${pattern.source}. Nothing was changed; ` +
+        `${path} is not in the form that new services have: it lacks \`${place}\`. Nothing was changed; ` +
           'pnpm new with another name and --dry-run shows what a service with it looks like.',
       )
     }

@@ -24,11 +24,11 @@ test('a list has one word more, once', () => {
 
 test('a place that is not there is named, and nothing is edited', () => {
   const edits = [
-    [/one/, () => 'two'],
-    [/three/, () => 'four'],
+    ['one', /one/, () => 'two'],
+    ['a three', /three/, () => 'four'],
   ] as const
   expect(() => editSource('apps/orders/src/app.ts', 'one', edits)).toThrow(
-    /^apps\/orders\/src\/app.ts .*it lacks three/,
+    /^apps\/orders\/src\/app.ts .*it lacks `a three`/,
   )
   expect(editSource('apps/orders/src/app.ts', 'one three', edits)).toBe('two four')
 })

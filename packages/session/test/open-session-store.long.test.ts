@@ -9,6 +9,7 @@ import { startMemcached } from '@repo/testing/start-memcached'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import Fastify from 'fastify'
+import { Redis } from 'ioredis'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openSessionStore, session } from '../src/index.ts'
 import { migrateSessions } from '../src/stores/postgres.ts'
@@ -50,7 +51,7 @@ test('the library of a store that is not used is never loaded', async () => {
 
 describe('with Redis', needs('redis'), () => {
   test('a Redis older than 6.2 is an error at boot', async () => {
-    await using old = await pretendVersion(redis!.url, '6.0.16')
+    await using old = await pretend(redis!.url, /redis_version:[\d.]+/g, 'redis_version:6.0.16')
     await expect(openSessionStore(old.url)).rejects.toMatchObject({
       code: 'SESSION_STORE_UNSUITABLE',
       message: 'The session store is Redis 6.0, but 6.2 or newer is needed.',
@@ -58,13 +59,41 @@ describe('with Redis', needs('redis'), () => {
   })
 
   test('a Redis that comes up too old after the boot never passes the check', async () => {
-    await using old = await pretendVersion(redis!.url, '6.0.16', { isAway: true })
+    await using old = await pretend(redis!.url, /redis_version:[\d.]+/g, 'redis_version:6.0.16', {
+      isAway: true,
+    })
     await using store = await openSessionStore(old.url)
     await expect(store.check()).rejects.toMatchObject({ code: 'SESSION_STORE_UNAVAILABLE' })
     old.comeBack()
     await expect
       .poll(() => store.check().catch(({ code }) => code), { timeout: 5000 })
       .toBe('SESSION_STORE_UNSUITABLE')
+  })
+
+  test('a Redis that still reads its data back passes the check when it takes sessions, and not before', async () => {
+    await using server = (await startRedis())!
+    const filler = new Redis(server.url)
+    // Some 300 ms of reading.
+    for (let batch = 0; batch < 40; batch += 1) {
+      const commands = Array.from({ length: 20_000 }, (_, n) => ['set', `${batch}.${n}`, 'x'.repeat(50)])
+      await filler.pipeline(commands).exec()
+    }
+    filler.disconnect()
+    await server.kill()
+    await using store = await openSessionStore(server.url)
+    const restarted = server.restart()
+    await expect
+      .poll(
+        () =>
+          store.check().then(
+            () => 'passed',
+            () => 'failed',
+          ),
+        { timeout: 20_000, interval: 5 },
+      )
+      .toBe('passed')
+    expect(await store.create('key', 'record', 60_000)).toEqual({ listed: 0 })
+    await restarted
   })
 
   test('a database and a login in the URL are used', async () => {
@@ -176,10 +205,11 @@ describe('an address of IPv6 is one in every URL', () => {
   })
 })
 
-/** A real Redis that says it is older than it is: only its `INFO` passes through our hands. */
-async function pretendVersion(
+/** A real Redis that says of itself in its `INFO` what is not so. */
+async function pretend(
   url: string,
-  version: string,
+  truth: RegExp,
+  claim: string,
   { isAway = false } = {},
 ): Promise<{ url: string; comeBack(): void } & AsyncDisposable> {
   const target = new URL(url)
@@ -199,9 +229,7 @@ async function pretendVersion(
     server.on('data', (chunk: Buffer) => {
       // In every answer of the chunk, and of the same length, so that the announced one stays true.
       client.write(
-        chunk
-          .toString('latin1')
-          .replaceAll(/redis_version:[\d.]+/g, (was) => `redis_version:${version}`.padEnd(was.length, '0')),
+        chunk.toString('latin1').replaceAll(truth, (was) => claim.padEnd(was.length, '0')),
         'latin1',
       )
     })

@@ -143,8 +143,9 @@ export async function openStore(url: string): Promise<SessionStore> {
     },
 
     async check() {
-      if (isSuitable) await client.ping()
-      else requireVersion(String(await client.info('server')))
+      // While Redis reads its data back it answers INFO, and nothing else: not PING.
+      await client.ping()
+      if (!isSuitable) requireVersion(String(await client.info('server')))
       isSuitable = true
     },
 
@@ -172,6 +173,8 @@ function openClient(url: string): Client {
     // No second try inside the client: a request waits for its own command and for nothing else.
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
+    // Redis says how long it will read its data back, in whole seconds; it is asked again as often as one that is away.
+    maxLoadingRetryTime: RETRY_MS,
   }
   const alone = { ...connection, enableOfflineQueue: false, retryStrategy: () => RETRY_MS }
   const makers = {

@@ -34,12 +34,12 @@ export async function explainEdits(root: string, admin: string): Promise<string 
 
 // It loads Prisma's engine, for which no start needs to wait.
 async function readStatuses(root: string, admin: string) {
-  const urlOf = (app: string): string => databaseUrlOf(app, admin, process.env)
   const { readMigrationStatus } = await import('@repo/database/migrate')
   const statuses = new Map<string, Awaited<ReturnType<typeof readMigrationStatus>>>()
   for (const tables of listAppTables(join(root, 'apps'))) {
     // Where the release has not been yet, nobody knows the role; and nothing is applied.
-    const status = await readMigrationStatus(urlOf(tables.app), tables).catch(() => undefined)
+    const url = databaseUrlOf(tables.app, admin, process.env)
+    const status = await readMigrationStatus(url, tables).catch(() => undefined)
     if (status) statuses.set(tables.app, status)
   }
   return statuses

@@ -25,7 +25,7 @@ const { applyChange, capabilities, planAddition, printChange, Refusal, settleCha
   await import('@repo/generator')
 const { assertCleanTree, rememberOwnChanges } = await import('./clean-tree.ts')
 const { deriveAgain } = await import('./derived-files.ts')
-const { listApps } = await import('./taken-names.ts')
+const { assertApp } = await import('./taken-names.ts')
 const { tellPnpm } = await import('./tell-pnpm.ts')
 const { app, capability, isDry, isForced } = readArguments()
 
@@ -40,9 +40,7 @@ try {
 
 async function run(): Promise<void> {
   if (!isForced && !isDry) assertCleanTree(root)
-  if (!listApps(root).includes(app)) {
-    throw new Refusal(`There is no app ${app}. There are ${listApps(root).join(', ')}.`)
-  }
+  assertApp(root, app)
   const plan = () => planAddition(root, app, capability, (changed) => deriveAgain(root, changed))
   if (isDry) {
     const change = await plan()

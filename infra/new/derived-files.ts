@@ -16,20 +16,17 @@ import { render } from '../render/render.ts'
 /** The files that are derived from the formation, as they are once this app has come. */
 export async function deriveWith(root: string, { folder, processes, likeness }: ComingApp): Promise<Step[]> {
   const { release, running } = readFormation(root)
-  const added = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
-  const after = { release, running: [...running, ...added].sort(byName) }
+  const others = running.filter((type) => type.app !== folder)
+  const own = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
+  const after = { release, running: [...others, ...own].sort(byName) }
   return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
 }
 
 /** The same once an app that is there has become this. */
 export async function deriveAgain(root: string, app: ChangedApp): Promise<Step[]> {
-  const { folder, processes } = app
-  const { release, running } = readFormation(root)
-  const now = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
-  const after = { release, running: [...running.filter((type) => type.app !== folder), ...now].sort(byName) }
   const likeness = makeLikeness(root, app)
   try {
-    return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
+    return await deriveWith(root, { ...app, likeness })
   } finally {
     rmSync(likeness, { recursive: true })
   }

@@ -14,7 +14,7 @@ import { findDevelopment } from '../dev/claim-clone.ts'
 import { readFormation } from '../formation.ts'
 import { assertCleanTree, rememberOwnChanges } from './clean-tree.ts'
 import { deriveWith } from './derived-files.ts'
-import { listApps, takenNames } from './taken-names.ts'
+import { assertApp, takenNames } from './taken-names.ts'
 import { tellPnpm } from './tell-pnpm.ts'
 
 export interface NewOptions {
@@ -85,9 +85,7 @@ function readPart(
   path: string,
 ): { title: string; plan(): Promise<Change> } {
   const [app = '', name = '', ...rest] = path.split('/')
-  if (!listApps(root).includes(app)) {
-    throw new Refusal(`There is no app ${app || path}. There are ${listApps(root).join(', ')}.`)
-  }
+  assertApp(root, app || path)
   if (rest.length > 0) throw new Refusal(`pnpm new ${kind} ${app}/${name}: one name after the app's.`)
   const problem = checkName(name, new Map())
   if (problem) throw new Refusal(sentence(name, problem))

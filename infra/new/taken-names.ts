@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Refusal } from '@repo/generator'
 import { readFormation } from '../formation.ts'
 
 /** The names that a new app or package cannot have, and who has them: folders, npm names, process types, routes. */
@@ -21,6 +22,12 @@ export function takenNames(root: string): Map<string, string> {
     if (word) taken.set(word, `the route of ${app}`)
   }
   return taken
+}
+
+/** @throws {Refusal} */
+export function assertApp(root: string, name: string): void {
+  const apps = listApps(root)
+  if (!apps.includes(name)) throw new Refusal(`There is no app ${name}. There are ${apps.join(', ')}.`)
 }
 
 export function listApps(root: string): string[] {

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Refusal, type Capability } from './choose-template.ts'
 import { addImport, editSource, insertSorted, type Edit } from './edit-source.ts'
 import { GENERATE } from './plan-service.ts'
-import { readTemplate, type Files, type Manifest } from './read-template.ts'
+import { templateFolder, type Files, type Manifest } from './read-template.ts'
 import { rename } from './spell.ts'
 
 /** An app as it stands. Each function here changes it, in memory. */
@@ -182,7 +184,7 @@ function toWorkerEnv(text: string): string {
 }
 
 function sourceOf(template: string, path: string): string {
-  return readTemplate(template).files.get(path)!
+  return readFileSync(join(templateFolder(template), path), 'utf8')
 }
 
 /** Something that comes as the template has it. */

@@ -6,7 +6,7 @@ import { Refusal, type Capability } from './choose-template.ts'
 import { formatFiles } from './format-files.ts'
 import { addImporter } from './lockfile.ts'
 import { linkDependencies } from './plan-service.ts'
-import { dependenciesOf, readFolder, readTemplate, type Files, type Manifest } from './read-template.ts'
+import { missingDependencies, readFolder, readTemplate, type Files, type Manifest } from './read-template.ts'
 
 const WORDS = { database: 'tables of its own', session: 'sessions', queue: 'a worker' }
 
@@ -43,7 +43,7 @@ export async function planAddition(
     if (!has.database) addDatabase(app, notes)
     if (capability === 'queue') addWorker(app, has, notes)
   }
-  const missing = missingDependencies(app)
+  const missing = newDependencies(app)
   app.manifest = withDependencies(app.manifest, missing)
   const links = linkDependencies(root, app.folder, 'queue-session', missing)
   app.files.set('package.json', JSON.stringify(app.manifest))
@@ -91,16 +91,12 @@ function capabilitiesOf({ manifest }: App): Has {
 }
 
 /** Of what a template with everything depends on, what this app imports by now and did not before. */
-function missingDependencies({ files, manifest }: App): Manifest {
-  const template = readTemplate('queue-session').manifest
-  const isNew = ([name]: [string, string]): boolean =>
-    !manifest.dependencies?.[name] && !manifest.devDependencies?.[name]
-  const used = (declared: Record<string, string> = {}): Record<string, string> =>
-    Object.fromEntries(Object.entries(dependenciesOf(files, declared)).filter(isNew))
+function newDependencies({ files, manifest }: App): Manifest {
+  const { dependencies, devDependencies } = readTemplate('queue-session').manifest
   return {
     name: manifest.name,
-    dependencies: used(template.dependencies),
-    devDependencies: used(template.devDependencies),
+    dependencies: missingDependencies(files, dependencies, manifest),
+    devDependencies: missingDependencies(files, devDependencies, manifest),
   }
 }
 

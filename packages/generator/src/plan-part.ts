@@ -4,7 +4,7 @@ import type { Change, Step } from './change.ts'
 import { Refusal } from './choose-template.ts'
 import { addImport } from './edit-source.ts'
 import { formatFiles } from './format-files.ts'
-import { dependenciesOf, readTemplate, type Manifest } from './read-template.ts'
+import { missingDependencies, readTemplate, type Manifest } from './read-template.ts'
 import { camelCase, pascalCase, rename } from './spell.ts'
 
 /** A route or a job inside an app that exists. */
@@ -90,14 +90,9 @@ function addJob(text: string, name: string): string | undefined {
     : undefined
 }
 
-function assertDependencies(
-  files: Map<string, string>,
-  { dependencies, devDependencies }: Manifest,
-  app: string,
-): void {
-  const { manifest } = readTemplate('part')
-  const wanted = dependenciesOf(files, { ...manifest.dependencies, ...manifest.devDependencies })
-  const missing = Object.keys(wanted).filter((name) => !dependencies?.[name] && !devDependencies?.[name])
+function assertDependencies(files: Map<string, string>, manifest: Manifest, app: string): void {
+  const { dependencies, devDependencies } = readTemplate('part').manifest
+  const missing = Object.keys(missingDependencies(files, { ...dependencies, ...devDependencies }, manifest))
   if (missing.length > 0)
     throw new Refusal(`apps/${app}/package.json lacks ${missing.join(', ')}, which it would need.`)
 }

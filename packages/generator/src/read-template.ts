@@ -53,6 +53,16 @@ export function dependenciesOf(files: Files, declared: Record<string, string> = 
   return Object.fromEntries(Object.entries(declared).filter(([name]) => isUsed(name)))
 }
 
+/** The same, but for those that the member names already. */
+export function missingDependencies(
+  files: Files,
+  declared: Record<string, string> | undefined,
+  { dependencies, devDependencies }: Manifest,
+): Record<string, string> {
+  const named = { ...dependencies, ...devDependencies }
+  return Object.fromEntries(Object.entries(dependenciesOf(files, declared)).filter(([name]) => !named[name]))
+}
+
 export function readFolder(folder: string): Files {
   return new Map(listFiles(folder).map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
 }

@@ -21,33 +21,19 @@ or nothing. What you have written stays as it is; the example that comes with a 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Most of the time goes into compiling, once.
 enableCompileCache(join(root, '.dev/compile-cache'))
-const { applyChange, capabilities, planAddition, printChange, Refusal, settleChange } =
-  await import('@repo/generator')
-const { assertCleanTree, rememberOwnChanges } = await import('./clean-tree.ts')
+const { applyChange, capabilities, planAddition } = await import('@repo/generator')
 const { deriveAgain } = await import('./derived-files.ts')
+const { printDry, runCommand } = await import('./run-command.ts')
 const { assertApp } = await import('./taken-names.ts')
 const { tellPnpm } = await import('./tell-pnpm.ts')
 const { app, capability, isDry, isForced } = readArguments()
 
-try {
-  await settleChange(root)
-  await run()
-} catch (error) {
-  if (!(error instanceof Refusal)) throw error
-  console.error(error.message)
-  process.exitCode = 1
-}
+await runCommand(root, { isDry, isForced }, run)
 
 async function run(): Promise<void> {
-  if (!isForced && !isDry) assertCleanTree(root)
   assertApp(root, app)
   const plan = () => planAddition(root, app, capability, (changed) => deriveAgain(root, changed))
-  if (isDry) {
-    const change = await plan()
-    process.stdout.write(printChange(root, change))
-    for (const note of change.notes) console.error(note)
-    return
-  }
+  if (isDry) return printDry(root, await plan())
   const { notes } = await applyChange(root, async (): Promise<Change> => {
     const change = await plan()
     // Before the files that import it: a running pnpm dev starts the app again at once.
@@ -57,7 +43,6 @@ async function run(): Promise<void> {
   console.log(`apps/${app} has ${capability} (${(performance.now() / 1000).toFixed(2)} s).`)
   for (const note of notes) console.log(note)
   await tellPnpm(root)
-  if (!isForced) rememberOwnChanges(root)
 }
 
 function link(path: string, to: string): void {

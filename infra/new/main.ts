@@ -7,7 +7,8 @@ import type { NewOptions } from './run-new.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Most of the time goes into compiling, once.
 enableCompileCache(join(root, '.dev/compile-cache'))
-const { capabilities, kinds, Refusal } = await import('@repo/generator')
+const { capabilities, kinds } = await import('@repo/generator')
+const { runCommand } = await import('./run-command.ts')
 const { runNew } = await import('./run-new.ts')
 
 const HELP = `pnpm new [name] [--kind ${kinds.join('|')}] [--with ${capabilities.join(',')}]
@@ -28,13 +29,8 @@ Asks for what is not said. A running pnpm dev starts the new service by itself.
   --force     also when there are changes that are not committed
 `
 
-try {
-  await runNew(root, readArguments())
-} catch (error) {
-  if (!(error instanceof Refusal)) throw error
-  console.error(error.message)
-  process.exitCode = 1
-}
+const options = readArguments()
+await runCommand(root, options, () => runNew(root, options))
 
 function readArguments(): NewOptions {
   try {

@@ -3,17 +3,15 @@ import {
   checkName,
   planPart,
   planService,
-  printChange,
   Refusal,
-  settleChange,
   type Capability,
   type Change,
   type Kind,
 } from '@repo/generator'
 import { findDevelopment } from '../dev/claim-clone.ts'
 import { readFormation } from '../formation.ts'
-import { assertCleanTree, rememberOwnChanges } from './clean-tree.ts'
 import { deriveWith } from './derived-files.ts'
+import { printDry } from './run-command.ts'
 import { assertApp, takenNames } from './taken-names.ts'
 import { tellPnpm } from './tell-pnpm.ts'
 
@@ -28,15 +26,8 @@ export interface NewOptions {
 
 /** @throws {Refusal} */
 export async function runNew(root: string, options: NewOptions): Promise<void> {
-  await settleChange(root)
-  if (!options.isForced && !options.isDry) assertCleanTree(root)
   const { title, plan } = await readWish(root, options)
-  if (options.isDry) {
-    const change = await plan()
-    process.stdout.write(printChange(root, change))
-    for (const note of change.notes) console.error(note)
-    return
-  }
+  if (options.isDry) return printDry(root, await plan())
   const { notes } = await applyChange(root, plan)
   const seconds = (performance.now() / 1000).toFixed(2)
   console.log(`${title} is there (${seconds} s).`)
@@ -46,7 +37,6 @@ export async function runNew(root: string, options: NewOptions): Promise<void> {
     if (app === title) console.log(`  ${name}${route ? `  ${origin}${route}` : ''}`)
   }
   await tellPnpm(root)
-  if (!options.isForced) rememberOwnChanges(root)
 }
 
 async function readWish(

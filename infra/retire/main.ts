@@ -19,41 +19,29 @@ like (folders apps/<name>), all of it or nothing. Refuses while something depend
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Most of the time goes into compiling, once.
 enableCompileCache(join(root, '.dev/compile-cache'))
-const { applyChange, pathOf, planRetirement, printChange, Refusal, settleChange } =
-  await import('@repo/generator')
-const { assertCleanTree, rememberOwnChanges } = await import('../new/clean-tree.ts')
+const { applyChange, pathOf, planRetirement, Refusal } = await import('@repo/generator')
 const { deriveWithout } = await import('../new/derived-files.ts')
+const { printDry, runCommand } = await import('../new/run-command.ts')
 const { listApps } = await import('../new/taken-names.ts')
 const { forgetTables } = await import('./forget-tables.ts')
 const { tellPnpm } = await import('../new/tell-pnpm.ts')
 const { values: options, positionals } = readArguments()
 
-try {
-  await settleChange(root)
-  await run()
-} catch (error) {
-  if (!(error instanceof Refusal)) throw error
-  console.error(error.message)
-  process.exitCode = 1
-}
+await runCommand(root, { isDry: options['dry-run'], isForced: options.force }, run)
 
 async function run(): Promise<void> {
-  if (!options.force && !options['dry-run']) assertCleanTree(root)
   if (options.examples) {
     const examples = listApps(root).filter((app) => readManifest(`apps/${app}`).example)
     if (examples.length === 0) console.log('There is no example left.')
     for (const app of examples) await retire(`apps/${app}`)
   } else await retire(findMember(positionals[0] ?? ''))
-  if (!options.force && !options['dry-run']) rememberOwnChanges(root)
 }
 
 async function retire(folder: string): Promise<void> {
   const plan = (): Promise<Change> => planRetirement(root, folder, (app) => deriveWithout(root, app))
   if (options['dry-run']) {
     const change = await plan()
-    process.stdout.write(printChange(root, change))
-    for (const note of notesOn(change)) console.error(note)
-    return
+    return printDry(root, change, notesOn(change))
   }
   const { steps, leavings } = await applyChange(root, async () => show(await plan()))
   if (leavings) {

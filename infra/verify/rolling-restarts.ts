@@ -130,12 +130,13 @@ export function shippedConfig(shipped: string, port: number, ports: number[]): s
   }, shipped)
 }
 
-/** It looks as often as what is shipped, and gives up as soon. */
+/** It looks as often as what is shipped, and gives up as soon. A connection that found nobody there is not tried again, as it is by default. */
 function tcpConfig(shipped: string, port: number, ports: number[]): string {
   const [checks] = /default-server check .*(?= resolvers)/.exec(shipped) ?? []
   if (!checks) throw new Error('infra/docker/haproxy.cfg has no default-server any more')
   return `defaults
   mode tcp
+  retries 0
   timeout connect 1s
   timeout client 60s
   timeout server 60s

@@ -36,7 +36,7 @@ export function findUntoldStarts(
 /** Whatever follows `../` or `apps/` in a text of the file: both are ways to another app's folder. */
 function namedApps(text: string, folder: string): string[] {
   // For a package an app's folder is an example, until it is a way that leads there.
-  const isApp = [join('apps', sep), join('packages/generator/templates', sep)].some((parent) =>
+  const isApp = [join('apps', sep), join('infra/generator/templates', sep)].some((parent) =>
     folder.startsWith(parent),
   )
   const way = isApp ? /(?:\.\.|\bapps)\/([\w-]+)/g : /\.\.\/apps\/([\w-]+)/g

@@ -81,21 +81,26 @@ test.each([
   [
     'a template of an app that depends on an app',
     {
-      'packages/generator/package.json': '{"name":"@repo/generator"}',
-      'packages/generator/templates/http/package.json':
+      'infra/package.json': '{"name":"@repo/infra"}',
+      'infra/generator/templates/http/package.json':
         '{"name":"@repo/template-http","dependencies":{"@repo/two":"workspace:*"}}',
-      'packages/generator/templates/http/src/a.ts': "import '@repo/two'",
+      'infra/generator/templates/http/src/a.ts': "import '@repo/two'",
     },
     'apps import no app',
   ],
   [
     'a template of a package that imports a package',
     {
-      'packages/generator/package.json': '{"name":"@repo/generator"}',
-      'packages/generator/templates/package/package.json': '{"name":"@repo/template-package"}',
-      'packages/generator/templates/package/src/a.ts': "import { b } from '@repo/other'",
+      'infra/package.json': '{"name":"@repo/infra"}',
+      'infra/generator/templates/package/package.json': '{"name":"@repo/template-package"}',
+      'infra/generator/templates/package/src/a.ts': "import { b } from '@repo/other'",
     },
     'leaves',
+  ],
+  [
+    'infra that imports what proves the starter',
+    { 'infra/check/a.ts': "import '../starter/b.ts'", 'infra/starter/b.ts': '' },
+    'infra/starter goes',
   ],
   ['a file whose name says nothing', { 'apps/one/src/utils.ts': '' }, 'says nothing'],
   ['a folder whose name says nothing', { 'packages/leaf/src/helpers/a.ts': '' }, 'says nothing'],
@@ -134,15 +139,15 @@ test('a helper of tests, a template and a package are asked the same', () => {
   const files = {
     'apps/one/test/start.ts': STARTS[0]!,
     'packages/leaf/test/a.test.ts': "await fleet(new URL('../../../apps/two/', import.meta.url))",
-    'packages/generator/package.json': '{"name":"@repo/generator"}',
-    'packages/generator/templates/http/package.json': '{"name":"@repo/template-http"}',
-    'packages/generator/templates/http/test/server.test.ts':
+    'infra/package.json': '{"name":"@repo/infra"}',
+    'infra/generator/templates/http/package.json': '{"name":"@repo/template-http"}',
+    'infra/generator/templates/http/test/server.test.ts':
       "await fleet(new URL('../../two', import.meta.url))",
   }
   expect(findViolations(buildHouse(files)).map(({ file }) => file)).toEqual([
     'apps/one/turbo.json',
     'packages/leaf/turbo.json',
-    'packages/generator/templates/http/turbo.json',
+    'infra/generator/templates/http/turbo.json',
   ])
 })
 
@@ -156,10 +161,10 @@ test('an app may start itself, and a package may give an app as an example', () 
 
 test('a template of an app imports packages, as an app does', () => {
   const files = {
-    'packages/generator/package.json': '{"name":"@repo/generator"}',
-    'packages/generator/templates/http/package.json':
+    'infra/package.json': '{"name":"@repo/infra"}',
+    'infra/generator/templates/http/package.json':
       '{"name":"@repo/template-http","dependencies":{"@repo/leaf":"workspace:*"}}',
-    'packages/generator/templates/http/src/a.ts': "import { b } from '@repo/leaf'",
+    'infra/generator/templates/http/src/a.ts': "import { b } from '@repo/leaf'",
   }
   expect(findViolations(buildHouse(files))).toEqual([])
 })

@@ -23,6 +23,7 @@ const saysNothing = new Set([
   'constants',
 ])
 const skipped = new Set(['node_modules', 'dist', '.turbo', 'bench', 'browser'])
+const starter = join('infra', 'starter', sep)
 
 /**
  * The structure of the house, checked: what may import what, and what a file may be called.
@@ -68,6 +69,11 @@ function* importProblems({ file, member, imports, isTest }: Source): Generator<V
       const isAtRoot = !target.includes(sep)
       if (!own && !isAtRoot)
         yield { file, problem: `"${specifier}" reaches into another member: import it by its package name` }
+      if (target.startsWith(starter) && !file.startsWith(starter))
+        yield {
+          file,
+          problem: `infra/starter goes when a team adopts its clone, and this imports "${specifier}"`,
+        }
     } else if (specifier.startsWith('@repo/')) {
       const target = specifier.split('/').slice(0, 2).join('/')
       const mayTest = isTest && target === '@repo/testing'
@@ -155,9 +161,9 @@ function listMembers(root: string): Member[] {
   ]
 }
 
-/** The generator's templates live in a package and follow the rules of what is made from them. */
+/** The generator's templates follow the rules of what is made from them. */
 function listTemplates(root: string): Member[] {
-  const parent = join('packages', 'generator', 'templates')
+  const parent = join('infra', 'generator', 'templates')
   if (!existsSync(join(root, parent))) return []
   return listFolders(join(root, parent))
     .map((folder) => join(parent, folder))

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
-import { settleChange } from '@repo/generator/settle-change'
+import { settleChange } from '../generator/settle-change.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 await settleChange(root)

@@ -31,7 +31,7 @@ forgetPostgresVariables()
 
 // Starting is mostly compiling: what was compiled once is kept for us and for every process we start.
 enableCompileCache(join(root, '.dev/compile-cache'))
-const { settleChange } = await import('@repo/generator/settle-change')
+const { settleChange } = await import('../generator/settle-change.ts')
 const { createPrinter } = await import('./print.ts')
 const { runDevelopment } = await import('./run-development.ts')
 const { watchParents } = await import('./watch-parents.ts')

@@ -6,7 +6,7 @@ import { clientOf, make, productsOf } from './make.ts'
 // The `made` script of infra: all that TypeScript and the tests of the whole house stand on, the clients of templates and of the
 // tests of packages among it.
 const root = resolve(import.meta.dirname, '../..')
-const templates = globSync('packages/generator/templates/*/schema.prisma', { cwd: root })
+const templates = globSync('infra/generator/templates/*/schema.prisma', { cwd: root })
 const fixtures = globSync('packages/*/test/fixture/*/schema.prisma', { cwd: root })
 const products = [
   ...productsOf(root, readFormation(root)),

@@ -8,7 +8,7 @@ import { shareUrl as shareUrlOfTests } from '@repo/testing/create-database'
 import { expect, test } from 'vitest'
 
 const root = resolve(import.meta.dirname, '../..')
-const templates = globSync('packages/generator/templates/*/migrations', { cwd: root }).map((folder) => ({
+const templates = globSync('infra/generator/templates/*/migrations', { cwd: root }).map((folder) => ({
   ...tablesOf(join(root, folder, '..')),
   app: `the template ${basename(join(folder, '..'))}`,
 }))

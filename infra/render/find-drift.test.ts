@@ -48,7 +48,7 @@ test('a version outside the catalog is found, and one in it that nobody uses', a
 
 test('a template whose process starts otherwise than that of an app is found', async () => {
   await using folder = await openTemporaryFolder('drift')
-  const templates = 'packages/generator/templates'
+  const templates = 'infra/generator/templates'
   await writeFiles(folder.path, {
     'apps/accounts/src/server.ts': 'as it should be',
     [`${templates}/a/src/resources.ts`]: '',

@@ -47,7 +47,7 @@ export function findTemplates(root: string): Finding[] {
   const model = 'apps/accounts/src/server.ts'
   const text = read(root, model)
   // Those that hold something open, as the model does.
-  return globSync('packages/generator/templates/*/src/resources.ts', { cwd: root })
+  return globSync('infra/generator/templates/*/src/resources.ts', { cwd: root })
     .map((file) => file.replace('resources.ts', 'server.ts'))
     .filter((file) => text !== undefined && read(root, file) !== text)
     .map((file) => ({ what: file, how: `reads otherwise than ${model}`, mend: 'make both say the same' }))

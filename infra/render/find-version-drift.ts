@@ -10,7 +10,7 @@ export function findVersionDrift(root: string): Finding[] {
 
 /** Each version stands once, in the catalog, and each that stands there is somebody's. */
 export function findVersions(root: string): Finding[] {
-  const files = globSync('{.,infra,apps/*,packages/*,packages/generator/templates/*}/package.json', {
+  const files = globSync('{.,infra,apps/*,packages/*,infra/generator/templates/*}/package.json', {
     cwd: root,
   })
   const used = new Map<string, string>()

@@ -40,7 +40,7 @@ export function renderContainer(type: ProcessType, formation: Formation, variabl
 ${isRunning ? indent(renderProbes(), 2) : ''}  envFrom:
 ${maps.map((map) => `    - configMapRef: { name: ${map} }\n`).join('')}  env:
 ${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(secretsOf(type, variables).map(renderSecret).join(''), 4)}  resources:
-    # Enough for some hundred requests a second, of 1 ms each (\`pnpm infra --verify\` measures it). No limit of the processor:
+    # Enough for some hundred requests a second, of 1 ms each. No limit of the processor:
     # it would be slowed down when there is most to do.
     requests: { cpu: 100m, memory: ${type.memoryMiB}Mi${renderDisk(type)} }
     limits: { memory: ${type.memoryMiB}Mi }

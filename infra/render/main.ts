@@ -1,15 +1,15 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { settleChange } from '@repo/generator/settle-change'
 import { readFormation } from '../formation.ts'
+import { settleChange } from '../generator/settle-change.ts'
 import { diffLines } from './diff-lines.ts'
 import { findDrift, type Finding } from './find-drift.ts'
 import { findMissingPrograms } from './find-missing-programs.ts'
 import { makeSecrets } from './make-secrets.ts'
 import { readVariables } from './variables.ts'
 
-const help = `pnpm infra [--check | --secrets | --verify [word...]]
+const help = `pnpm infra [--check | --secrets]
 
 Writes what is derived from the formation, which is what each app declares in its own package.json:
 Procfile, .env.example, docs/process-types.md, infra/compose.yaml and infra/kubernetes/base. Change the app, never these
@@ -17,20 +17,16 @@ files. What is there of a process type that is gone is removed.
 
   --check     writes nothing; says what has drifted (these files, versions outside the catalog, templates from the apps),
               what is missing on this machine, and what mends each. Fails when something has drifted
-  --verify    builds and runs what a deployment runs, without an engine; as root, with buildah, bwrap, debootstrap,
-              docker-compose, haproxy and foreman. Words choose among the checks
   --secrets   makes what infra/compose.yaml needs and git must not have, in .secrets, unless it is there
 `
 
 const root = resolve(import.meta.dirname, '../..')
 const flag = { type: 'boolean', default: false } as const
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { check: flag, secrets: flag, verify: flag, help: flag },
+const { values: options } = parseArgs({
+  options: { check: flag, secrets: flag, help: flag },
 })
 
 if (options.help) console.log(help)
-else if (options.verify) await verify()
 else if (options.secrets) await bringSecrets()
 else await bringUpToDate()
 
@@ -72,10 +68,4 @@ function printTable(title: string, findings: readonly Finding[]): void {
 function write(file: string, text: string): void {
   mkdirSync(dirname(join(root, file)), { recursive: true })
   writeFileSync(join(root, file), text)
-}
-
-async function verify(): Promise<void> {
-  // Loaded only here: whoever renders needs none of it.
-  const { verify } = await import('../verify/verify.ts')
-  if (!(await verify(root, positionals))) process.exitCode = 1
 }

@@ -16,7 +16,7 @@ export const root = resolve(import.meta.dirname, '../..')
 /** Every member with a `test` script, or those whose folder or name contains one of the words. */
 export function listMembers(words: string[] = []): Member[] {
   const folders = [
-    ...globSync('{apps,packages,packages/generator/templates}/*', { cwd: root }).toSorted(),
+    ...globSync('{apps,packages,infra/generator/templates}/*', { cwd: root }).toSorted(),
     'infra',
   ]
   return folders
@@ -37,7 +37,7 @@ export function listTests(folder: string, { long }: { long: boolean }): string[]
 
 /** What `pnpm new` makes services of. */
 export function isTemplate(folder: string): boolean {
-  return folder.startsWith('packages/generator/templates/')
+  return folder.startsWith('infra/generator/templates/')
 }
 
 function readManifest(folder: string): { name: string; scripts?: Record<string, string> } {

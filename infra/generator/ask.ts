@@ -1,0 +1,63 @@
+import { cancel, intro, isCancel, multiselect, select, text } from '@clack/prompts'
+import { checkName, takenNames } from './names.ts'
+import type { Wish } from './plan-service.ts'
+import { capabilities, type Kind } from './template.ts'
+
+const ABOUT = {
+  http: 'answers requests under /api/<name>',
+  worker: 'runs jobs',
+  'http+worker': 'both, from one code base',
+  package: 'a mechanism that apps share',
+  database: 'tables of its own, and the first migration',
+  session: 'knows who is signed in',
+  queue: 'makes jobs, in the transaction that made them necessary',
+}
+
+/** The form. Ctrl-C leaves it, and nothing has happened. */
+export async function ask(root: string, given?: string): Promise<Wish> {
+  const taken = takenNames(root)
+  intro('A service more')
+  const name =
+    given ??
+    (await answerTo(
+      text({
+        message: 'What is it called?',
+        placeholder: 'orders',
+        validate(value) {
+          const problem = checkName(value ?? '', taken)
+          return (
+            problem && `${problem.reason}${problem.suggestion ? ` What about ${problem.suggestion}?` : ''}`
+          )
+        },
+      }),
+    ))
+  const kind = await answerTo(
+    select<Kind>({
+      message: 'What does it do?',
+      options: (['http', 'worker', 'http+worker', 'package'] as const).map((value) => ({
+        value,
+        hint: ABOUT[value],
+      })),
+    }),
+  )
+  const wanted =
+    kind === 'package'
+      ? []
+      : await answerTo(
+          multiselect({
+            message: 'What does it need? Space chooses, Enter goes on.',
+            required: false,
+            options: capabilities
+              .filter((value) => kind !== 'worker' || value !== 'session')
+              .map((value) => ({ value, hint: ABOUT[value] })),
+          }),
+        )
+  return { name, kind, with: wanted }
+}
+
+async function answerTo<T>(question: Promise<T>): Promise<Exclude<T, symbol>> {
+  const answer = await question
+  if (!isCancel(answer)) return answer as Exclude<T, symbol>
+  cancel('Nothing was changed.')
+  process.exit(130)
+}

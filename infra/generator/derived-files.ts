@@ -1,0 +1,93 @@
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { processTypeOf, readFormation, type Formation, type ProcessType } from '../formation.ts'
+import { render } from '../render/render.ts'
+import type { Step } from './change.ts'
+import type { ChangedApp } from './plan-addition.ts'
+import type { ComingApp } from './plan-service.ts'
+
+/** The files that are derived from the formation, as they are once this app has come. */
+export async function deriveWith(root: string, { folder, processes, likeness }: ComingApp): Promise<Step[]> {
+  const { release, running } = readFormation(root)
+  const others = running.filter((type) => type.app !== folder)
+  const own = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
+  const after = { release, running: [...others, ...own].sort(byName) }
+  return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
+}
+
+/** The same once an app that is there has become this. */
+export async function deriveAgain(root: string, app: ChangedApp): Promise<Step[]> {
+  const likeness = makeLikeness(root, app)
+  try {
+    return await deriveWith(root, { ...app, likeness })
+  } finally {
+    rmSync(likeness, { recursive: true })
+  }
+}
+
+/** A folder in which the files of the app stand as they will. What it imports is where it will be as well. */
+function makeLikeness(root: string, { folder, files, links }: ChangedApp): string {
+  mkdirSync(join(root, '.dev/changes'), { recursive: true, mode: 0o700 })
+  const likeness = mkdtempSync(join(root, '.dev/changes/app-'))
+  for (const part of ['src', 'package.json', 'node_modules'])
+    cpSync(join(root, folder, part), join(likeness, part), { recursive: true })
+  for (const [path, text] of files) {
+    mkdirSync(dirname(join(likeness, path)), { recursive: true })
+    writeFileSync(join(likeness, path), text)
+  }
+  for (const [path, to] of links) {
+    mkdirSync(dirname(join(likeness, path)), { recursive: true })
+    symlinkSync(resolve(root, folder, dirname(path), to), join(likeness, path), 'dir')
+  }
+  return likeness
+}
+
+/** The same once it has gone. */
+export async function deriveWithout(root: string, app: string): Promise<Step[]> {
+  const { release, running } = readFormation(root)
+  const stays = (type: ProcessType): boolean => type.app !== app
+  const left = { release: release.filter(stays), running: running.filter(stays) }
+  const [before, after] = [await render(root, { release, running }), await render(root, left)]
+  const gone = [...before.keys()].filter((path) => !after.has(path) && existsSync(join(root, path)))
+  return [...stepsTo(root, after), ...gone.map((path) => ({ remove: path }))]
+}
+
+function stepsTo(root: string, files: ReadonlyMap<string, string>): Step[] {
+  return [...files].flatMap(([path, content]) => {
+    const before = existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : undefined
+    return before === content ? [] : [{ write: path, content, before }]
+  })
+}
+
+/** Shows a house in which each app of the formation stands where it will, though its folder is elsewhere. */
+async function asIf<T>(
+  root: string,
+  { release, running }: Formation,
+  elsewhere: Record<string, string>,
+  look: (house: string) => Promise<T>,
+): Promise<T> {
+  mkdirSync(join(root, '.dev/changes'), { recursive: true, mode: 0o700 })
+  const house = mkdtempSync(join(root, '.dev/changes/house-'))
+  try {
+    mkdirSync(join(house, 'apps'))
+    for (const app of new Set([...release, ...running].map(({ app }) => app))) {
+      symlinkSync(elsewhere[app] ?? join(root, app), join(house, app), 'dir')
+    }
+    return await look(house)
+  } finally {
+    rmSync(house, { recursive: true })
+  }
+}
+
+function byName(a: ProcessType, b: ProcessType): number {
+  return a.name < b.name ? -1 : 1
+}

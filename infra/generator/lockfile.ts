@@ -1,0 +1,87 @@
+import { Refusal } from './change.ts'
+import type { Manifest } from './template.ts'
+
+/**
+ * pnpm-lock.yaml with one workspace member more, letter for letter as pnpm would write it. Every version it needs is
+ * in the file already, because some other member has it: so nothing is resolved, and nothing downloaded.
+ *
+ * @param folder of the new member, as `apps/orders`
+ */
+export function addImporter(lockfile: string, folder: string, manifest: Manifest): string {
+  const versions = knownVersions(lockfile)
+  const up = '../'.repeat(folder.split('/').length)
+  const section = (title: string, wanted: Record<string, string> = {}): string[] => {
+    const names = Object.keys(wanted).sort()
+    if (names.length === 0) return []
+    const lines = names.flatMap((name) => {
+      const version = name.startsWith('@repo/') ? `link:${up}packages/${name.slice(6)}` : versions.get(name)
+      if (!version) throw new Refusal(`pnpm-lock.yaml knows no version of ${name}: run pnpm install first.`)
+      return [
+        `      ${quote(name)}:`,
+        `        specifier: ${quoteValue(wanted[name]!)}`,
+        `        version: ${version}`,
+      ]
+    })
+    return [`    ${title}:`, ...lines]
+  }
+  const sections = [
+    ...section('dependencies', manifest.dependencies),
+    ...section('devDependencies', manifest.devDependencies),
+  ]
+  const block = sections.length > 0 ? [`  ${folder}:`, ...sections, '', ''].join('\n') : `  ${folder}: {}\n\n`
+
+  const { start, blocks, end } = readImporters(lockfile)
+  const others = blocks.filter(({ name }) => name !== folder)
+  const after = others.findIndex(({ name }) => name > folder)
+  others.splice(after === -1 ? others.length : after, 0, { name: folder, text: block })
+  return start + others.map(({ text }) => text).join('') + end
+}
+
+/** The same without a member. What only that one used goes with the next `pnpm install`. */
+export function removeImporter(lockfile: string, folder: string): string {
+  const { start, blocks, end } = readImporters(lockfile)
+  return start + blocks.flatMap(({ name, text }) => (name === folder ? [] : [text])).join('') + end
+}
+
+/** The names of the packages that no other member has: pnpm must tidy up after them. */
+export function usedByNobodyElse(lockfile: string, folder: string): string[] {
+  const { blocks } = readImporters(lockfile)
+  const others = blocks.filter(({ name }) => name !== folder).map(({ text }) => text)
+  const own = blocks.find(({ name }) => name === folder)?.text ?? ''
+  return [...own.matchAll(/^ {6}(\S+):$/gm)]
+    .map(([, name]) => name!)
+    .filter((name) => !name.includes('@repo/') && !others.some((text) => text.includes(`      ${name}:\n`)))
+    .map((name) => name.replaceAll("'", ''))
+}
+
+interface Importers {
+  start: string
+  blocks: { name: string; text: string }[]
+  end: string
+}
+
+function readImporters(lockfile: string): Importers {
+  const title = '\nimporters:\n\n'
+  const from = lockfile.indexOf(title) + title.length
+  const to = lockfile.indexOf('\npackages:\n', from) + 1
+  if (from < title.length || to < from)
+    throw new Refusal('pnpm-lock.yaml is in a form that is not known here.')
+  const blocks = lockfile
+    .slice(from, to)
+    .split(/^(?= {2}\S)/m)
+    .map((text) => ({ name: /^ {2}(\S+?):/.exec(text)?.[1] ?? '', text }))
+  return { start: lockfile.slice(0, from), blocks, end: lockfile.slice(to) }
+}
+
+function knownVersions(lockfile: string): Map<string, string> {
+  const entries = lockfile.matchAll(/^ {6}'?([^\s']+)'?:\n {8}specifier: 'catalog:'\n {8}version: (.+)$/gm)
+  return new Map([...entries].map(([, name, version]) => [name!, version!]))
+}
+
+function quote(name: string): string {
+  return name.startsWith('@') ? `'${name}'` : name
+}
+
+function quoteValue(specifier: string): string {
+  return specifier.endsWith(':') ? `'${specifier}'` : specifier
+}

@@ -1,0 +1,151 @@
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { Change } from './change.ts'
+import type { Capability, Kind } from './template.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+// Most of the time goes into compiling, once.
+enableCompileCache(join(root, '.dev/compile-cache'))
+const { findDevelopment } = await import('../dev/claim-clone.ts')
+const { readFormation } = await import('../formation.ts')
+const { applyChange } = await import('./apply-change.ts')
+const { Refusal } = await import('./change.ts')
+const { deriveWith } = await import('./derived-files.ts')
+const { assertApp, checkName, takenNames } = await import('./names.ts')
+const { planPart } = await import('./plan-part.ts')
+const { planService } = await import('./plan-service.ts')
+const { printDry, runCommand, tellPnpm } = await import('./run-command.ts')
+const { capabilities, kinds } = await import('./template.ts')
+
+const HELP = `pnpm new [name] [--kind ${kinds.join('|')}] [--with ${capabilities.join(',')}]
+pnpm new route app/name
+pnpm new job app/name
+
+A service more, or a package, or a route or a job in an app: wired wherever it must be, all of it or nothing.
+Asks for what is not said. A running pnpm dev starts the new service by itself.
+
+  --kind      http           answers requests under /api/<name>; the default
+              worker         runs jobs
+              http+worker    both, from one code base
+              package        a mechanism that apps share
+  --with      database       tables of its own, and the first migration
+              session        knows who is signed in
+              queue          makes jobs, in the transaction that made them necessary
+  --dry-run   prints the change as a patch, and does nothing
+  --force     also when there are changes that are not committed
+`
+
+const options = readArguments()
+await runCommand(root, options, run)
+
+interface Options {
+  /** A name, or what is new and where: `route orders/refunds`. */
+  words: string[]
+  kind: Kind | undefined
+  with: Capability[]
+  isDry: boolean
+  isForced: boolean
+}
+
+/** What is asked for: what it is called when it is there, and how it comes. */
+interface Wish {
+  title: string
+  plan(): Promise<Change>
+}
+
+async function run(): Promise<void> {
+  const { title, plan } = await readWish()
+  if (options.isDry) return printDry(root, await plan())
+  const { notes } = await applyChange(root, plan)
+  const seconds = (performance.now() / 1000).toFixed(2)
+  console.log(`${title} is there (${seconds} s).`)
+  for (const note of notes) console.log(note)
+  const origin = (await findDevelopment(root)) ?? 'http://localhost:3000'
+  for (const { name, route, app } of readFormation(root).running) {
+    if (app === title) console.log(`  ${name}${route ? `  ${origin}${route}` : ''}`)
+  }
+  await tellPnpm(root)
+}
+
+async function readWish(): Promise<Wish> {
+  const [first, second] = options.words
+  if ((first === 'route' || first === 'job') && second !== undefined) return readPart(first, second)
+  const { ask } = await import('./ask.ts')
+  const wish =
+    process.stdin.isTTY && (first === undefined || !options.kind) ? await ask(root, first) : undefined
+  const {
+    name,
+    kind,
+    with: asked,
+  } = wish ?? {
+    name: first ?? '',
+    kind: options.kind ?? ('http' as const),
+    with: options.with,
+  }
+  assertName(name)
+  const folder = kind === 'package' ? `packages/${name}` : `apps/${name}`
+  return {
+    title: folder,
+    plan: async () => {
+      // Asked again: somebody else may have taken it meanwhile.
+      assertName(name)
+      return planService(root, { name, kind, with: asked }, (app) => deriveWith(root, app))
+    },
+  }
+}
+
+function readPart(kind: 'route' | 'job', path: string): Wish {
+  const [app = '', name = '', ...rest] = path.split('/')
+  assertApp(root, app || path)
+  if (rest.length > 0) throw new Refusal(`pnpm new ${kind} ${app}/${name}: one name after the app's.`)
+  const problem = checkName(name, new Map())
+  if (problem) throw new Refusal(sentence(name, problem))
+  return { title: `apps/${app}: ${kind} ${name}`, plan: () => planPart(root, { kind, app, name }) }
+}
+
+function assertName(name: string): void {
+  const problem = checkName(name, takenNames(root))
+  if (problem) throw new Refusal(sentence(name, problem))
+}
+
+function sentence(name: string, { reason, suggestion }: { reason: string; suggestion?: string }): string {
+  return `"${name}" cannot be had. ${reason}${suggestion ? ` What about ${suggestion}?` : ''}`
+}
+
+function readArguments(): Options {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        kind: { type: 'string' },
+        with: { type: 'string', multiple: true, default: [] },
+        'dry-run': { type: 'boolean', default: false },
+        force: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    if (values.help) {
+      console.log(HELP)
+      process.exit()
+    }
+    const asked = values.with.flatMap((list) => list.split(',')).filter((word) => word !== '')
+    return {
+      words: positionals,
+      kind: values.kind === undefined ? undefined : oneOf('--kind', kinds, values.kind),
+      with: [...new Set(asked.map((word) => oneOf('--with', capabilities, word)))],
+      isDry: values['dry-run'],
+      isForced: values.force,
+    }
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${HELP}`)
+    process.exit(1)
+  }
+}
+
+function oneOf<T extends string>(option: string, known: readonly T[], word: string): T {
+  const found = known.find((each) => each === word)
+  if (!found) throw new Error(`${option} ${word}: expected ${known.join(', ')}`)
+  return found
+}

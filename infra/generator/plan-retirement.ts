@@ -1,0 +1,136 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Refusal, type Change, type Step } from './change.ts'
+import { removeImporter, usedByNobodyElse } from './lockfile.ts'
+import { snakeCase } from './names.ts'
+import { listFiles, readFolder } from './template.ts'
+
+const CATALOG = 'pnpm-workspace.yaml'
+const README = 'README.md'
+
+/**
+ * Takes an app or a package away, with its schema and migrations, and with every other folder `apps/<name>`, which is its part of
+ * the page, of tests and the like. What it has in a database stays there until somebody drops it.
+ *
+ * @throws {Refusal} while something depends on it, naming the places
+ */
+export async function planRetirement(
+  root: string,
+  folder: string,
+  derive: (folder: string) => Promise<Step[]>,
+): Promise<Change> {
+  const name = folder.split('/')[1]!
+  const parts = findParts(root, folder)
+  const dependents = findDependents(root, [folder, ...parts])
+  if (dependents.length > 0) {
+    throw new Refusal(`${name} is still needed:\n${dependents.map((place) => `  ${place}`).join('\n')}`)
+  }
+  const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
+  const steps: Step[] = [
+    // The app first: by the time its tables go, nobody asks for them.
+    ...[folder, ...parts].map((path) => ({ remove: path })),
+    ...(await derive(folder)),
+    { write: 'pnpm-lock.yaml', content: removeImporter(lockfile, folder), before: lockfile },
+    ...withoutVersions(root, usedByNobodyElse(lockfile, folder)),
+    ...withoutRequests(root, name),
+  ]
+  return { steps, notes: [], ...leavingsOf(root, folder) }
+}
+
+/** Folders `apps/<name>` that are not the app itself. One that is alone in its `apps` goes with that. */
+function findParts(root: string, folder: string): string[] {
+  if (!folder.startsWith('apps/')) return []
+  const paths = ['apps', 'packages', 'infra', 'docs']
+    .filter((top) => existsSync(join(root, top)))
+    .flatMap((top) => listFiles(join(root, top)).map((path) => `${top}/${path}`))
+  const inside = new RegExp(`^.+?/${folder}(?=/)`)
+  const parts = new Set(paths.flatMap((path) => inside.exec(path)?.[0] ?? []))
+  return [...parts].map((part) => {
+    const isAlone = readdirSync(join(root, dirname(part))).length === 1
+    return isAlone ? dirname(part) : part
+  })
+}
+
+/** The catalog's lines of packages that nobody uses any more. What hangs on them in the lockfile is pnpm's to tidy up. */
+function withoutVersions(root: string, names: readonly string[]): Step[] {
+  const before = readFileSync(join(root, CATALOG), 'utf8')
+  const lines = before
+    .split('\n')
+    .filter((line) => !names.includes(/^ {2}"?([^":]+)"?: \S+$/.exec(line)?.[1] ?? ''))
+  const content = lines.join('\n')
+  return content === before ? [] : [{ write: CATALOG, content, before }]
+}
+
+/** The requests to it in the README's quick start. */
+function withoutRequests(root: string, name: string): Step[] {
+  const before = readFileSync(join(root, README), 'utf8')
+  const request = new RegExp(`^say .*/api/${name}\\b`)
+  const content = before
+    .split('\n')
+    .filter((line) => !request.test(line))
+    .join('\n')
+  return content === before ? [] : [{ write: README, content, before }]
+}
+
+/** What takes its tables, its jobs and its role away from a database of one's own, as SQL. */
+function leavingsOf(root: string, folder: string): { leavings?: string } {
+  const manifest = readFileSync(join(root, folder, 'package.json'), 'utf8')
+  const { processes = {} } = JSON.parse(manifest) as { processes?: Record<string, { needs?: string[] }> }
+  if (!Object.values(processes).some(({ needs = [] }) => needs.includes('database'))) return {}
+  const schema = snakeCase(folder.split('/')[1]!)
+  return {
+    leavings: `DROP SCHEMA IF EXISTS "${schema}", "${schema}_queue" CASCADE;
+DO $$ BEGIN EXECUTE format('DROP ROLE IF EXISTS %I', current_database() || '_${schema}'); END $$;`,
+  }
+}
+
+/** Where others name it: its npm name, its route, its jobs, and in tests its folder, whose process they start. */
+function findDependents(root: string, [folder, ...parts]: [string, ...string[]]): string[] {
+  const name = folder.split('/')[1]!
+  const words = [`@repo/${name}(?=['"/#])`, ...(folder.startsWith('apps/') ? ownWords(root, folder) : [])]
+  const pattern = new RegExp(words.join('|'))
+  const started = new RegExp([...words, `(?:\\.\\./\\.\\.|apps)/${name}(?=['"\`/])`].join('|'))
+  const isTest = (path: string): boolean => folder.startsWith('apps/') && path.includes('/test/')
+  return listMembers(root)
+    .filter((member) => member !== folder)
+    .flatMap((member) => listFiles(join(root, member)).map((path) => `${member}/${path}`))
+    .filter((path) => mayDepend(path) && !parts.some((part) => path.startsWith(`${part}/`)))
+    .flatMap((path) =>
+      placesIn(path, readFileSync(join(root, path), 'utf8'), isTest(path) ? started : pattern),
+    )
+}
+
+/** A test of infra that names a service has made one of that name for itself. */
+function mayDepend(path: string): boolean {
+  return /\.ts$|\/(?:package|turbo)\.json$/.test(path) && !/^infra\/.+\.test\.ts$/.test(path)
+}
+
+function placesIn(path: string, text: string, pattern: RegExp): string[] {
+  if (!pattern.test(text)) return []
+  const lines = text.split('\n').map((line, index) => ({ line: line.trim(), number: index + 1 }))
+  return lines
+    .filter(({ line }) => pattern.test(line) && !/^(\*|\/[*/])/.test(line))
+    .map(({ line, number }) => `${path}:${number}  ${line}`)
+}
+
+function listMembers(root: string): string[] {
+  const parents = ['apps', 'packages'].flatMap((parent) =>
+    readdirSync(join(root, parent)).map((entry) => `${parent}/${entry}`),
+  )
+  return [...parents, 'infra'].filter((member) => existsSync(join(root, member, 'package.json')))
+}
+
+function ownWords(root: string, folder: string): string[] {
+  const files = readFolder(join(root, folder))
+  const { processes = {} } = JSON.parse(files.get('package.json')!) as {
+    processes?: Record<string, { route?: string }>
+  }
+  const routes = Object.values(processes).flatMap(({ route }) =>
+    route && route !== '/' ? [`['"\`]${route}(?=['"\`/?])`] : [],
+  )
+  const source = [...files].filter(([path]) => path.startsWith('src/')).map(([, text]) => text)
+  const jobs = source.flatMap((text) =>
+    [...text.matchAll(/defineJob\(\{\s*name: '([^']+)'/g)].map(([, job]) => `'${job}'`),
+  )
+  return [...routes, ...jobs]
+}

@@ -1,0 +1,155 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, join, posix } from 'node:path'
+import { format, type FormatOptions } from 'oxfmt'
+import { Refusal } from './change.ts'
+
+export const kinds = ['http', 'worker', 'http+worker', 'package'] as const
+export const capabilities = ['database', 'session', 'queue'] as const
+export type Kind = (typeof kinds)[number]
+export type Capability = (typeof capabilities)[number]
+
+/** Which template to copy, and what of it. */
+export interface Choice {
+  /** A folder of `templates/`. */
+  template: string
+  /** The template's own name, which the new one takes the place of. */
+  name: 'any-name' | 'own-name'
+  /** Of the processes that are wanted. What none of them imports stays behind. */
+  entries: string[]
+  /** What was decided beyond what was asked for. */
+  notes: string[]
+}
+
+/** @throws {Refusal} */
+export function chooseTemplate(kind: Kind, asked: readonly Capability[]): Choice {
+  if (kind === 'package') {
+    if (asked.length > 0) throw new Refusal('Packages are leaves: an app gives a package what it needs.')
+    return { template: 'package', name: 'any-name', entries: [], notes: [] }
+  }
+  const notes: string[] = []
+  const hasWorker = kind !== 'http'
+  if (kind === 'worker' && asked.includes('session')) {
+    throw new Refusal('Nobody signs in to a worker: ask for --kind http+worker, or leave the session out.')
+  }
+  const hasSession = asked.includes('session')
+  const hasQueue = hasWorker || asked.includes('queue')
+  const hasDatabase = hasQueue || asked.includes('database')
+  if (hasWorker && !asked.includes('queue'))
+    notes.push('A worker takes its jobs from the queue: it gets one.')
+  const isTableless = kind === 'worker' && !asked.includes('database')
+  if (hasQueue && !asked.includes('database')) {
+    notes.push(
+      isTableless
+        ? 'Jobs are rows of Postgres: it needs a database, and has no table of its own yet.'
+        : 'A job is made in the transaction that made it necessary: queue brings database.',
+    )
+  }
+  if (hasQueue && !hasWorker) {
+    notes.push('Its jobs wait until a worker takes them: --kind http+worker brings one.')
+  }
+  const parts = [hasQueue ? 'queue' : hasDatabase && 'database', hasSession && 'session']
+  return {
+    template: isTableless ? 'worker' : parts.filter(Boolean).join('-') || 'http',
+    name: hasSession ? 'own-name' : 'any-name',
+    entries: [kind !== 'worker' && 'src/server.ts', hasWorker && 'src/worker.ts'].filter(
+      (entry) => entry !== false,
+    ),
+    notes,
+  }
+}
+
+/** What an app or a package declares in its package.json. */
+export interface Manifest {
+  name: string
+  scripts?: Record<string, string>
+  dependencies?: Record<string, string>
+  devDependencies?: Record<string, string>
+  /** Came with the starter to show how things are done. */
+  example?: boolean
+  processes?: Record<string, { entry: string; route?: string; needs?: ('database' | 'session')[] }>
+}
+
+/** The files of a member, by their path in it, with slashes. */
+export type Files = Map<string, string>
+
+const TEMPLATES = join(import.meta.dirname, 'templates')
+
+// Made by tools, in a template as in any member.
+const MADE = new Set(['node_modules', 'dist', '.turbo', 'generated', 'test-report.json'])
+
+export function templateFolder(template: string): string {
+  return join(TEMPLATES, template)
+}
+
+export function readTemplate(template: string): { files: Files; manifest: Manifest } {
+  const files = readFolder(templateFolder(template))
+  const manifest = JSON.parse(files.get('package.json')!) as Manifest
+  files.delete('package.json')
+  return { files, manifest }
+}
+
+/** The files that these entries and their tests import, one from another, and whatever is no TypeScript. */
+export function filesOf(entries: readonly string[], files: Files): Files {
+  const tests = entries.map((entry) => `test/${basename(entry, '.ts')}.test.ts`)
+  const wanted = new Set([...entries, ...tests].filter((path) => files.has(path)))
+  for (const path of wanted) {
+    for (const imported of relativeImports(path, files.get(path)!))
+      if (files.has(imported)) wanted.add(imported)
+  }
+  return new Map([...files].filter(([path]) => wanted.has(path) || !path.endsWith('.ts')))
+}
+
+/** Those dependencies that a file imports: a member names what it uses and nothing else. */
+export function dependenciesOf(files: Files, declared: Record<string, string> = {}): Record<string, string> {
+  const text = [...files.values()].join('\n')
+  const isUsed = (name: string): boolean =>
+    text.includes(`'${name}'`) ||
+    text.includes(`'${name}/`) ||
+    // What is generated from a schema imports it, and is no file of the template.
+    (name === '@prisma/client' && files.has('schema.prisma'))
+  return Object.fromEntries(Object.entries(declared).filter(([name]) => isUsed(name)))
+}
+
+/** The same, but for those that the member names already. */
+export function missingDependencies(
+  files: Files,
+  declared: Record<string, string> | undefined,
+  { dependencies, devDependencies }: Manifest,
+): Record<string, string> {
+  const named = { ...dependencies, ...devDependencies }
+  return Object.fromEntries(Object.entries(dependenciesOf(files, declared)).filter(([name]) => !named[name]))
+}
+
+export function readFolder(folder: string): Files {
+  return new Map(listFiles(folder).map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
+}
+
+/** What a person has written there, sorted. */
+export function listFiles(folder: string, below = ''): string[] {
+  return readdirSync(join(folder, below), { withFileTypes: true })
+    .filter(({ name }) => !MADE.has(name))
+    .flatMap((entry) => {
+      const path = posix.join(below, entry.name)
+      return entry.isDirectory() ? listFiles(folder, path) : entry.isFile() ? [path] : []
+    })
+    .sort()
+}
+
+function relativeImports(path: string, text: string): string[] {
+  return [...text.matchAll(/\bfrom '(\.[^']+)'/g)].map(([, target]) =>
+    posix.join(posix.dirname(path), target!),
+  )
+}
+
+/** As `pnpm format` would leave them: a longer name moves the line breaks. */
+export async function formatFiles(root: string, files: Files): Promise<Files> {
+  const { ignorePatterns: _, ...options } = JSON.parse(
+    readFileSync(join(root, '.oxfmtrc.json'), 'utf8'),
+  ) as FormatOptions & { ignorePatterns?: string[] }
+  const formatted: Files = new Map()
+  for (const [path, text] of files) {
+    const isKnown = /\.(ts|json|md)$/.test(path)
+    formatted.set(path, isKnown ? (await format(path, text, options)).code : text)
+  }
+  return formatted
+}

@@ -1,0 +1,39 @@
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { partsOfApps } from '../../parts-of-apps.ts'
+import { openGround, type Ground } from './ground.ts'
+import { imageChecks } from './image-checks.ts'
+import { platformChecks } from './platform-checks.ts'
+import { runChecks, type Check } from './run-checks.ts'
+import { runningChecks } from './running-checks.ts'
+
+const help = `pnpm verify [word...]
+
+Everything of a deployment that can be done for real without an engine, by people's own programs: images are built and run, the
+Procfile is started, Compose is asked what it makes of its file, processes are restarted behind HAProxy. Each check has a planted
+mistake, which it must find. Needs root, and of Debian: buildah bubblewrap debootstrap docker-compose haproxy ruby-foreman.
+
+Words choose among the checks by their names.
+`
+
+const { values: options, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: { help: { type: 'boolean', default: false } },
+})
+if (options.help) console.log(help)
+else if (!(await verify(resolve(import.meta.dirname, '../../..')))) process.exitCode = 1
+
+/** @returns whether all passed */
+async function verify(root: string): Promise<boolean> {
+  await using ground = openGround(root)
+  const ofApps = await partsOfApps<{ checks(ground: Ground): Check[] }>(import.meta.dirname, 'checks.ts')
+  const all = [
+    ...(await platformChecks(ground)),
+    ...imageChecks(ground),
+    ...runningChecks(ground),
+    ...ofApps.flatMap(({ checks }) => checks(ground)),
+  ]
+  return await runChecks(
+    all.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word))),
+  )
+}

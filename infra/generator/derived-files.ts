@@ -9,8 +9,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { render } from '../deploy/render.ts'
 import { processTypeOf, readFormation, type Formation, type ProcessType } from '../formation.ts'
-import { render } from '../render/render.ts'
 import type { Step } from './change.ts'
 import type { ChangedApp } from './plan-addition.ts'
 import type { ComingApp } from './plan-service.ts'

@@ -25,14 +25,22 @@ export function listMembers(words: string[] = []): Member[] {
       return scripts?.test ? [{ name, folder, report: join(root, folder, 'test-report.json') }] : []
     })
     .filter(
-      ({ name, folder }) => words.length === 0 || words.some((word) => `${name} ${folder}`.includes(word)),
+      ({ name, folder }) =>
+        words.length === 0 || words.some((word) => `${name} ${ownPart(folder)}`.includes(word)),
     )
 }
 
 /** Its test files, from its folder on: those that take minutes, which run apart, or all others. */
 export function listTests(folder: string, { long }: { long: boolean }): string[] {
   const files = globSync('{*,!(node_modules)/**/*}.test.ts', { cwd: join(root, folder) })
-  return files.filter((file) => file.endsWith('.long.test.ts') === long)
+  // Templates stand in a room of infra, and are members of their own.
+  const isOwn = (file: string): boolean => isTemplate(folder) || !isTemplate(join(folder, file))
+  return files.filter((file) => isOwn(file) && file.endsWith('.long.test.ts') === long)
+}
+
+/** Of a template's folder what follows `infra`, which is another member. */
+function ownPart(folder: string): string {
+  return isTemplate(folder) ? folder.slice('infra/'.length) : folder
 }
 
 /** What `pnpm new` makes services of. */

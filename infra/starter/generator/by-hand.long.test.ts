@@ -14,7 +14,7 @@ test(
     await using byHand = await openClone()
     for (const name of await listExamples(byHand))
       await rm(join(byHand.root, 'apps', name), { recursive: true })
-    await must(byHand.run('infra/render/main.ts'))
+    await must(byHand.run('infra/deploy/main.ts'))
     await must(byHand.pnpm('install', '--offline', '--trust-lockfile', '--no-frozen-lockfile'))
     await byHand.commit()
 

@@ -173,7 +173,7 @@ test('types, lint, format, structure and derived files are in order', { timeout:
   expect(await clone.exec('oxlint', ['--deny-warnings', 'apps', 'packages'])).toEqual(DONE)
   expect(await clone.exec('oxfmt', ['--check', 'apps', 'packages'])).toEqual(DONE)
   expect(await clone.run('infra/rules.ts')).toEqual(SILENT)
-  expect(await clone.run('infra/render/main.ts', ['--check'])).toEqual(DONE)
+  expect(await clone.run('infra/deploy/main.ts', ['--check'])).toEqual(DONE)
 })
 
 test('once all are retired, nothing is left', { timeout: 120_000 }, async () => {

@@ -63,7 +63,7 @@ test('a clone with services of its own takes over the next tag', { timeout: 240_
   expect(await shop.pnpm('install', '--offline', '--trust-lockfile', '--no-frozen-lockfile')).toMatchObject({
     code: 0,
   })
-  expect(await shop.run('infra/render/main.ts')).toMatchObject({ code: 0 })
+  expect(await shop.run('infra/deploy/main.ts')).toMatchObject({ code: 0 })
   await shop.commit()
 
   expect(await git(shop.root, 'ls-files', `**/apps/${example}/**`)).toBe('')

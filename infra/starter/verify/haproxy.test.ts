@@ -9,7 +9,7 @@ import { startHaproxy } from '../../prove/deployment/haproxy.ts'
 import { sendRaw } from '../../prove/load/send-raw.ts'
 import { shippedConfig } from './rolling-restarts.ts'
 
-const shipped = await readFile(new URL('../../docker/haproxy.cfg', import.meta.url), 'utf8')
+const shipped = await readFile(new URL('../../deploy/compose/haproxy.cfg', import.meta.url), 'utf8')
 
 const env: ServiceEnv = {
   NODE_ENV: 'test',

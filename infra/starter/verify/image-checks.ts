@@ -13,7 +13,7 @@ export function imageChecks(ground: Ground): Check[] {
   return [
     ...all.map((type): Check => {
       return {
-        name: `the image ${type.name} is built by infra/docker/Dockerfile, and is as an image is to be`,
+        name: `the image ${type.name} is built by infra/deploy/image/Dockerfile, and is as an image is to be`,
         async run() {
           const image = await ground.image(type)
           await assertGood(ground, type, image)

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { build, buildah, type Bases, type Builder } from '../../image/build-image.ts'
+import { build, buildah, type Bases, type Builder } from '../../deploy/image/build-image.ts'
 
 const run = promisify(execFile)
 

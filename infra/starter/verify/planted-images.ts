@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
-import { build } from '../../image/build-image.ts'
+import { build } from '../../deploy/image/build-image.ts'
 import type { Images, Unpacked } from './open-images.ts'
 
 /** Lines that somebody could add to the Dockerfile of a good image. */

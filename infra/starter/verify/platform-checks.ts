@@ -13,12 +13,12 @@ const run = promisify(execFile)
 /** What platforms read. */
 export async function platformChecks(ground: Ground): Promise<Check[]> {
   const { root } = ground
-  const composeFile = join(root, 'infra/compose.yaml')
+  const composeFile = join(root, 'infra/deploy/compose/compose.yaml')
   const procfile = join(root, 'Procfile')
   return [
     ...(await kubernetesChecks(root)),
     {
-      name: 'Compose: infra/compose.yaml is understood by docker-compose',
+      name: 'Compose: infra/deploy/compose/compose.yaml is understood by docker-compose',
       run: () => listServices(composeFile),
     },
     planted('Compose, a misspelled field', /enviroment/, () =>

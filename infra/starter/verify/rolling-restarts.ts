@@ -8,8 +8,8 @@ import { startHaproxy } from '../../prove/deployment/haproxy.ts'
 import type { Unpacked } from './open-images.ts'
 import { runContainer, type Container } from './run-container.ts'
 
-/** The balancer of infra/compose.yaml. */
-const SHIPPED = join(import.meta.dirname, '../../docker/haproxy.cfg')
+/** The balancer of infra/deploy/compose/compose.yaml. */
+const SHIPPED = join(import.meta.dirname, '../../deploy/compose/haproxy.cfg')
 const PLACES = 2
 const CONNECTIONS = 16
 
@@ -17,7 +17,7 @@ export interface RollingOptions {
   /** What is asked for, and by whom. */
   path: string
   cookie?: string | undefined
-  /** Whether the balancer knows HTTP, as that of infra/compose.yaml does, or passes on connections. */
+  /** Whether the balancer knows HTTP, as that of infra/deploy/compose/compose.yaml does, or passes on connections. */
   layer: 'http' | 'tcp'
   memoryMiB: number
   /** Requests to be sent at least. */
@@ -125,7 +125,7 @@ export function shippedConfig(shipped: string, port: number, ports: number[]): s
     [/ *server-template web .*/, serverLines(ports)],
   ]
   return changes.reduce((text, [from, to]) => {
-    if (!from.test(text)) throw new Error(`infra/docker/haproxy.cfg has no ${from} any more`)
+    if (!from.test(text)) throw new Error(`infra/deploy/compose/haproxy.cfg has no ${from} any more`)
     return text.replace(from, to)
   }, shipped)
 }
@@ -133,7 +133,7 @@ export function shippedConfig(shipped: string, port: number, ports: number[]): s
 /** It looks as often as what is shipped, and gives up as soon. A connection that found nobody there is not tried again, as it is by default. */
 function tcpConfig(shipped: string, port: number, ports: number[]): string {
   const [checks] = /default-server check .*(?= resolvers)/.exec(shipped) ?? []
-  if (!checks) throw new Error('infra/docker/haproxy.cfg has no default-server any more')
+  if (!checks) throw new Error('infra/deploy/compose/haproxy.cfg has no default-server any more')
   return `defaults
   mode tcp
   retries 0

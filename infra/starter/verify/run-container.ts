@@ -6,7 +6,7 @@ import { freePort } from '@repo/testing/free-port'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethered'
 import { request } from 'undici'
-import { GRACE_S } from '../../render/platform.ts'
+import { GRACE_S } from '../../deploy/platform.ts'
 import type { Unpacked } from './open-images.ts'
 import { openMemoryLimit } from './open-memory-limit.ts'
 

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { build } from '../../../deploy/image/build-image.ts'
 import type { ProcessType } from '../../../formation.ts'
-import { build } from '../../../image/build-image.ts'
 import { openGround } from '../../verify/ground.ts'
 import type { Unpacked } from '../../verify/open-images.ts'
 import { runContainer } from '../../verify/run-container.ts'

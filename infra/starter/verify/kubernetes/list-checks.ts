@@ -3,8 +3,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findProgram } from '@repo/testing/find-program'
-import type { Document } from '../../../kubernetes/find-mistakes.ts'
-import { OVERLAYS, readBase, readOverlay } from '../../../kubernetes/read-documents.ts'
+import type { Document } from '../../../deploy/kubernetes/find-mistakes.ts'
+import { OVERLAYS, readBase, readOverlay } from '../../../deploy/kubernetes/read-documents.ts'
 import { planted, type Check } from '../run-checks.ts'
 
 const folder = join(import.meta.dirname, '.typed')

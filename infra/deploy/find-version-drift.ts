@@ -49,7 +49,7 @@ const LINES_OF_NODE: readonly [file: string, places: RegExp][] = [
   ['package.json', /"node": ">=(\d+)"/g],
   ['pnpm-workspace.yaml', /^ {2}(?:node-[a-z0-9-]+|"@types\/node"): \^(\d+)/gm],
   ['renovate.json', /"allowedVersions": "(\d+)\.x"/g],
-  ['infra/docker/Dockerfile', /\/(?:node:|nodejs)(\d+)-/g],
+  ['infra/deploy/image/Dockerfile', /\/(?:node:|nodejs)(\d+)-/g],
   ['.github/workflows/ci.yml', /\/node:(\d+)-/g],
 ]
 

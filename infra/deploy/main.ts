@@ -6,18 +6,17 @@ import { settleChange } from '../generator/settle-change.ts'
 import { diffLines } from './diff-lines.ts'
 import { findDrift, type Finding } from './find-drift.ts'
 import { findMissingPrograms } from './find-missing-programs.ts'
-import { makeSecrets } from './make-secrets.ts'
 import { readVariables } from './variables.ts'
 
 const help = `pnpm infra [--check | --secrets]
 
 Writes what is derived from the formation, which is what each app declares in its own package.json:
-Procfile, .env.example, docs/process-types.md, infra/compose.yaml and infra/kubernetes/base. Change the app, never these
+Procfile, .env.example, docs/process-types.md, infra/deploy/compose/compose.yaml and infra/deploy/kubernetes/base. Change the app, never these
 files. What is there of a process type that is gone is removed.
 
   --check     writes nothing; says what has drifted (these files, versions outside the catalog, templates from the apps),
               what is missing on this machine, and what mends each. Fails when something has drifted
-  --secrets   makes what infra/compose.yaml needs and git must not have, in .secrets, unless it is there
+  --secrets   makes what infra/deploy/compose/compose.yaml needs and git must not have, in .secrets, unless it is there
 `
 
 const root = resolve(import.meta.dirname, '../..')
@@ -51,6 +50,8 @@ async function bringUpToDate(): Promise<void> {
 }
 
 async function bringSecrets(): Promise<void> {
+  // A clone that does without Compose has no such file.
+  const { makeSecrets } = await import('./compose/make-secrets.ts')
   const formation = readFormation(root)
   const { made, open } = makeSecrets(root, formation, await readVariables(root, formation))
   for (const file of made) console.log(`made ${file}`)

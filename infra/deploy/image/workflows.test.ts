@@ -12,7 +12,7 @@ interface Workflow {
 }
 type Step = { uses?: string; run?: string }
 
-const folder = resolve(import.meta.dirname, '../../.github/workflows')
+const folder = resolve(import.meta.dirname, '../../../.github/workflows')
 const workflows = new Map(
   globSync('*.yml', { cwd: folder }).map((file) => [
     basename(file, '.yml'),

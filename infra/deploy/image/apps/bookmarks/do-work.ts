@@ -5,7 +5,7 @@ import { pollUntil } from '@repo/testing/poll-until'
 import { FormData } from 'undici'
 import { expect } from 'vitest'
 
-const FILE = join(import.meta.dirname, '../../../../apps/bookmarks/test/exports/real/firefox_nested.htm')
+const FILE = join(import.meta.dirname, '../../../../../apps/bookmarks/test/exports/real/firefox_nested.htm')
 
 /** An import goes all the way: through the edge to the service, to the worker, to the database. */
 export async function doWork(person: Browser): Promise<void> {

@@ -2,7 +2,7 @@ import { globSync } from 'node:fs'
 import type { Formation } from '../formation.ts'
 import { findOrphans } from './find-orphans.ts'
 import { findVersionDrift, read } from './find-version-drift.ts'
-import { render } from './render.ts'
+import { listPlatforms, render } from './render.ts'
 
 /** Something that is not as it should be, and what mends it. */
 export interface Finding {
@@ -14,9 +14,6 @@ export interface Finding {
   /** What the file should hold; null when it should not be. Undefined where a person decides. */
   wanted?: string | null
 }
-
-/** A folder in which every file is rendered: what is there besides is of a process type that is gone. */
-const RENDERED_FOLDER = 'infra/kubernetes/base'
 
 /** What has drifted from what it is derived from, or from what it should be the same as. */
 export async function findDrift(root: string, formation: Formation): Promise<Finding[]> {
@@ -30,7 +27,10 @@ export async function findDrift(root: string, formation: Formation): Promise<Fin
 
 async function findStale(root: string, formation: Formation): Promise<Finding[]> {
   const rendered = await render(root, formation)
-  const left = globSync(`${RENDERED_FOLDER}/**/*.yaml`, { cwd: root }).filter((file) => !rendered.has(file))
+  const folders = (await listPlatforms()).flatMap(({ FOLDER }) => FOLDER ?? [])
+  const left = folders
+    .flatMap((folder) => globSync(`${folder}/**/*.yaml`, { cwd: root }))
+    .filter((file) => !rendered.has(file))
   const findings: Finding[] = left.map((file) => {
     return { what: file, how: 'its process type is gone', mend: 'pnpm infra', wanted: null }
   })

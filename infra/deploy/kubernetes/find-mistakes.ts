@@ -1,6 +1,6 @@
-import type { Formation } from '../formation.ts'
-import { PORT } from '../render/platform.ts'
-import { secretsOf, type VariablesOf } from '../render/variables.ts'
+import type { Formation } from '../../formation.ts'
+import { PORT } from '../platform.ts'
+import { secretsOf, type VariablesOf } from '../variables.ts'
 
 /** A Kubernetes document, as its YAML says. What is read of it is checked here, so it has no better type. */
 export interface Document {

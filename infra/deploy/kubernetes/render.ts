@@ -1,9 +1,11 @@
-import type { Formation, Need, ProcessType } from '../formation.ts'
-import { renderContainer, renderPod } from './kubernetes-pod.ts'
-import { indent, labelOf, PORT, PRIVATE_NETWORKS } from './platform.ts'
-import { openVariables, type VariablesOf } from './variables.ts'
+import type { Formation, Need, ProcessType } from '../../formation.ts'
+import { indent, labelOf, PORT, PRIVATE_NETWORKS } from '../platform.ts'
+import type { Platform } from '../render.ts'
+import { openVariables, type VariablesOf } from '../variables.ts'
+import { renderContainer, renderPod } from './pod.ts'
 
-const FOLDER = 'infra/kubernetes/base'
+export const FOLDER = 'infra/deploy/kubernetes/base'
+
 /** What is asked for each need, and on which ports. */
 const STORES: Record<Need, { what: string; ports: number[] }> = {
   database: { what: 'Postgres', ports: [5432] },
@@ -13,10 +15,7 @@ const NOTE =
   '# Written by `pnpm infra` from the "processes" in apps/*/package.json. docs/operations.md says how to apply it.\n'
 
 /** A Kustomize base: one file for each process type, one for what they have in common, and the ingress. */
-export function renderKubernetes(
-  formation: Formation,
-  variables: VariablesOf,
-): [file: string, text: string][] {
+export const render: Platform['render'] = (formation, variables) => {
   const files: [string, string][] = [
     ['namespace.yaml', renderNamespace()],
     ['network.yaml', renderNetwork()],

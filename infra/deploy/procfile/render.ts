@@ -1,7 +1,10 @@
 import { bundleOf } from '@repo/build'
 import { directUrlVariableOf, urlVariableOf } from '@repo/database/app-tables'
-import { nameOfApp } from '../databases.ts'
-import { frontDoor, heapFlags, type Formation, type ProcessType } from '../formation.ts'
+import { nameOfApp } from '../../databases.ts'
+import { frontDoor, heapFlags, type Formation, type ProcessType } from '../../formation.ts'
+import type { Platform } from '../render.ts'
+
+export const render: Platform['render'] = (formation) => [['Procfile', renderProcfile(formation)]]
 
 /** One line a process type. Platforms send what comes from outside to the one named `web`, and to no other. */
 export function renderProcfile(formation: Formation): string {

@@ -2,17 +2,17 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { findProgram } from '@repo/testing/find-program'
 import { parseAllDocuments } from 'yaml'
-import { readFormation } from '../formation.ts'
-import { renderKubernetes } from '../render/kubernetes.ts'
-import { readVariables } from '../render/variables.ts'
+import { readFormation } from '../../formation.ts'
+import { readVariables } from '../variables.ts'
 import type { Document } from './find-mistakes.ts'
+import { render } from './render.ts'
 
 export const OVERLAYS = ['local', 'staging', 'production']
 
 /** The documents of the base as they are rendered, with the ConfigMap that Kustomize would generate. */
 export async function readBase(root: string): Promise<Document[]> {
   const formation = readFormation(root)
-  const files = renderKubernetes(formation, await readVariables(root, formation))
+  const files = render(formation, await readVariables(root, formation))
   return files
     .flatMap(([, text]) => parse(text))
     .flatMap((document) => {
@@ -36,7 +36,7 @@ export async function readBase(root: string): Promise<Document[]> {
 /** The documents of an overlay as kubectl makes them; undefined when this machine has no kubectl. */
 export function readOverlay(root: string, overlay: string): Document[] | undefined {
   if (!findProgram('kubectl')) return undefined
-  const folder = join(root, 'infra/kubernetes/overlays', overlay)
+  const folder = join(root, 'infra/deploy/kubernetes/overlays', overlay)
   return parse(execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', maxBuffer: 1e8 }))
 }
 

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { databaseEnvironment } from '../databases.ts'
-import type { Formation } from '../formation.ts'
-import { secretFilesOf } from './compose.ts'
-import { isRelease, secretsOf, type VariablesOf } from './variables.ts'
+import { databaseEnvironment } from '../../databases.ts'
+import type { Formation } from '../../formation.ts'
+import { isRelease, secretsOf, type VariablesOf } from '../variables.ts'
+import { secretFilesOf } from './render.ts'
 
 /** What was made, and what a person has to fill in: `PAYMENTS_KEY in .secrets/orders.env`. */
 export interface MadeSecrets {
@@ -15,7 +15,7 @@ export interface MadeSecrets {
 }
 
 /**
- * Makes what the processes of infra/compose.yaml keep to themselves, in `.secrets`, unless it is there: passwords, the
+ * Makes what the processes of infra/deploy/compose/compose.yaml keep to themselves, in `.secrets`, unless it is there: passwords, the
  * secret that signs cookies, and a certificate for localhost. What a person has filled in stays.
  */
 export function makeSecrets(root: string, formation: Formation, variables: VariablesOf): MadeSecrets {

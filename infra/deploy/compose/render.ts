@@ -1,9 +1,14 @@
-import { frontDoor, heapFlags, type Formation, type ProcessType } from '../formation.ts'
-import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent } from './platform.ts'
-import { isRelease, openVariables, secretsOf, type VariablesOf } from './variables.ts'
+import { frontDoor, heapFlags, type Formation, type ProcessType } from '../../formation.ts'
+import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent } from '../platform.ts'
+import type { Platform } from '../render.ts'
+import { isRelease, openVariables, secretsOf, type VariablesOf } from '../variables.ts'
 
 /** What is not a process's own. */
 const STORE_SECRETS = ['certificate.pem', 'postgres-password', 'redis.conf']
+
+export const render: Platform['render'] = (formation, variables) => [
+  ['infra/deploy/compose/compose.yaml', renderCompose(formation, variables)],
+]
 
 /** The whole formation with its stores on one machine, as `docker compose` runs it. */
 export function renderCompose(formation: Formation, variables: VariablesOf): string {
@@ -11,7 +16,9 @@ export function renderCompose(formation: Formation, variables: VariablesOf): str
   const door = frontDoor(formation)
   return `# Written by \`pnpm infra\` from the "processes" in apps/*/package.json. docs/operations.md says how to run it:
 #
-#   pnpm infra --secrets && docker compose -f infra/compose.yaml up --build --scale accounts=3
+#   pnpm infra --secrets && docker compose -f infra/deploy/compose/compose.yaml up --build --scale accounts=3
+
+name: ${IMAGES}
 
 x-contained: &contained
   restart: unless-stopped
@@ -33,7 +40,7 @@ services:
     image: docker.io/library/haproxy:3.2-alpine
     mem_limit: 256m
     ports: ['\${HTTPS_PORT:-8443}:8443']
-    volumes: ['./docker/haproxy.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro']
+    volumes: ['./haproxy.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro']
     secrets: [certificate.pem]
     networks: [front]
     depends_on:
@@ -91,7 +98,7 @@ secrets:
 ${[...STORE_SECRETS, ...[...release, ...running].flatMap((type) => secretFilesOf(type, formation, variables))]
   .toSorted()
   .filter((name, n, names) => name !== names[n - 1])
-  .map((name) => `  ${name}: { file: ../.secrets/${name} }`)
+  .map((name) => `  ${name}: { file: ../../../.secrets/${name} }`)
   .join('\n')}
 `
 }
@@ -149,8 +156,8 @@ function renderImage(type: ProcessType, formation: Formation, variables: Variabl
   const flags = ['--enable-source-maps', ...heapFlags(type), ...secrets]
   return `image: ${IMAGES}/${name}
 build:
-  context: ..
-  dockerfile: infra/docker/Dockerfile
+  context: ../../..
+  dockerfile: infra/deploy/image/Dockerfile
   args: { PROCESS: ${name}, APP: ${app} }
 entrypoint: [${[NODE, ...flags, 'main.js'].join(', ')}]
 ${files.length > 0 ? `secrets: [${files.join(', ')}]\n` : ''}`

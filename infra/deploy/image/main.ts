@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readFormation } from '../formation.ts'
+import { readFormation } from '../../formation.ts'
 import { buildImage, findBuilder, writeBillOfMaterials } from './build-image.ts'
 
 const help = `pnpm image [process type...]
@@ -12,7 +12,7 @@ no Docker engine. Beside it sbom/<name>.cdx.json lists what is in it.
   --run-image <name>     instead of the distroless image that it ends up in
 `
 
-const root = resolve(import.meta.dirname, '../..')
+const root = resolve(import.meta.dirname, '../../..')
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {

@@ -2,12 +2,12 @@ import { resolve } from 'node:path'
 import { createService } from '@repo/service'
 import { findProgram } from '@repo/testing/find-program'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readFormation } from '../formation.ts'
-import { readVariables } from '../render/variables.ts'
+import { readFormation } from '../../formation.ts'
+import { readVariables } from '../variables.ts'
 import { findMistakes, type Document, type Surroundings } from './find-mistakes.ts'
 import { OVERLAYS, readBase, readOverlay } from './read-documents.ts'
 
-const root = resolve(import.meta.dirname, '../..')
+const root = resolve(import.meta.dirname, '../../..')
 const env = {
   NODE_ENV: 'test',
   PORT: 0,

@@ -1,6 +1,6 @@
-import type { Formation, ProcessType } from '../formation.ts'
-import { GRACE_S, IMAGES, PORT, USER, environmentOf, indent } from './platform.ts'
-import { isRelease, openVariables, secretsOf, type Variable, type VariablesOf } from './variables.ts'
+import type { Formation, ProcessType } from '../../formation.ts'
+import { GRACE_S, IMAGES, PORT, USER, environmentOf, indent } from '../platform.ts'
+import { isRelease, openVariables, secretsOf, type Variable, type VariablesOf } from '../variables.ts'
 
 /** Where nothing is said of temporary files, there should be none. */
 const SCRATCH_MIB = 64

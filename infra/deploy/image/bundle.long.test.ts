@@ -10,11 +10,11 @@ import { pollUntil } from '@repo/testing/poll-until'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { fetch } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { databaseApps, databaseEnvironment, sessionsIn } from '../databases.ts'
-import { partsOfApps } from '../parts-of-apps.ts'
-import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
+import { databaseApps, databaseEnvironment, sessionsIn } from '../../databases.ts'
+import { partsOfApps } from '../../parts-of-apps.ts'
+import { frontDoor, readFormation, upstreams, type ProcessType } from '../../formation.ts'
 
-const root = resolve(import.meta.dirname, '../..')
+const root = resolve(import.meta.dirname, '../../..')
 const formation = readFormation(root)
 const all = [...formation.release, ...formation.running]
 const ofApps = await partsOfApps<{ doWork(person: Browser): Promise<void> }>(

@@ -1,0 +1,50 @@
+import { resolve } from 'node:path'
+import { expect, test } from 'vitest'
+import { parse, parseAllDocuments } from 'yaml'
+import { processTypeOf, readFormation, type Formation } from '../../formation.ts'
+import { openHouse } from '../open-house.ts'
+import { readVariables } from '../variables.ts'
+import { render } from './render.ts'
+
+const root = resolve(import.meta.dirname, '../../..')
+const formation = readFormation(root)
+const orders = processTypeOf('apps/orders', 'orders', { entry: 'src/server.ts', route: '/api/orders' })
+const withOrders: Formation = { ...formation, running: [...formation.running, orders] }
+const parser = processTypeOf('apps/orders', 'parser', { entry: 'src/worker.ts', scratchMiB: 300 })
+const withParser: Formation = { ...withOrders, running: [...withOrders.running, parser] }
+const files = new Map(render(withParser, await readVariables(root, formation)))
+const fileOf = (name: string): string => files.get(`infra/deploy/kubernetes/base/${name}.yaml`)!
+
+test('a process type is a Deployment, in the kustomization, and reached by its route', () => {
+  expect(fileOf('orders')).toContain('kind: Deployment')
+  expect(fileOf('kustomization')).toContain('- orders.yaml')
+  expect(fileOf('ingress')).toContain('path: /api/orders')
+})
+
+test('temporary files of a process type that declares scratchMiB are on a disk, and not in its memory', () => {
+  for (const [name, sizeLimit] of [
+    ['parser', '300Mi'],
+    ['orders', '64Mi'],
+  ]) {
+    const [{ spec }] = parseAllDocuments(fileOf(name!)).map(
+      (document) => document.toJS() as { spec: { template: { spec: { volumes: unknown } } } },
+    ) as [{ spec: { template: { spec: { volumes: unknown } } } }]
+    expect(spec.template.spec.volumes).toEqual([{ name: 'tmp', emptyDir: { sizeLimit } }])
+  }
+})
+
+const kept = (key: string): object => ({ name: key, valueFrom: { secretKeyRef: { name: 'orders', key } } })
+
+test('a secret is taken from the Secret of the app, and an overlay is asked for what has no default', async () => {
+  await using house = await openHouse()
+  const { files } = house
+  const [deployment] = parseAllDocuments(files.get('infra/deploy/kubernetes/base/orders.yaml')!).map((one) =>
+    one.toJS(),
+  )
+  const [{ env, envFrom }] = deployment.spec.template.spec.containers
+  expect(env).toEqual(expect.arrayContaining([kept('PAYMENTS_KEY'), kept('PAYMENTS_WEBHOOK_KEY')]))
+  expect(envFrom).toEqual([{ configMapRef: { name: 'nonstick' } }, { configMapRef: { name: 'orders' } }])
+  const { configMapGenerator } = parse(files.get('infra/deploy/kubernetes/base/kustomization.yaml')!)
+  expect(configMapGenerator).toContainEqual({ name: 'orders', literals: ['PAYMENTS_HOST='] })
+  expect(files.get('infra/deploy/kubernetes/base/web.yaml')).not.toContain('PAYMENTS')
+})

@@ -67,14 +67,19 @@ export const workerKill: Attack = {
       }
     })()
 
+    // Whose earlier jobs are under way is asked to wait. Jobs that are lost stay so for ever, and then nobody is accepted any more.
+    let lastAcceptedAt = performance.now()
+    const isStuck = (): boolean => performance.now() - lastAcceptedAt > LEASE_MS + WORK_MS
     await eachOf(jobs, 8, async (job) => {
       const json = { url: files.urlOf(job.name, job.links) }
       let answer = await job.person.ask({ method: 'POST', path: IMPORTS, json })
-      while (answer.status === 429) {
+      while (answer.status === 429 && !isStuck()) {
         await sleep(200)
         answer = await job.person.ask({ method: 'POST', path: IMPORTS, json })
       }
-      if (answer.status === 202) job.location = String(answer.headers.location)
+      if (answer.status !== 202) return
+      job.location = String(answer.headers.location)
+      lastAcceptedAt = performance.now()
     })
     const accepted = jobs.filter(({ location }) => location !== undefined)
     note(`${accepted.length} jobs are accepted`)

@@ -1,22 +1,35 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { findProgram } from '@repo/testing/find-program'
 import { programs } from '@repo/testing/programs'
 import type { Finding } from './find-drift.ts'
 
+interface Wanted {
+  names: readonly string[]
+  without: string
+  apt: string
+  brew: string
+  /** The folder that asks for it, which a clone may do without. */
+  room?: string
+}
+
 /** What one can do without, each in its way: names of which one is enough, what is lost, and who brings it. */
-const PROGRAMS: readonly { names: readonly string[]; without: string; apt: string; brew: string }[] = [
+const PROGRAMS: readonly Wanted[] = [
   { names: ['git'], without: 'pnpm new and retire cannot tell what is yours', apt: 'git', brew: 'git' },
   { ...programs.redis, without: 'sessions of pnpm dev live in Postgres' },
   { ...programs.memcached, without: 'its tests are skipped' },
-  { ...programs.haproxy, without: 'pnpm prove cannot run' },
+  { ...programs.haproxy, without: 'the whole cannot be proved', room: 'infra/prove' },
   { ...programs.chromium, without: 'the page is not tried in a browser' },
   { names: ['docker', 'buildah'], without: 'pnpm image cannot run', apt: 'buildah', brew: '--cask docker' },
-  { ...programs.kubectl, without: 'overlays of Kubernetes are not checked' },
+  { ...programs.kubectl, without: 'overlays of Kubernetes are not checked', room: 'infra/deploy/kubernetes' },
 ]
 
 /** What this machine lacks. Nothing of it is needed for `pnpm dev`. */
-export function findMissingPrograms(): Finding[] {
+export function findMissingPrograms(root: string): Finding[] {
   const isMac = process.platform === 'darwin'
-  return PROGRAMS.filter(({ names }) => !findProgram(...names)).map(({ names, without, apt, brew }) => ({
+  const isWanted = ({ names, room = '' }: Wanted): boolean =>
+    existsSync(join(root, room)) && !findProgram(...names)
+  return PROGRAMS.filter(isWanted).map(({ names, without, apt, brew }) => ({
     what: names.join(' or '),
     how: without,
     mend: isMac ? `brew install ${brew}` : `apt-get install ${apt}`,

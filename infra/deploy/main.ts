@@ -6,17 +6,18 @@ import { settleChange } from '../generator/settle-change.ts'
 import { diffLines } from './diff-lines.ts'
 import { findDrift, type Finding } from './find-drift.ts'
 import { findMissingPrograms } from './find-missing-programs.ts'
+import { listPlatforms } from './render.ts'
 import { readVariables } from './variables.ts'
 
 const help = `pnpm infra [--check | --secrets]
 
-Writes what is derived from the formation, which is what each app declares in its own package.json:
-Procfile, .env.example, docs/process-types.md, infra/deploy/compose/compose.yaml and infra/deploy/kubernetes/base. Change the app, never these
-files. What is there of a process type that is gone is removed.
+Writes what is derived from the formation, which is what each app declares in its own package.json: .env.example,
+docs/process-types.md, and what each platform beside this file reads. Change the app, never these files. What is there of a process
+type that is gone is removed.
 
   --check     writes nothing; says what has drifted (these files, versions outside the catalog, templates from the apps),
               what is missing on this machine, and what mends each. Fails when something has drifted
-  --secrets   makes what infra/deploy/compose/compose.yaml needs and git must not have, in .secrets, unless it is there
+  --secrets   makes what Compose needs and git must not have, in .secrets, unless it is there
 `
 
 const root = resolve(import.meta.dirname, '../..')
@@ -36,7 +37,7 @@ async function bringUpToDate(): Promise<void> {
     printTable('drifted', drifted)
     for (const { what, found = '', wanted } of drifted)
       if (typeof wanted === 'string') console.log(diffLines(what, found, wanted))
-    printTable('missing on this machine', findMissingPrograms())
+    printTable('missing on this machine', findMissingPrograms(root))
     if (drifted.length > 0) process.exitCode = 1
     else console.log('Nothing has drifted.')
     return
@@ -50,10 +51,13 @@ async function bringUpToDate(): Promise<void> {
 }
 
 async function bringSecrets(): Promise<void> {
-  // A clone that does without Compose has no such file.
-  const { makeSecrets } = await import('./compose/make-secrets.ts')
+  const platform = (await listPlatforms()).find(({ makeSecrets }) => makeSecrets)
+  if (!platform?.makeSecrets) {
+    console.error('They are made for Compose, which this clone does without.')
+    return void (process.exitCode = 1)
+  }
   const formation = readFormation(root)
-  const { made, open } = makeSecrets(root, formation, await readVariables(root, formation))
+  const { made, open } = platform.makeSecrets(root, formation, await readVariables(root, formation))
   for (const file of made) console.log(`made ${file}`)
   for (const place of open) console.log(`to fill in: ${place}`)
 }

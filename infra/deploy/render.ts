@@ -12,6 +12,14 @@ export interface Platform {
   render(formation: Formation, variables: VariablesOf): [path: string, text: string][]
   /** A folder in which every file is rendered: what is there besides is of a process type that is gone. */
   FOLDER?: string
+  /** Makes what its processes keep to themselves, where no platform keeps it. */
+  makeSecrets?(root: string, formation: Formation, variables: VariablesOf): MadeSecrets
+}
+
+/** What was made, and what a person has to fill in: `PAYMENTS_KEY in .secrets/orders.env`. */
+export interface MadeSecrets {
+  made: string[]
+  open: string[]
 }
 
 /** Every file that is derived from the formation, by its path from the root on. */

@@ -52,7 +52,7 @@ function findParts(root: string, folder: string): string[] {
 }
 
 /** The catalog's lines of packages that nobody uses any more. What hangs on them in the lockfile is pnpm's to tidy up. */
-function withoutVersions(root: string, names: readonly string[]): Step[] {
+export function withoutVersions(root: string, names: readonly string[]): Step[] {
   const before = readFileSync(join(root, CATALOG), 'utf8')
   const lines = before
     .split('\n')

@@ -1,9 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { Change } from './change.ts'
 
 const HELP = `pnpm retire <name>
 pnpm retire --examples
@@ -19,85 +18,20 @@ like (folders apps/<name>), all of it or nothing. Refuses while something depend
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Most of the time goes into compiling, once.
 enableCompileCache(join(root, '.dev/compile-cache'))
-const { applyChange } = await import('./apply-change.ts')
-const { pathOf, Refusal } = await import('./change.ts')
-const { deriveWithout } = await import('./derived-files.ts')
+const { Refusal } = await import('./change.ts')
 const { listApps } = await import('./names.ts')
-const { planRetirement } = await import('./plan-retirement.ts')
-const { printDry, runCommand, tellPnpm } = await import('./run-command.ts')
+const { listExamples, retireMember } = await import('./retire-member.ts')
+const { runCommand } = await import('./run-command.ts')
 const { values: options, positionals } = readArguments()
 
 await runCommand(root, { isDry: options['dry-run'], isForced: options.force }, run)
 
 async function run(): Promise<void> {
-  if (options.examples) {
-    const examples = listApps(root).filter((app) => readManifest(`apps/${app}`).example)
-    if (examples.length === 0) console.log('There is no example left.')
-    for (const app of examples) await retire(`apps/${app}`)
-  } else await retire(findMember(positionals[0] ?? ''))
-}
-
-async function retire(folder: string): Promise<void> {
-  const plan = (): Promise<Change> => planRetirement(root, folder, (app) => deriveWithout(root, app))
-  if (options['dry-run']) {
-    const change = await plan()
-    return printDry(root, change, notesOn(change))
-  }
-  const { steps, leavings } = await applyChange(root, async () => show(await plan()))
-  if (leavings) {
-    const isForgotten = await forgetTables(leavings).catch((error: Error) => {
-      console.error(`The database of pnpm dev keeps its tables: ${error.message}`)
-    })
-    if (isForgotten) console.log('Its tables are gone from the database of pnpm dev.')
-  }
-  console.log(`${folder} is gone (${(performance.now() / 1000).toFixed(2)} s).`)
-  await tellPnpm(root, { mayTidyUp: steps.some((step) => pathOf(step) === 'pnpm-workspace.yaml') })
-}
-
-/**
- * Takes from the database of `pnpm dev` what an app that is gone had there, so that a service of the same name may come again. Any other database is left to a person.
- *
- * @param leavings as SQL
- * @returns whether there is such a database, and it is done
- */
-async function forgetTables(leavings: string): Promise<boolean> {
-  const directory = join(root, '.dev/postgres')
-  if (process.env.DATABASE_URL || !existsSync(join(directory, 'data'))) return false
-  const { startPostgres } = await import('@repo/testing/start-postgres')
-  const { Client } = await import('pg')
-  const { findDatabase } = await import('../find-database.ts')
-  await using resources = new AsyncDisposableStack()
-  let url = await findDatabase()
-  if (!url) {
-    const own = await startPostgres({ directory })
-    // Stopped only: disposal would be right for a folder that is temporary.
-    resources.defer(() => own.stop())
-    url = own.url
-  }
-  // Whoever still works on the tables is about to be stopped, but nobody waits for that for ever.
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000, lock_timeout: 10_000 })
-  await client.connect()
-  resources.defer(() => client.end())
-  // Several statements in one query are one transaction.
-  await client.query(leavings)
-  return true
-}
-
-/** What is going to be done, before it is. */
-function show(change: Change): Change {
-  for (const step of change.steps) console.log(`  ${'remove' in step ? '-' : '~'} ${pathOf(step)}`)
-  for (const note of notesOn(change)) console.log(note)
-  return change
-}
-
-function notesOn({ notes, leavings }: Change): string[] {
-  return leavings
-    ? [...notes, `What it has in a database of yours stays there until you drop it:\n${leavings}`]
-    : notes
-}
-
-function readManifest(folder: string): { example?: boolean } {
-  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as { example?: boolean }
+  const isDry = options['dry-run']
+  if (!options.examples) return retireMember(root, findMember(positionals[0] ?? ''), { isDry })
+  const examples = listExamples(root)
+  if (examples.length === 0) console.log('There is no example left.')
+  for (const app of examples) await retireMember(root, `apps/${app}`, { isDry })
 }
 
 function findMember(name: string): string {

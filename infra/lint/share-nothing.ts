@@ -3,7 +3,7 @@
  * process of the same type does not have, and it is gone when this one dies.
  *
  * It sees `let` and `var`, collections that begin empty or are changed later, and `globalThis`, at the top of a module.
- * What is hidden in a closure it does not see: the fleets and `pnpm prove` do.
+ * What is hidden in a closure it does not see: the fleets and the proof do.
  */
 
 /** The part of the syntax tree that is looked at. @see https://github.com/estree/estree */

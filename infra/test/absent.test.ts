@@ -10,7 +10,7 @@ test('an absent program has one line: how many tests were skipped for it, what t
 
 test('one for which nothing was skipped says what is so without it', () => {
   expect(describeAbsent(['chromium'], {})).toEqual([
-    'absent   chromium or chromium-browser or google-chrome: no test was skipped, pnpm prove tries the page in it. apt install chromium, or brew install --cask chromium',
+    'absent   chromium or chromium-browser or google-chrome: no test was skipped, the page was tried in no browser. apt install chromium, or brew install --cask chromium',
   ])
 })
 

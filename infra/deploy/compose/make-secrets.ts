@@ -4,15 +4,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { databaseEnvironment } from '../../databases.ts'
-import type { Formation } from '../../formation.ts'
+import type { Formation, ProcessType } from '../../formation.ts'
+import type { MadeSecrets } from '../render.ts'
 import { isRelease, secretsOf, type VariablesOf } from '../variables.ts'
-import { secretFilesOf } from './render.ts'
-
-/** What was made, and what a person has to fill in: `PAYMENTS_KEY in .secrets/orders.env`. */
-export interface MadeSecrets {
-  made: string[]
-  open: string[]
-}
 
 /**
  * Makes what the processes of infra/deploy/compose/compose.yaml keep to themselves, in `.secrets`, unless it is there: passwords, the
@@ -59,6 +53,13 @@ export function makeSecrets(root: string, formation: Formation, variables: Varia
     for (const [name, value] of values) if (!value) open.push(`${name} in .secrets/${file}`)
   }
   return { made, open }
+}
+
+/** The files in `.secrets` that hold what a process is given; that of a release holds all of it. */
+export function secretFilesOf(type: ProcessType, formation: Formation, variables: VariablesOf): string[] {
+  const secrets = secretsOf(type, variables)
+  if (secrets.length > 0 && isRelease(type, formation)) return [`${type.name}.env`]
+  return [...new Set(secrets.map(({ kept }) => `${kept.store}.env`))]
 }
 
 function newSecret(): string {

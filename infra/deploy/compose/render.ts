@@ -1,7 +1,10 @@
 import { frontDoor, heapFlags, type Formation, type ProcessType } from '../../formation.ts'
 import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent } from '../platform.ts'
 import type { Platform } from '../render.ts'
-import { isRelease, openVariables, secretsOf, type VariablesOf } from '../variables.ts'
+import { openVariables, type VariablesOf } from '../variables.ts'
+import { secretFilesOf } from './make-secrets.ts'
+
+export { makeSecrets } from './make-secrets.ts'
 
 /** What is not a process's own. */
 const STORE_SECRETS = ['certificate.pem', 'postgres-password', 'redis.conf']
@@ -161,11 +164,4 @@ build:
   args: { PROCESS: ${name}, APP: ${app} }
 entrypoint: [${[NODE, ...flags, 'main.js'].join(', ')}]
 ${files.length > 0 ? `secrets: [${files.join(', ')}]\n` : ''}`
-}
-
-/** The files in `.secrets` that hold what a process is given; that of a release holds all of it. */
-export function secretFilesOf(type: ProcessType, formation: Formation, variables: VariablesOf): string[] {
-  const secrets = secretsOf(type, variables)
-  if (secrets.length > 0 && isRelease(type, formation)) return [`${type.name}.env`]
-  return [...new Set(secrets.map(({ kept }) => `${kept.store}.env`))]
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { processTypeOf, readFormation, type Formation } from '../../formation.ts'
+import { findDrift } from '../find-drift.ts'
 import { openHouse } from '../open-house.ts'
 import { readVariables } from '../variables.ts'
 import { render } from './render.ts'
@@ -47,4 +48,14 @@ test('a secret is taken from the Secret of the app, and an overlay is asked for 
   const { configMapGenerator } = parse(files.get('infra/deploy/kubernetes/base/kustomization.yaml')!)
   expect(configMapGenerator).toContainEqual({ name: 'orders', literals: ['PAYMENTS_HOST='] })
   expect(files.get('infra/deploy/kubernetes/base/web.yaml')).not.toContain('PAYMENTS')
+})
+
+test('the file of a process type that is gone should not be', async () => {
+  const running = formation.running.filter(({ name }) => name !== 'accounts')
+  const drifted = await findDrift(root, { ...formation, running })
+  expect(drifted.find(({ what }) => what === 'infra/deploy/kubernetes/base/accounts.yaml')).toMatchObject({
+    how: 'its process type is gone',
+    mend: 'pnpm infra',
+    wanted: null,
+  })
 })

@@ -65,7 +65,7 @@ testOnLinux('the form asks for name, kind and needs, and says at once why a name
   const said = form.said()
   for (const file of ['src/server.ts', 'src/worker.ts', 'src/routes/items.ts', 'test/signed-in.ts'])
     expect(said).toContain(`+++ ${join('b/apps/late-orders', file)}`)
-  expect(said).toContain('+late-orders-worker: ')
+  expect(said).toMatch(/^\+.*\blate-orders-worker\b/m)
   expect(said).toContain('A worker takes its jobs from the queue: it gets one.')
 })
 

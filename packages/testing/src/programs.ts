@@ -46,7 +46,7 @@ export const programs = {
   chromium: {
     names: CHROMIUM,
     tests: 'the page in a browser',
-    without: 'pnpm prove tries the page in it',
+    without: 'the page was tried in no browser',
     apt: 'chromium',
     brew: '--cask chromium',
   },

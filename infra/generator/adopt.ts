@@ -1,0 +1,171 @@
+import { execFileSync } from 'node:child_process'
+import { enableCompileCache } from 'node:module'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { PartName } from './plan-adoption.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+// Most of the time goes into compiling, once.
+enableCompileCache(join(root, '.dev/compile-cache'))
+const { cancel, intro, isCancel, multiselect, text } = await import('@clack/prompts')
+const { applyChange } = await import('./apply-change.ts')
+const { pathOf, Refusal } = await import('./change.ts')
+const { countOwned, parts, planAdoption } = await import('./plan-adoption.ts')
+const { listExamples, retireMember } = await import('./retire-member.ts')
+const { runCommand, tellPnpm } = await import('./run-command.ts')
+
+const choices = ['example', ...Object.keys(parts)] as ('example' | PartName)[]
+
+const HELP = `pnpm adopt [name] [--keep ${choices.join(',')}]
+
+The first thing that a team does with its clone: takes away what proves the starter, and whatever is not kept; leaves a README, a CI and
+a notice of the licence; and makes the remote that was cloned the one named starter. Asks for what is not said. May be asked for again,
+to take more away.
+
+  --keep      all, nothing, or of these
+                example      the apps that show how things are done
+${Object.entries(parts)
+  .map(([name, { about }]) => `                ${name.padEnd(11)}  ${about}`)
+  .join('\n')}
+  --dry-run   says what would go, and what you would own; does nothing
+  --force     also when there are changes that are not committed
+`
+
+const options = readArguments()
+await runCommand(root, options, run)
+
+async function run(): Promise<void> {
+  const { name, keep } = await readWish()
+  const origin = readOrigin()
+  const examples = keep.includes('example') ? [] : listExamples(root)
+  const plan = () => planAdoption(root, { name, keep: keep.filter((part) => part !== 'example'), origin })
+  if (options.isDry) {
+    const { steps } = await plan()
+    const all = [...examples.map((app) => ({ remove: `apps/${app}` })), ...steps]
+    for (const step of all) console.log(`  ${'remove' in step ? '-' : '~'} ${pathOf(step)}`)
+    return sayOwned('You would own', { steps: all })
+  }
+  for (const app of examples) await retireMember(root, `apps/${app}`, { isDry: false })
+  const { steps } = await applyChange(root, plan)
+  for (const step of steps) console.log(`  ${'remove' in step ? '-' : '~'} ${pathOf(step)}`)
+  renameRemote()
+  sayOwned('You own')
+  await tellPnpm(root, { mayTidyUp: true })
+}
+
+function sayOwned(words: string, change?: Parameters<typeof countOwned>[1]): void {
+  const { files, lines, ofTests } = countOwned(root, change)
+  console.log(`${words} ${files} files of ${lines} lines, ${ofTests} of them in tests.`)
+}
+
+async function readWish(): Promise<{ name: string; keep: readonly (typeof choices)[number][] }> {
+  const { keep } = options
+  if (options.name !== undefined && keep !== undefined) return { name: options.name, keep }
+  if (!process.stdin.isTTY) throw new Refusal(`What is it called, and what is kept?\n\n${HELP}`)
+  intro('Your own')
+  const name =
+    options.name ??
+    (await answerTo(
+      text({
+        message: 'What is it called?',
+        initialValue: basename(root.replace(/\/$/, '')),
+        validate: problemOf,
+      }),
+    ))
+  const kept =
+    keep ??
+    (await answerTo(
+      multiselect({
+        message:
+          'What do you keep? Space chooses, Enter goes on. What is not chosen goes, and so does what proves the starter.',
+        required: false,
+        options: choices.map((value) => ({
+          value,
+          hint: value === 'example' ? 'the apps that show how things are done' : parts[value].about,
+        })),
+      }),
+    ))
+  return { name, keep: kept }
+}
+
+async function answerTo<T>(question: Promise<T>): Promise<Exclude<T, symbol>> {
+  const answer = await question
+  if (!isCancel(answer)) return answer as Exclude<T, symbol>
+  cancel('Nothing was changed.')
+  process.exit(130)
+}
+
+/** An npm name without a scope, of the kind that images and hosts may have too. */
+function problemOf(name = ''): string | undefined {
+  return /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)
+    ? undefined
+    : 'A name has lower case letters, digits and hyphens.'
+}
+
+/** The release that was cloned, else its commit. */
+function readOrigin(): string {
+  return git('describe', '--tags', '--always') ?? 'of an unknown release'
+}
+
+/** `origin` is for the team's own repository. */
+function renameRemote(): void {
+  const remotes = git('remote')?.split('\n') ?? []
+  if (!remotes.includes('origin') || remotes.includes('starter')) return
+  git('remote', 'rename', 'origin', 'starter')
+  console.log('The remote that you cloned is called starter now. Yours: git remote add origin <url>')
+}
+
+function git(...args: string[]): string | undefined {
+  try {
+    return execFileSync('git', args, {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim()
+  } catch {
+    return undefined
+  }
+}
+
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        keep: { type: 'string', multiple: true },
+        'dry-run': { type: 'boolean', default: false },
+        force: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    if (values.help) {
+      console.log(HELP)
+      process.exit()
+    }
+    const [name, ...rest] = positionals
+    if (rest.length > 0) throw new Error(`${rest.join(' ')}: one name is enough`)
+    const problem = name === undefined ? undefined : problemOf(name)
+    if (problem) throw new Error(`${name}: ${problem}`)
+    return {
+      name,
+      keep: values.keep && readKeep(values.keep),
+      isDry: values['dry-run'],
+      isForced: values.force,
+    }
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${HELP}`)
+    process.exit(1)
+  }
+}
+
+function readKeep(words: string[]): (typeof choices)[number][] {
+  const asked = words.flatMap((word) => word.split(',')).filter(Boolean)
+  if (asked.length === 1 && asked[0] === 'all') return choices
+  if (asked.length === 1 && asked[0] === 'nothing') return []
+  return asked.map((word) => {
+    const known = choices.find((choice) => choice === word)
+    if (!known) throw new Error(`--keep ${word}: expected all, nothing, or of ${choices.join(', ')}`)
+    return known
+  })
+}

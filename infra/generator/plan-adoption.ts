@@ -1,0 +1,233 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Change, Step } from './change.ts'
+import { addImporter, usedByNobodyElse } from './lockfile.ts'
+import { withoutVersions } from './plan-retirement.ts'
+import { formatFiles, listFiles, type Manifest } from './template.ts'
+
+/** What a clone may do without: what each part is, where it stands, and the scripts that run it. */
+export const parts = {
+  procfile: {
+    about: 'for Heroku, and whatever reads a Procfile',
+    paths: ['Procfile', 'infra/deploy/procfile'],
+    scripts: [],
+  },
+  compose: {
+    about: 'for one machine with Docker: docker compose up',
+    paths: ['infra/deploy/compose'],
+    scripts: ['infra --secrets'],
+  },
+  kubernetes: {
+    about: 'for a cluster: a base that is rendered, and overlays',
+    paths: ['infra/deploy/kubernetes'],
+    scripts: [],
+  },
+  prove: {
+    about: 'pnpm prove: your services, attacked as those of the starter are',
+    paths: ['infra/prove'],
+    scripts: ['prove'],
+  },
+} as const satisfies Record<string, Part>
+
+export type PartName = keyof typeof parts
+
+interface Part {
+  about: string
+  paths: readonly string[]
+  scripts: readonly string[]
+}
+
+/** What proves the starter: no clone keeps it. */
+const STARTER: Part = {
+  about: 'benches, verification, the first run, long tests of the generator',
+  paths: ['infra/starter', 'infra/generator/adopted'],
+  scripts: ['verify', 'bench'],
+}
+
+/** What of the starter a team has one of its own of: it goes once. */
+const OURS = ['.ci', 'LICENSE']
+
+/** Where words stand about what goes: each a file, or a pattern. */
+const DOCUMENTS = [
+  'docs/**/*.md',
+  'README.md',
+  '{apps,packages}/*/README.md',
+  'infra/generator/README.md',
+  '.github/workflows/*.yml',
+]
+const SETTINGS = ['tsconfig.json', 'renovate.json', '.oxfmtrc.json']
+
+export interface Adoption {
+  /** As `shop`: what the team calls its repository. */
+  name: string
+  keep: readonly PartName[]
+  /** The release of the starter that was cloned, or its commit. */
+  origin: string
+}
+
+/**
+ * What makes a clone of the starter a team's own: what proves the starter goes, and each part that is not kept. The first time it
+ * leaves a README, a CI and a notice of the licence. It may be asked for again: to take more away, or what a merge has brought back.
+ */
+export async function planAdoption(root: string, { name, keep, origin }: Adoption): Promise<Change> {
+  const isFirst = !existsSync(join(root, 'NOTICE'))
+  const going = [
+    STARTER,
+    ...Object.entries(parts).flatMap(([part, room]) => (keep.includes(part as PartName) ? [] : [room])),
+  ]
+  const paths = [...going.flatMap((part) => part.paths), ...(isFirst ? OURS : [])].filter((path) =>
+    existsSync(join(root, path)),
+  )
+  const scripts = going.flatMap((part) => part.scripts)
+  const files = new Map<string, string>()
+
+  for (const file of DOCUMENTS.flatMap((pattern) => globSync(pattern, { cwd: root }))) {
+    const text = read(root, file)
+    const left = withoutRows(withoutBlocks(text, keep), scripts, paths)
+    if (left !== text) files.set(file, left)
+  }
+  for (const file of SETTINGS.filter((path) => existsSync(join(root, path)))) {
+    const settings = JSON.parse(read(root, file)) as unknown
+    const left = withoutPaths(settings, paths)
+    if (JSON.stringify(left) !== JSON.stringify(settings)) files.set(file, JSON.stringify(left))
+  }
+  if (isFirst) {
+    files.set(
+      'README.md',
+      ownReadme(
+        read(root, 'infra/generator/adopted/README.md'),
+        files.get('README.md') ?? read(root, 'README.md'),
+        { name, origin },
+      ),
+    )
+    files.set('.github/workflows/ci.yml', withoutBlocks(read(root, 'infra/generator/adopted/ci.yml'), keep))
+    files.set(
+      'NOTICE',
+      `${name} began as a clone of Nonstick ${origin}, which has this licence:\n\n${read(root, 'LICENSE')}`,
+    )
+  }
+  const manifest = JSON.parse(read(root, 'package.json')) as Manifest & { license?: string }
+  const left = Object.entries(manifest.scripts ?? {}).filter(([script]) => !scripts.includes(script))
+  if (isFirst) delete manifest.license
+  files.set('package.json', JSON.stringify({ ...manifest, name, scripts: Object.fromEntries(left) }))
+  const lockfile = withoutDependencies(root, paths, files)
+
+  const formatted = await formatFiles(root, files)
+  return {
+    steps: [
+      ...paths.map((path) => ({ remove: path })),
+      ...[...formatted].flatMap(([path, content]) => writeOf(root, path, content)),
+      ...lockfile,
+    ],
+    notes: [],
+  }
+}
+
+/** What is there now, and what would be: files and lines of text, but for the lockfile, of which so many are of tests. */
+export function countOwned(
+  root: string,
+  { steps }: Pick<Change, 'steps'> = { steps: [] },
+): {
+  files: number
+  lines: number
+  ofTests: number
+} {
+  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  const isGone = (path: string): boolean =>
+    steps.some((step) => 'remove' in step && (path === step.remove || path.startsWith(`${step.remove}/`)))
+  const written = new Map(
+    steps.flatMap((step) => ('write' in step ? [[step.write, step.content] as const] : [])),
+  )
+  const paths = new Set([...listed.split('\0').filter(Boolean), ...written.keys()])
+  const owned = { files: 0, lines: 0, ofTests: 0 }
+  for (const path of paths) {
+    if (isGone(path) || path === 'pnpm-lock.yaml') continue
+    const text = written.get(path) ?? (existsSync(join(root, path)) ? read(root, path) : undefined)
+    if (text === undefined) continue
+    const lines = text.split('\n').length - 1
+    owned.files += 1
+    owned.lines += lines
+    if (/\/test\/|\.test\.ts$/.test(path)) owned.ofTests += lines
+  }
+  return owned
+}
+
+/** Without what stands between `keep: compose` and `/keep`, each in a comment of its own, when none of its words is kept. */
+export function withoutBlocks(text: string, kept: readonly string[]): string {
+  const open: boolean[] = []
+  const left: string[] = []
+  for (const line of text.split('\n')) {
+    const [, words] = /^ *(?:<!--|#) keep: ([a-z, ]+?)(?: -->)?$/.exec(line) ?? []
+    if (words) open.push(words.split(', ').some((word) => kept.includes(word)))
+    const isKept = !open.includes(false)
+    // Where a block has gone, one blank line is enough.
+    if (isKept && !(line === '' && left.at(-1) === '')) left.push(line)
+    if (/^ *(?:<!--|#) \/keep(?: -->)?$/.test(line)) open.pop()
+  }
+  return left.join('\n')
+}
+
+/** Without the rows of tables, and of the floor plan, that are about what is gone: a command, or a folder. */
+function withoutRows(text: string, scripts: readonly string[], paths: readonly string[]): string {
+  const words = [...scripts.map((script) => `pnpm ${script}`), ...paths].join('|')
+  const rooms = paths.flatMap((path) => /^infra\/([^/]+)$/.exec(path)?.[1] ?? []).join('|')
+  return text
+    .replace(new RegExp(`^\\|.*\`(?:${words})\\b.*\\n`, 'gm'), '')
+    .replace(rooms ? new RegExp(`^ {2}(?:${rooms})/ .*\\n(?: {20,}.*\\n)*`, 'gm') : /$^/, '')
+}
+
+/** Without the entries of lists that lead to what is gone. */
+function withoutPaths(settings: unknown, paths: readonly string[]): unknown {
+  if (Array.isArray(settings)) {
+    const isGone = (entry: unknown): boolean =>
+      typeof entry === 'string' && paths.some((path) => entry === path || entry.startsWith(`${path}/`))
+    return settings.filter((entry) => !isGone(entry)).map((entry) => withoutPaths(entry, paths))
+  }
+  if (typeof settings !== 'object' || settings === null) return settings
+  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, withoutPaths(value, paths)]))
+}
+
+/** Of the README that was there come the sections that the new one asks for: `<!-- README: Every day -->`. */
+function ownReadme(template: string, before: string, words: { name: string; origin: string }): string {
+  const sections = new Map(
+    before.split(/^(?=## )/m).map((text) => [/^## (.+)/.exec(text)?.[1] ?? '', text.trimEnd()]),
+  )
+  return template
+    .replaceAll('any-name', words.name)
+    .replaceAll('any-release', words.origin)
+    .replace(/^<!-- README: (.+) -->$/gm, (_, title: string) => sections.get(title) ?? '')
+}
+
+/** The dependencies of infra that no file of it imports once these folders are gone, and what only it had. */
+function withoutDependencies(root: string, paths: readonly string[], files: Map<string, string>): Step[] {
+  const manifest = JSON.parse(read(root, 'infra/package.json')) as Manifest
+  const isGone = (path: string): boolean => paths.some((gone) => `infra/${path}`.startsWith(`${gone}/`))
+  const text = listFiles(join(root, 'infra'))
+    .filter((path) => path.endsWith('.ts') && !path.startsWith('generator/templates/') && !isGone(path))
+    .map((path) => read(root, `infra/${path}`))
+    .join('\n')
+  const isUsed = ([name]: [string, string]): boolean =>
+    [`'${name}'`, `'${name}/`, `"${name}`].some((used) => text.includes(used)) || name.startsWith('@types/')
+  const left = Object.fromEntries(Object.entries(manifest.dependencies ?? {}).filter(isUsed))
+  const gone = Object.keys(manifest.dependencies ?? {}).filter((name) => !(name in left))
+  if (gone.length === 0) return []
+  const next = { ...manifest, dependencies: left }
+  files.set('infra/package.json', JSON.stringify(next))
+  const before = read(root, 'pnpm-lock.yaml')
+  const content = addImporter(before, 'infra', next)
+  const unused = usedByNobodyElse(before, 'infra').filter((name) => gone.includes(name))
+  return [{ write: 'pnpm-lock.yaml', content, before }, ...withoutVersions(root, unused)]
+}
+
+function writeOf(root: string, path: string, content: string): Step[] {
+  const before = existsSync(join(root, path)) ? read(root, path) : undefined
+  return before === content ? [] : [{ write: path, content, before }]
+}
+
+function read(root: string, path: string): string {
+  return readFileSync(join(root, path), 'utf8')
+}

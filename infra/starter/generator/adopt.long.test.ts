@@ -1,0 +1,118 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { parts } from '../../generator/plan-adoption.ts'
+import { listExamples, must, openClone, type Clone, type Ended } from './open-clone.ts'
+
+// The first thing that a team does with its clone: each choice alone, nothing of them, and all.
+
+const CHOICES = ['example', ...Object.keys(parts)]
+
+let clone: Clone
+let examples: string[]
+beforeAll(async () => {
+  clone = await openClone()
+  examples = await listExamples(clone)
+  await clone.git('tag', 'v1')
+}, 120_000)
+afterAll(() => clone[Symbol.asyncDispose]())
+afterEach(async () => {
+  await must(clone.git('reset', '--quiet', '--hard', 'v1'))
+  await must(clone.git('clean', '--quiet', '-d', '--force'))
+  await clone.git('remote', 'remove', 'starter')
+  await must(clone.pnpm('install', '--offline', '--frozen-lockfile', '--trust-lockfile'))
+}, 60_000)
+
+function adopt(...args: string[]): Promise<Ended> {
+  return clone.pnpm('adopt', ...args)
+}
+
+/** What is there of each part, and is named somewhere though it is not there. */
+async function look(): Promise<{ there: string[]; named: string }> {
+  const isThere = (paths: readonly string[]): boolean =>
+    paths.every((path) => existsSync(join(clone.root, path)))
+  const entries = Object.entries(parts)
+  const there = entries.filter(([, { paths }]) => isThere(paths)).map(([name]) => name)
+  const gone = entries.filter(([name]) => !there.includes(name)).map(([, part]) => part)
+  const paths = gone.flatMap((part) => part.paths).filter((path) => path.includes('/'))
+  const commands = gone.flatMap((part) => part.scripts).map((script) => `pnpm ${script}`)
+  const words = [...paths, ...commands, 'infra/starter/', 'pnpm (bench|verify) '].join('|')
+  // Decisions tell what was; the generator knows the parts, and who looks for programs asks whether they are there.
+  const elsewhere = [
+    'docs/decisions',
+    'docs/updating.md',
+    'infra/generator',
+    'infra/rules*',
+    'infra/deploy/find-missing-programs.ts',
+  ]
+  const pathspec = elsewhere.map((path) => `:!${path}`)
+  const { output } = await clone.git('grep', '-nE', words, '--', ...pathspec)
+  const isOpen = existsSync(join(clone.root, `apps/${examples[0]}`))
+  return { there: isOpen ? ['example', ...there] : there, named: output }
+}
+
+describe('what is kept is there, and nothing names the rest', () => {
+  test.each([[], ...CHOICES.map((choice) => [choice]), CHOICES])(
+    'with %s %s %s %s %s',
+    { timeout: 240_000 },
+    async (...keep) => {
+      const words = keep.filter((word) => word !== undefined)
+      await must(adopt('shop', '--keep', words.join(',') || 'nothing'))
+      expect(await look()).toEqual({ there: words, named: '' })
+      await clone.commit()
+      await must(clone.pnpm('check'))
+    },
+  )
+})
+
+test('the README, the CI and the notice are the team’s own', { timeout: 120_000 }, async () => {
+  await must(clone.git('remote', 'add', 'origin', 'https://example.com/starter.git'))
+  const { output } = await must(adopt('shop', '--keep', 'compose'))
+  expect(output).toMatch(/You own \d+ files of \d+ lines, \d+ of them in tests\./)
+  const read = (path: string): Promise<string> => readFile(join(clone.root, path), 'utf8')
+  const readme = await read('README.md')
+  expect(readme).toMatch(/^# shop\n/)
+  expect(readme).toContain('## Every day')
+  expect(readme).toContain('a clone of Nonstick v1.')
+  expect(readme).not.toMatch(/pnpm (bench|verify|prove)|<!-- README/)
+  expect(await read('.github/workflows/ci.yml')).not.toMatch(/\.ci\/run|pnpm prove/)
+  expect(await read('NOTICE')).toMatch(/^shop began as a clone of Nonstick v1, .*\n\nMIT License\n/)
+  expect(JSON.parse(await read('package.json'))).toMatchObject({ name: 'shop', private: true })
+  expect((await clone.git('remote')).output).toBe('starter\n')
+})
+
+test(
+  'it may be asked for again, to take more away, and what a merge has brought back',
+  { timeout: 240_000 },
+  async () => {
+    await must(adopt('shop', '--keep', 'all'))
+    await mkdir(join(clone.root, 'infra/starter'))
+    await writeFile(join(clone.root, 'infra/starter/back.ts'), 'export {}\n')
+    await clone.commit()
+    const readme = await readFile(join(clone.root, 'README.md'), 'utf8')
+    await must(adopt('shop', '--keep', 'kubernetes'))
+    expect(await look()).toEqual({ there: ['kubernetes'], named: '' })
+    expect(existsSync(join(clone.root, 'infra/starter'))).toBe(false)
+    expect(await readFile(join(clone.root, 'README.md'), 'utf8')).toBe(
+      readme.replaceAll(/^\| `pnpm prove` .*\n/gm, ''),
+    )
+    await clone.commit()
+    await must(clone.pnpm('check'))
+  },
+)
+
+test('what cannot be meant is refused, and a dry run does nothing', async () => {
+  for (const args of [['shop'], ['--keep', 'all'], ['Shop', '--keep', 'all'], ['shop', '--keep', 'docker']])
+    expect(await adopt(...args)).toMatchObject({ code: 1 })
+  const { output } = await must(adopt('shop', '--keep', 'nothing', '--dry-run'))
+  expect(output).toContain('  - infra/starter\n')
+  expect(output).toMatch(/You would own \d+ files/)
+  expect(await clone.status()).toBe('')
+})
+
+test('the tests of a clone that keeps nothing pass', { timeout: 900_000 }, async () => {
+  await must(adopt('shop', '--keep', 'nothing'))
+  await clone.commit()
+  await must(clone.pnpm('test'))
+})

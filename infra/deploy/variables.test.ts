@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openHouse } from './open-house.ts'
+import { openHouse } from './test/open-house.ts'
 
 test('.env.example says of each whether it is a secret, and what it is in development', async () => {
   await using house = await openHouse()

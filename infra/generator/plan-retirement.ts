@@ -100,9 +100,10 @@ function findDependents(root: string, [folder, ...parts]: [string, ...string[]])
     )
 }
 
-/** A test of infra that names a service has made one of that name for itself. */
+/** A test of infra that names a service, and what such tests share, has made one of that name for itself. */
 function mayDepend(path: string): boolean {
-  return /\.ts$|\/(?:package|turbo)\.json$/.test(path) && !/^infra\/.+\.test\.ts$/.test(path)
+  const isOwnHouse = /^infra\/(?:starter\/|.+\.test\.ts$|(?:.+\/)?test\/)/.test(path)
+  return /\.ts$|\/(?:package|turbo)\.json$/.test(path) && !isOwnHouse
 }
 
 function placesIn(path: string, text: string, pattern: RegExp): string[] {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { processTypeOf, readFormation, type Formation } from '../../formation.ts'
 import { findDrift } from '../find-drift.ts'
-import { openHouse } from '../open-house.ts'
+import { openHouse } from '../test/open-house.ts'
 import { readVariables } from '../variables.ts'
 import { render } from './render.ts'
 

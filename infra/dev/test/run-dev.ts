@@ -15,6 +15,7 @@ const COPIED = [
   'infra/dev',
   'infra/forget-postgres-variables.ts',
   'infra/formation.ts',
+  'infra/generator/settle-change.ts',
   'infra/load-dot-env.ts',
   'infra/migrations',
   'infra/node_modules',

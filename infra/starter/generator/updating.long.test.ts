@@ -56,7 +56,7 @@ test('a clone with services of its own takes over the next tag', { timeout: 240_
     .filter(Boolean)
   for (const path of conflicts) {
     expect(path).toMatch(
-      /^(pnpm-lock\.yaml|Procfile|\.env\.example|docs\/process-types\.md|infra\/(compose\.yaml|kubernetes\/.+))$/,
+      /^(pnpm-lock\.yaml|Procfile|\.env\.example|docs\/process-types\.md|infra\/deploy\/(compose\/compose\.yaml|kubernetes\/base\/.+))$/,
     )
     await git(shop.root, 'checkout', '--theirs', path)
   }

@@ -1,9 +1,9 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
-import { processTypeOf, type Formation } from '../formation.ts'
-import { render } from './render.ts'
-import { readVariables, type VariablesOf } from './variables.ts'
+import { processTypeOf, type Formation } from '../../formation.ts'
+import { render } from '../render.ts'
+import { readVariables, type VariablesOf } from '../variables.ts'
 
 /** A house of two services, for tests. */
 export interface House extends AsyncDisposable {
@@ -30,7 +30,10 @@ export async function openHouse(): Promise<House> {
   await mkdir(join(root, 'apps/web/src'), { recursive: true })
   const schema = { type: 'object', required: Object.keys(orders), properties: orders }
   await writeFile(join(root, 'apps/orders/src/env.ts'), `export const envSchema = ${JSON.stringify(schema)}`)
-  await cp(resolve(import.meta.dirname, '../../apps/web/package.json'), join(root, 'apps/web/package.json'))
+  await cp(
+    resolve(import.meta.dirname, '../../../apps/web/package.json'),
+    join(root, 'apps/web/package.json'),
+  )
   const door = processTypeOf('apps/web', 'web', { entry: 'src/server.ts', route: '/' })
   const server = processTypeOf('apps/orders', 'orders', { entry: 'src/server.ts', route: '/api/orders' })
   const formation: Formation = { release: [], running: [server, door] }

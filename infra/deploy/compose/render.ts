@@ -21,8 +21,6 @@ export function renderCompose(formation: Formation, variables: VariablesOf): str
 #
 #   pnpm infra --secrets && docker compose -f infra/deploy/compose/compose.yaml up --build --scale accounts=3
 
-name: ${IMAGES}
-
 x-contained: &contained
   restart: unless-stopped
   read_only: true

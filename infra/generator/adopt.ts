@@ -8,14 +8,18 @@ import type { PartName } from './plan-adoption.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Most of the time goes into compiling, once.
 enableCompileCache(join(root, '.dev/compile-cache'))
-const { cancel, intro, isCancel, multiselect, text } = await import('@clack/prompts')
 const { applyChange } = await import('./apply-change.ts')
-const { pathOf, Refusal } = await import('./change.ts')
+const { Refusal } = await import('./change.ts')
 const { countOwned, parts, planAdoption } = await import('./plan-adoption.ts')
 const { listExamples, retireMember } = await import('./retire-member.ts')
-const { runCommand, tellPnpm } = await import('./run-command.ts')
+const { printSteps, runCommand, tellPnpm } = await import('./run-command.ts')
 
-const choices = ['example', ...Object.keys(parts)] as ('example' | PartName)[]
+/** What each choice is, by its name. */
+const about = new Map<'example' | PartName, string>([
+  ['example', 'the apps that show how things are done'],
+  ...Object.entries(parts).map(([name, part]) => [name as PartName, part.about] as const),
+])
+const choices = [...about.keys()]
 
 const HELP = `pnpm adopt [name] [--keep ${choices.join(',')}]
 
@@ -24,10 +28,7 @@ a notice of the licence; and makes the remote that was cloned the one named star
 to take more away.
 
   --keep      all, nothing, or of these
-                example      the apps that show how things are done
-${Object.entries(parts)
-  .map(([name, { about }]) => `                ${name.padEnd(11)}  ${about}`)
-  .join('\n')}
+${[...about].map(([name, what]) => `                ${name.padEnd(11)}  ${what}`).join('\n')}
   --dry-run   says what would go, and what you would own; does nothing
   --force     also when there are changes that are not committed
 `
@@ -43,12 +44,12 @@ async function run(): Promise<void> {
   if (options.isDry) {
     const { steps } = await plan()
     const all = [...examples.map((app) => ({ remove: `apps/${app}` })), ...steps]
-    for (const step of all) console.log(`  ${'remove' in step ? '-' : '~'} ${pathOf(step)}`)
+    printSteps(all)
     return sayOwned('You would own', { steps: all })
   }
   for (const app of examples) await retireMember(root, `apps/${app}`, { isDry: false })
   const { steps } = await applyChange(root, plan)
-  for (const step of steps) console.log(`  ${'remove' in step ? '-' : '~'} ${pathOf(step)}`)
+  printSteps(steps)
   renameRemote()
   sayOwned('You own')
   await tellPnpm(root, { mayTidyUp: true })
@@ -63,6 +64,8 @@ async function readWish(): Promise<{ name: string; keep: readonly (typeof choice
   const { keep } = options
   if (options.name !== undefined && keep !== undefined) return { name: options.name, keep }
   if (!process.stdin.isTTY) throw new Refusal(`What is it called, and what is kept?\n\n${HELP}`)
+  const { intro, multiselect, text } = await import('@clack/prompts')
+  const { answerTo } = await import('./ask.ts')
   intro('Your own')
   const name =
     options.name ??
@@ -80,20 +83,10 @@ async function readWish(): Promise<{ name: string; keep: readonly (typeof choice
         message:
           'What do you keep? Space chooses, Enter goes on. What is not chosen goes, and so does what proves the starter.',
         required: false,
-        options: choices.map((value) => ({
-          value,
-          hint: value === 'example' ? 'the apps that show how things are done' : parts[value].about,
-        })),
+        options: [...about].map(([value, hint]) => ({ value, hint })),
       }),
     ))
   return { name, keep: kept }
-}
-
-async function answerTo<T>(question: Promise<T>): Promise<Exclude<T, symbol>> {
-  const answer = await question
-  if (!isCancel(answer)) return answer as Exclude<T, symbol>
-  cancel('Nothing was changed.')
-  process.exit(130)
 }
 
 /** An npm name without a scope, of the kind that images and hosts may have too. */

@@ -55,7 +55,8 @@ export async function ask(root: string, given?: string): Promise<Wish> {
   return { name, kind, with: wanted }
 }
 
-async function answerTo<T>(question: Promise<T>): Promise<Exclude<T, symbol>> {
+/** The answer; whoever leaves the form is told that nothing has happened, and the command ends with 130. */
+export async function answerTo<T>(question: Promise<T>): Promise<Exclude<T, symbol>> {
   const answer = await question
   if (!isCancel(answer)) return answer as Exclude<T, symbol>
   cancel('Nothing was changed.')

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Change, Step } from './change.ts'
 import { addImporter, usedByNobodyElse } from './lockfile.ts'
 import { withoutVersions } from './plan-retirement.ts'
-import { formatFiles, listFiles, type Manifest } from './template.ts'
+import { dependenciesOf, formatFiles, readFolder, type Manifest } from './template.ts'
 
 /** What a clone may do without: what each part is, where it stands, and the scripts that run it. */
 export const parts = {
@@ -28,19 +28,17 @@ export const parts = {
     paths: ['infra/prove'],
     scripts: ['prove'],
   },
-} as const satisfies Record<string, Part>
+} as const satisfies Record<string, Room & { about: string }>
 
 export type PartName = keyof typeof parts
 
-interface Part {
-  about: string
+interface Room {
   paths: readonly string[]
   scripts: readonly string[]
 }
 
 /** What proves the starter: no clone keeps it. */
-const STARTER: Part = {
-  about: 'benches, verification, the first run, long tests of the generator',
+const STARTER: Room = {
   paths: ['infra/starter', 'infra/generator/adopted'],
   scripts: ['verify', 'bench'],
 }
@@ -160,12 +158,14 @@ export function countOwned(
 export function withoutBlocks(text: string, kept: readonly string[]): string {
   const open: boolean[] = []
   const left: string[] = []
+  let hasGone = false
   for (const line of text.split('\n')) {
     const [, words] = /^ *(?:<!--|#) keep: ([a-z, ]+?)(?: -->)?$/.exec(line) ?? []
     if (words) open.push(words.split(', ').some((word) => kept.includes(word)))
-    const isKept = !open.includes(false)
-    // Where a block has gone, one blank line is enough.
-    if (isKept && !(line === '' && left.at(-1) === '')) left.push(line)
+    const isGone = open.includes(false)
+    // Of the blank lines around a block that has gone, one is enough.
+    if (!isGone && !(hasGone && line === '' && left.at(-1) === '')) left.push(line)
+    hasGone = isGone
     if (/^ *(?:<!--|#) \/keep(?: -->)?$/.test(line)) open.pop()
   }
   return left.join('\n')
@@ -174,10 +174,12 @@ export function withoutBlocks(text: string, kept: readonly string[]): string {
 /** Without the rows of tables, and of the floor plan, that are about what is gone: a command, or a folder. */
 function withoutRows(text: string, scripts: readonly string[], paths: readonly string[]): string {
   const words = [...scripts.map((script) => `pnpm ${script}`), ...paths].join('|')
-  const rooms = paths.flatMap((path) => /^infra\/([^/]+)$/.exec(path)?.[1] ?? []).join('|')
-  return text
-    .replace(new RegExp(`^\\|.*\`(?:${words})\\b.*\\n`, 'gm'), '')
-    .replace(rooms ? new RegExp(`^ {2}(?:${rooms})/ .*\\n(?: {20,}.*\\n)*`, 'gm') : /$^/, '')
+  const rooms = paths.flatMap((path) => /^infra\/([^/]+)$/.exec(path)?.[1] ?? [])
+  const left = text.replace(new RegExp(`^\\|.*\`(?:${words})\\b.*\\n`, 'gm'), '')
+  return rooms.reduce(
+    (rest, room) => rest.replace(new RegExp(`^ {2}${room}/ .*\\n(?: {20,}.*\\n)*`, 'm'), ''),
+    left,
+  )
 }
 
 /** Without the entries of lists that lead to what is gone. */
@@ -206,13 +208,10 @@ function ownReadme(template: string, before: string, words: { name: string; orig
 function withoutDependencies(root: string, paths: readonly string[], files: Map<string, string>): Step[] {
   const manifest = JSON.parse(read(root, 'infra/package.json')) as Manifest
   const isGone = (path: string): boolean => paths.some((gone) => `infra/${path}`.startsWith(`${gone}/`))
-  const text = listFiles(join(root, 'infra'))
-    .filter((path) => path.endsWith('.ts') && !path.startsWith('generator/templates/') && !isGone(path))
-    .map((path) => read(root, `infra/${path}`))
-    .join('\n')
-  const isUsed = ([name]: [string, string]): boolean =>
-    [`'${name}'`, `'${name}/`, `"${name}`].some((used) => text.includes(used)) || name.startsWith('@types/')
-  const left = Object.fromEntries(Object.entries(manifest.dependencies ?? {}).filter(isUsed))
+  const sources = [...readFolder(join(root, 'infra'))].filter(
+    ([path]) => path.endsWith('.ts') && !path.startsWith('generator/templates/') && !isGone(path),
+  )
+  const left = dependenciesOf(new Map(sources), manifest.dependencies)
   const gone = Object.keys(manifest.dependencies ?? {}).filter((name) => !(name in left))
   if (gone.length === 0) return []
   const next = { ...manifest, dependencies: left }

@@ -5,7 +5,7 @@ import { pathOf, type Change } from './change.ts'
 import { deriveWithout } from './derived-files.ts'
 import { listApps } from './names.ts'
 import { planRetirement } from './plan-retirement.ts'
-import { printDry, tellPnpm } from './run-command.ts'
+import { printDry, printSteps, tellPnpm } from './run-command.ts'
 
 /**
  * Takes an app or a package away, and what the database of `pnpm dev` has of it.
@@ -73,7 +73,7 @@ async function forgetTables(root: string, leavings: string): Promise<boolean> {
 
 /** What is going to be done, before it is. */
 function show(change: Change): Change {
-  for (const step of change.steps) console.log(`  ${'remove' in step ? '-' : '~'} ${pathOf(step)}`)
+  printSteps(change.steps)
   for (const note of notesOn(change)) console.log(note)
   return change
 }

@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { pathOf, Refusal, type Change } from './change.ts'
+import { pathOf, Refusal, type Change, type Step } from './change.ts'
 import { settleChange } from './settle-change.ts'
 
 /**
@@ -32,6 +32,11 @@ export async function runCommand(
 export function printDry(root: string, change: Change, notes: readonly string[] = change.notes): void {
   process.stdout.write(printChange(root, change))
   for (const note of notes) console.error(note)
+}
+
+/** What is done to the tree, a line each: what goes, and what changes. */
+export function printSteps(steps: readonly Step[]): void {
+  for (const step of steps) console.log(`  ${'remove' in step ? '-' : '~'} ${pathOf(step)}`)
 }
 
 /**

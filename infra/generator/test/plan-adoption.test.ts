@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { withoutBlocks } from '../plan-adoption.ts'
+
+const TEXT = `One.
+
+
+Two.
+
+<!-- keep: compose, kubernetes -->
+
+Three.
+
+<!-- keep: compose -->
+
+Four.
+
+<!-- /keep -->
+
+<!-- /keep -->
+
+Five.
+  # keep: prove
+  six
+  # /keep
+`
+
+test('a block goes when none of its words is kept, and with it what stands in it', () => {
+  const two = 'One.\n\n\nTwo.\n\n'
+  expect(withoutBlocks(TEXT, [])).toBe(`${two}Five.\n`)
+  expect(withoutBlocks(TEXT, ['prove'])).toBe(`${two}Five.\n  # keep: prove\n  six\n  # /keep\n`)
+  expect(withoutBlocks(TEXT, ['kubernetes'])).toBe(
+    `${two}<!-- keep: compose, kubernetes -->\n\nThree.\n\n<!-- /keep -->\n\nFive.\n`,
+  )
+  expect(withoutBlocks(TEXT, ['compose', 'prove'])).toBe(TEXT)
+})

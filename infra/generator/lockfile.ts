@@ -43,15 +43,10 @@ export function removeImporter(lockfile: string, folder: string): string {
   return start + blocks.flatMap(({ name, text }) => (name === folder ? [] : [text])).join('') + end
 }
 
-/** The names of the packages that no other member has: pnpm must tidy up after them. */
-export function usedByNobodyElse(lockfile: string, folder: string): string[] {
-  const { blocks } = readImporters(lockfile)
-  const others = blocks.filter(({ name }) => name !== folder).map(({ text }) => text)
-  const own = blocks.find(({ name }) => name === folder)?.text ?? ''
-  return [...own.matchAll(/^ {6}(\S+):$/gm)]
-    .map(([, name]) => name!)
-    .filter((name) => !name.includes('@repo/') && !others.some((text) => text.includes(`      ${name}:\n`)))
-    .map((name) => name.replaceAll("'", ''))
+/** The names of the packages that a member had before, and none has after: pnpm must tidy up after them. */
+export function droppedPackages(before: string, after: string): string[] {
+  const left = namedPackages(after)
+  return [...namedPackages(before)].filter((name) => !left.has(name))
 }
 
 interface Importers {
@@ -71,6 +66,13 @@ function readImporters(lockfile: string): Importers {
     .split(/^(?= {2}\S)/m)
     .map((text) => ({ name: /^ {2}(\S+?):/.exec(text)?.[1] ?? '', text }))
   return { start: lockfile.slice(0, from), blocks, end: lockfile.slice(to) }
+}
+
+function namedPackages(lockfile: string): Set<string> {
+  const names = readImporters(lockfile).blocks.flatMap(({ text }) => [
+    ...text.matchAll(/^ {6}'?([^\s']+)'?:$/gm),
+  ])
+  return new Set(names.map(([, name]) => name!).filter((name) => !name.startsWith('@repo/')))
 }
 
 function knownVersions(lockfile: string): Map<string, string> {

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import type { Change, Step } from './change.ts'
-import { addImporter, usedByNobodyElse } from './lockfile.ts'
+import { addImporter, droppedPackages } from './lockfile.ts'
 import { withoutVersions } from './plan-retirement.ts'
-import { dependenciesOf, formatFiles, readFolder, type Manifest } from './template.ts'
+import { dependenciesOf, formatFiles, readFolder, type Files, type Manifest } from './template.ts'
 
 /** What a clone may do without: what each part is, where it stands, and the scripts that run it. */
 export const parts = {
@@ -28,11 +28,17 @@ export const parts = {
     paths: ['infra/prove'],
     scripts: ['prove'],
   },
+  tests: {
+    about: 'the tests of packages and infra, for a team that changes these; those of apps and templates stay',
+    paths: ['packages/*/test', 'infra/*/test', 'infra/**/*.test.ts'],
+    scripts: [],
+  },
 } as const satisfies Record<string, Room & { about: string }>
 
 export type PartName = keyof typeof parts
 
 interface Room {
+  /** Files and folders, or patterns of them. */
   paths: readonly string[]
   scripts: readonly string[]
 }
@@ -74,9 +80,7 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
     STARTER,
     ...Object.entries(parts).flatMap(([part, room]) => (keep.includes(part as PartName) ? [] : [room])),
   ]
-  const paths = [...going.flatMap((part) => part.paths), ...(isFirst ? OURS : [])].filter((path) =>
-    existsSync(join(root, path)),
-  )
+  const paths = listPaths(root, [...going.flatMap((part) => part.paths), ...(isFirst ? OURS : [])])
   const scripts = going.flatMap((part) => part.scripts)
   const files = new Map<string, string>()
 
@@ -109,7 +113,7 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
   const left = Object.entries(manifest.scripts ?? {}).filter(([script]) => !scripts.includes(script))
   if (isFirst) delete manifest.license
   files.set('package.json', JSON.stringify({ ...manifest, name, scripts: Object.fromEntries(left) }))
-  const lockfile = withoutDependencies(root, paths, files)
+  const lockfile = trimMembers(root, paths, files)
 
   const formatted = await formatFiles(root, files)
   return {
@@ -152,6 +156,18 @@ export function countOwned(
     if (/\/test\/|\.test\.ts$/.test(path)) owned.ofTests += lines
   }
   return owned
+}
+
+/** What of these is there, a name for each match of a pattern. Templates stay whole: they are what services are made of. */
+export function listPaths(root: string, patterns: readonly string[]): string[] {
+  const paths = patterns.flatMap((pattern) =>
+    globSync(pattern, {
+      cwd: root,
+      exclude: (path) => /(^|\/)(node_modules|templates)$/.test(path),
+    }).toSorted(),
+  )
+  const isInside = (path: string): boolean => paths.some((other) => path.startsWith(`${other}/`))
+  return paths.filter((path) => !isInside(path))
 }
 
 /** Without what stands between `keep: compose` and `/keep`, each in a comment of its own, when none of its words is kept. */
@@ -204,22 +220,47 @@ function ownReadme(template: string, before: string, words: { name: string; orig
     .replace(/^<!-- README: (.+) -->$/gm, (_, title: string) => sections.get(title) ?? '')
 }
 
-/** The dependencies of infra that no file of it imports once these folders are gone, and what only it had. */
-function withoutDependencies(root: string, paths: readonly string[], files: Map<string, string>): Step[] {
-  const manifest = JSON.parse(read(root, 'infra/package.json')) as Manifest
-  const isGone = (path: string): boolean => paths.some((gone) => `infra/${path}`.startsWith(`${gone}/`))
-  const sources = [...readFolder(join(root, 'infra'))].filter(
-    ([path]) => path.endsWith('.ts') && !path.startsWith('generator/templates/') && !isGone(path),
-  )
-  const left = dependenciesOf(new Map(sources), manifest.dependencies)
-  const gone = Object.keys(manifest.dependencies ?? {}).filter((name) => !(name in left))
-  if (gone.length === 0) return []
-  const next = { ...manifest, dependencies: left }
-  files.set('infra/package.json', JSON.stringify(next))
+/** The manifests of infra and of packages without the dependencies, exports and scripts that nothing left there needs. */
+function trimMembers(root: string, paths: readonly string[], files: Map<string, string>): Step[] {
   const before = read(root, 'pnpm-lock.yaml')
-  const content = addImporter(before, 'infra', next)
-  const unused = usedByNobodyElse(before, 'infra').filter((name) => gone.includes(name))
-  return [{ write: 'pnpm-lock.yaml', content, before }, ...withoutVersions(root, unused)]
+  let content = before
+  for (const folder of ['infra', ...globSync('packages/*', { cwd: root }).toSorted()]) {
+    if (!paths.some((path) => path.startsWith(`${folder}/`))) continue
+    const manifest = JSON.parse(read(root, `${folder}/package.json`)) as Manifest
+    const isGone = (path: string): boolean =>
+      paths.some((gone) => `${folder}/${path}` === gone || `${folder}/${path}`.startsWith(`${gone}/`))
+    const sources = [...readFolder(join(root, folder))].filter(
+      ([path]) => path.endsWith('.ts') && !path.startsWith('generator/templates/') && !isGone(path),
+    )
+    const next = trimManifest(manifest, new Map(sources), isGone)
+    if (JSON.stringify(next) === JSON.stringify(manifest)) continue
+    files.set(`${folder}/package.json`, JSON.stringify(next))
+    content = addImporter(content, folder, next)
+  }
+  if (content === before) return []
+  return [
+    { write: 'pnpm-lock.yaml', content, before },
+    ...withoutVersions(root, droppedPackages(before, content)),
+  ]
+}
+
+function trimManifest(manifest: Manifest, sources: Files, isGone: (path: string) => boolean): Manifest {
+  const next = structuredClone(manifest)
+  const { scripts = {}, exports = {} } = next
+  if (![...sources.keys()].some((path) => path.endsWith('.test.ts'))) delete scripts.test
+  for (const [name, command] of Object.entries(scripts))
+    if (command.split(' ').some(isGone)) delete scripts[name]
+  for (const [name, path] of Object.entries(exports)) if (isGone(posix.normalize(path))) delete exports[name]
+  for (const kind of ['dependencies', 'devDependencies'] as const) {
+    const left = dependenciesOf(sources, manifest[kind])
+    for (const name of Object.keys(next[kind] ?? {})) {
+      const typed = /^@types\/(.+)/.exec(name)?.[1]
+      if (!(typed === undefined ? name in left : typed in (next.dependencies ?? {}))) delete next[kind]![name]
+    }
+    if (Object.keys(next[kind] ?? {}).length === 0) delete next[kind]
+  }
+  if (Object.keys(scripts).length === 0) delete next.scripts
+  return next
 }
 
 function writeOf(root: string, path: string, content: string): Step[] {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Refusal, type Change, type Step } from './change.ts'
-import { removeImporter, usedByNobodyElse } from './lockfile.ts'
+import { droppedPackages, removeImporter } from './lockfile.ts'
 import { snakeCase } from './names.ts'
 import { listFiles, readFolder } from './template.ts'
 
@@ -26,12 +26,13 @@ export async function planRetirement(
     throw new Refusal(`${name} is still needed:\n${dependents.map((place) => `  ${place}`).join('\n')}`)
   }
   const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
+  const left = removeImporter(lockfile, folder)
   const steps: Step[] = [
     // The app first: by the time its tables go, nobody asks for them.
     ...[folder, ...parts].map((path) => ({ remove: path })),
     ...(await derive(folder)),
-    { write: 'pnpm-lock.yaml', content: removeImporter(lockfile, folder), before: lockfile },
-    ...withoutVersions(root, usedByNobodyElse(lockfile, folder)),
+    { write: 'pnpm-lock.yaml', content: left, before: lockfile },
+    ...withoutVersions(root, droppedPackages(lockfile, left)),
     ...withoutRequests(root, name),
   ]
   return { steps, notes: [], ...leavingsOf(root, folder) }

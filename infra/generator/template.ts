@@ -61,6 +61,7 @@ export function chooseTemplate(kind: Kind, asked: readonly Capability[]): Choice
 /** What an app or a package declares in its package.json. */
 export interface Manifest {
   name: string
+  exports?: Record<string, string>
   scripts?: Record<string, string>
   dependencies?: Record<string, string>
   devDependencies?: Record<string, string>

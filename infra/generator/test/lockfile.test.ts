@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { addImporter, removeImporter, usedByNobodyElse } from '../lockfile.ts'
+import { addImporter, droppedPackages, removeImporter } from '../lockfile.ts'
 
 const ROOT = new URL('../../../', import.meta.url)
 const lockfile = await readFile(new URL('pnpm-lock.yaml', ROOT), 'utf8')
@@ -16,11 +16,15 @@ test.each(['apps/migrate', 'packages/config'])(
   },
 )
 
-test('what only one member uses is known', () => {
-  expect(usedByNobodyElse(lockfile, 'packages/queue')).toContain('graphile-worker')
-  expect(usedByNobodyElse(lockfile, 'packages/queue')).not.toContain('typebox')
-  expect(usedByNobodyElse(lockfile, 'apps/migrate')).toEqual([])
+test('what no member has any more is known', () => {
+  expect(droppedWith('packages/queue')).toContain('graphile-worker')
+  expect(droppedWith('packages/queue')).not.toContain('typebox')
+  expect(droppedWith('apps/migrate')).toEqual([])
 })
+
+function droppedWith(folder: string): string[] {
+  return droppedPackages(lockfile, removeImporter(lockfile, folder))
+}
 
 test('a version that no member has is refused, and so is a file of another form', () => {
   const manifest = { name: '@repo/x', dependencies: { nobody: 'catalog:' } }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { parts } from '../../generator/plan-adoption.ts'
+import { listPaths, parts } from '../../generator/plan-adoption.ts'
 import { listExamples, must, openClone, type Clone, type Ended } from './open-clone.ts'
 
 // The first thing that a team does with its clone: each choice alone, nothing of them, and all.
@@ -30,12 +30,12 @@ function adopt(...args: string[]): Promise<Ended> {
 
 /** What is there of each part, and is named somewhere though it is not there. */
 async function look(): Promise<{ there: string[]; named: string }> {
-  const isThere = (paths: readonly string[]): boolean =>
-    paths.every((path) => existsSync(join(clone.root, path)))
   const entries = Object.entries(parts)
-  const there = entries.filter(([, { paths }]) => isThere(paths)).map(([name]) => name)
+  const there = entries
+    .filter(([, { paths }]) => listPaths(clone.root, paths).length > 0)
+    .map(([name]) => name)
   const gone = entries.filter(([name]) => !there.includes(name)).map(([, part]) => part)
-  const paths = gone.flatMap((part) => part.paths).filter((path) => path.includes('/'))
+  const paths = gone.flatMap((part) => part.paths).filter((path) => /^[^*]+\/[^*]+$/.test(path))
   const commands = gone.flatMap((part) => part.scripts).map((script) => `pnpm ${script}`)
   const words = [...paths, ...commands, 'infra/starter/', 'pnpm (bench|verify) '].join('|')
   // Decisions tell what was; the generator knows the parts, and who looks for programs asks whether they are there.
@@ -111,8 +111,19 @@ test('what cannot be meant is refused, and a dry run does nothing', async () => 
   expect(await clone.status()).toBe('')
 })
 
-test('the tests of a clone that keeps nothing pass', { timeout: 900_000 }, async () => {
-  await must(adopt('shop', '--keep', 'nothing'))
+/** "Small is a feature": what a team owns that keeps nothing, in lines of text, tests included. */
+const MOST_LINES = 24_000
+
+test('a clone that keeps nothing is small, and its tests pass', { timeout: 900_000 }, async () => {
+  const { output } = await must(adopt('shop', '--keep', 'nothing'))
+  const [, lines] = /You own \d+ files of (\d+) lines/.exec(output)!
+  expect(Number(lines)).toBeLessThanOrEqual(MOST_LINES)
+  await clone.commit()
+  await must(clone.pnpm('test'))
+})
+
+test('the tests of a clone that keeps all pass', { timeout: 900_000 }, async () => {
+  await must(adopt('shop', '--keep', 'all'))
   await clone.commit()
   await must(clone.pnpm('test'))
 })

@@ -1,6 +1,17 @@
-import { urlVariableOf } from '@repo/database/app-tables'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { directUrlVariableOf, urlVariableOf } from '@repo/database/app-tables'
 import { shareUrl } from '@repo/database/shares'
+import { isListening } from '@repo/testing/is-listening'
+import { forgetPostgresVariables, loadDotEnv } from './environment.ts'
 import type { Formation, ProcessType } from './formation.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const root = resolve(import.meta.dirname, '..')
+
+/** What a command says when `findDatabase` finds none. */
+export const noDatabase = 'Which database? Set DATABASE_URL, or start the one of this clone: pnpm dev'
 
 /** The apps that have tables, by name: those with a process that needs the database. */
 export function databaseApps({ running }: Formation): string[] {
@@ -8,30 +19,29 @@ export function databaseApps({ running }: Formation): string[] {
   return [...new Set(apps)].toSorted()
 }
 
-/** Of `apps/orders` it is `orders`. */
+/** The name of the app that a process type belongs to: `orders`, of `apps/orders`. */
 export function nameOfApp({ app }: Pick<ProcessType, 'app'>): string {
   return app.replace('apps/', '')
 }
 
 /**
- * Where an app has its tables: in a database of its own if its URL is given, under the name that the release knows
- * (`DATABASE_URL_ORDERS`), else with those of all.
+ * The URL of an app's tables: the one that is given under the name that the release process reads (`DATABASE_URL_ORDERS`), else the
+ * URL of the app's own role on the shared server.
  *
- * @param admin the URL of somebody who may make roles, on the server that holds the tables of all
+ * @param admin the URL of a role that may make roles, on the shared server
  */
 export function databaseUrlOf(app: string, admin: string, given: Environment): string {
   return given[urlVariableOf(app)] || shareUrl(admin, app)
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
-
 /**
- * What a process finds in its environment where one server holds the tables of all: in development and in tests. Each app has a role of
- * its own there; the release process has the keys to all of them.
+ * The database variables of a process where all apps share one server: in development and in tests. Each app has a role of its own
+ * there; the release process gets the URLs of all of them.
  *
- * @param admin the URL of somebody who may make roles
- * @param sessionStoreUrl for the release, which makes the tables of sessions in Postgres
- * @param given where an app has a database elsewhere, its URL: `databaseUrlOf`
+ * @param admin the URL of a role that may make roles
+ * @param sessionStoreUrl for the release process, which makes the tables of sessions in Postgres
+ * @param given the URLs of apps whose database is on another server, as `databaseUrlOf` reads them
+ * @returns the variables of a process type; none when it needs no database
  */
 export function databaseEnvironment(
   formation: Formation,
@@ -49,7 +59,37 @@ export function databaseEnvironment(
   }
 }
 
-/** Where sessions live when that server is their store as well. */
+/** The URL of the session store when the shared server is that store as well. */
 export function sessionsIn(admin: string): string {
   return shareUrl(admin, 'sessions')
+}
+
+/**
+ * The URL of the server that a command works on, as a role that may do anything there: `DATABASE_URL`, also from `.env`, else the
+ * server of `pnpm dev` in this clone. Undefined when neither is there.
+ */
+export async function findDatabase(): Promise<string | undefined> {
+  loadDotEnv(root)
+  forgetPostgresVariables()
+  if (process.env.DATABASE_URL) return process.env.DATABASE_URL
+  const [password, server] = await Promise.all([read('password'), read('data/postmaster.pid')])
+  // Postgres writes its port on the fourth line of postmaster.pid, and removes the file when it stops normally.
+  const port = server.split('\n')[3]
+  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
+  return port && (await isListening(url)) ? url : undefined
+}
+
+/**
+ * The URL by which a command reads an app's tables: the one that the release process would use, else that of the app's role on the
+ * server of `findDatabase`. Undefined when there is no server.
+ */
+export async function findAppDatabase(app: string): Promise<string | undefined> {
+  const given = process.env[directUrlVariableOf(app)] || process.env[urlVariableOf(app)]
+  if (given) return given
+  const server = await findDatabase()
+  return server && shareUrl(server, app)
+}
+
+function read(file: string): Promise<string> {
+  return readFile(join(root, '.dev/postgres', file), 'utf8').catch(() => '')
 }

@@ -11,7 +11,7 @@ const checks = {
   formatting: 'every file reads as oxfmt writes it                mend: pnpm format',
   lint: 'no mistake that oxlint knows                       mend: pnpm lint --fix',
   types: 'TypeScript agrees with itself',
-  rules: 'the structure of the house (infra/rules.ts)',
+  rules: 'the structure of the house (infra/check/rules.ts)',
   migrations: 'no migration that the release before would not survive',
   drift: 'what is rendered from the formation is up to date  mend: pnpm infra',
 }

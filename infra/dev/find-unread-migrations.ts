@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { listAppTables } from '@repo/database/app-tables'
 import { databaseUrlOf } from '../databases.ts'
-import { CONFIRM, findUnsafeMigrations } from '../migrations/find-unsafe-migrations.ts'
+import { CONFIRM, findUnsafeMigrations } from '../migrate/find-unsafe-migrations.ts'
 
 /**
  * Why the migrations are not applied yet: one of those to come may take something away, and no person has said that it may.

@@ -2,8 +2,7 @@ import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { forgetPostgresVariables } from '../forget-postgres-variables.ts'
-import { loadDotEnv } from '../load-dot-env.ts'
+import { forgetPostgresVariables, loadDotEnv } from '../environment.ts'
 import type { Supervisor } from './supervisor.ts'
 
 const HELP = `pnpm dev [type...] [--each N] [--inspect type] [--raw]

@@ -53,7 +53,7 @@ async function forgetTables(root: string, leavings: string): Promise<boolean> {
   if (process.env.DATABASE_URL || !existsSync(join(directory, 'data'))) return false
   const { startPostgres } = await import('@repo/testing/start-postgres')
   const { Client } = await import('pg')
-  const { findDatabase } = await import('../find-database.ts')
+  const { findDatabase } = await import('../databases.ts')
   await using resources = new AsyncDisposableStack()
   let url = await findDatabase()
   if (!url) {

@@ -10,7 +10,7 @@ import {
   type RawQueries,
 } from '@repo/queue'
 import { Pool } from 'pg'
-import { findAppDatabase, noDatabase } from '../find-database.ts'
+import { findAppDatabase, noDatabase } from '../databases.ts'
 
 const help = `pnpm jobs [app...] [--failed | retry <app/id> | retry --all] [--json]
 

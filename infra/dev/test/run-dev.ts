@@ -13,11 +13,10 @@ const COPIED = [
   'packages',
   'infra/databases.ts',
   'infra/dev',
-  'infra/forget-postgres-variables.ts',
+  'infra/environment.ts',
   'infra/formation.ts',
   'infra/generator/settle-change.ts',
-  'infra/load-dot-env.ts',
-  'infra/migrations',
+  'infra/migrate/find-unsafe-migrations.ts',
   'infra/node_modules',
   'infra/package.json',
 ]

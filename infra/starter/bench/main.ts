@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { installApart } from '../../install-apart.ts'
+import { installApart } from '../../install/install-apart.ts'
 
 // Each bench is a folder with a main.ts. What only a bench needs, as the peers it compares with, is installed the
 // first time it runs: into its folder, from its own lockfile, so that a clone stays light.

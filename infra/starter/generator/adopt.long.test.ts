@@ -43,7 +43,7 @@ async function look(): Promise<{ there: string[]; named: string }> {
     'docs/decisions',
     'docs/updating.md',
     'infra/generator',
-    'infra/rules*',
+    'infra/check/rules*',
     'infra/deploy/find-missing-programs.ts',
   ]
   const pathspec = elsewhere.map((path) => `:!${path}`)

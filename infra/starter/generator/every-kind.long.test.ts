@@ -172,7 +172,7 @@ test('types, lint, format, structure and derived files are in order', { timeout:
   expect(await clone.exec('tsc', [])).toEqual(SILENT)
   expect(await clone.exec('oxlint', ['--deny-warnings', 'apps', 'packages'])).toEqual(DONE)
   expect(await clone.exec('oxfmt', ['--check', 'apps', 'packages'])).toEqual(DONE)
-  expect(await clone.run('infra/rules.ts')).toEqual(SILENT)
+  expect(await clone.run('infra/check/rules.ts')).toEqual(SILENT)
   expect(await clone.run('infra/deploy/main.ts', ['--check'])).toEqual(DONE)
 })
 

@@ -74,7 +74,7 @@ test('a clone with services of its own takes over the next tag', { timeout: 240_
   expect(await shop.pnpm('install', '--offline', '--trust-lockfile', '--frozen-lockfile')).toMatchObject({
     code: 0,
   })
-  expect(await shop.run('infra/rules.ts')).toMatchObject({ code: 0, output: '' })
+  expect(await shop.run('infra/check/rules.ts')).toMatchObject({ code: 0, output: '' })
   expect(await shop.run('infra/generator/retire.ts', ['orders'])).toMatchObject({ code: 0 })
   expect(await shop.run('infra/generator/retire.ts', ['newsletter', '--force'])).toMatchObject({
     code: 0,

@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Installs what only this folder needs, from its own lockfile, the first time that it is asked for: a clone stays light.
+ * Installs the packages that only this folder needs, from its own lockfile, unless they are installed. So a clone does not download
+ * them until a command needs them.
  *
- * @throws when that fails; the installer has said why
+ * @throws when the installation fails; pnpm has printed why
  */
 export function installApart(folder: string): void {
   if (!existsSync(join(folder, 'package.json')) || existsSync(join(folder, 'node_modules'))) return

@@ -26,7 +26,7 @@ import { Type } from 'typebox'
 const env = loadEnv(Type.Object({ ...serviceEnv, ...sessionEnv, ...databaseEnv }), process.env)
 const { DATABASE_URL: url } = env
 // The client of whichever app has tables: what a database does while it is away is the same for all.
-const apps = join(import.meta.dirname, '../../apps')
+const apps = join(import.meta.dirname, '../../../apps')
 const tables = listAppTables(apps)[0]!
 const { openDatabase } = (await import(join(apps, tables.app, 'src/database.ts'))) as {
   openDatabase(

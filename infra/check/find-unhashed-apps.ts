@@ -7,15 +7,15 @@ interface TurboConfig {
 }
 
 /**
- * The apps that a member's tests name, and so may start, and that turbo does not know of: it would bring the tests' report
- * back from its cache though such an app has been broken since.
+ * The apps that a member's tests name, and so may start, but whose files turbo does not hash for those tests. When such an app
+ * breaks, turbo still takes the passing report of the tests from its cache.
  *
  * @param member its folder from the root on, and its name
- * @param tests the texts of the files of its tests
- * @param apps the folders in apps/
- * @returns the folders of those apps in apps/
+ * @param tests the contents of its test files
+ * @param apps the names of the folders in apps/
+ * @returns the names of those apps
  */
-export function findUntoldStarts(
+export function findUnhashedApps(
   root: string,
   member: { folder: string; name: string },
   tests: readonly string[],
@@ -33,9 +33,9 @@ export function findUntoldStarts(
   return apps.filter((app) => named.has(app) && member.folder !== join('apps', app) && !isKnown(app))
 }
 
-/** Whatever follows `../` or `apps/` in a text of the file: both are ways to another app's folder. */
+/** The names after `../` or `apps/` in a test file: both lead to the folder of another app. */
 function namedApps(text: string, folder: string): string[] {
-  // For a package an app's folder is an example, until it is a way that leads there.
+  // In a package `apps/orders` may be just an example, so only a relative path to it counts.
   const isApp = [join('apps', sep), join('infra/generator/templates', sep)].some((parent) =>
     folder.startsWith(parent),
   )

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { findUntoldStarts } from './find-untold-starts.ts'
+import { findUnhashedApps } from './find-unhashed-apps.ts'
 
 /** One broken rule: where, and what to do instead. */
 export type Violation = { file: string; problem: string }
@@ -137,7 +137,7 @@ function* manifestProblems(root: string, member: Member, sources: Source[]): Gen
 /** What a test starts is among what turbo hashes, or the test passes from the cache while that is broken. */
 function* cacheProblems(root: string, member: Member, sources: Source[]): Generator<Violation> {
   const tests = sources.filter(({ isTest }) => isTest).map(({ text }) => withoutComments(text))
-  for (const app of findUntoldStarts(root, member, tests, listFolders(join(root, 'apps')))) {
+  for (const app of findUnhashedApps(root, member, tests, listFolders(join(root, 'apps')))) {
     const dependsOn = `"dependsOn": ["$TURBO_EXTENDS$", "@repo/${app}#sources"]`
     const problem =
       `its tests name apps/${app}, and pass from turbo's cache while that is broken. ` +
@@ -211,7 +211,7 @@ function withoutComments(text: string): string {
 }
 
 if (import.meta.main) {
-  const root = fileURLToPath(new URL('..', import.meta.url))
+  const root = fileURLToPath(new URL('../..', import.meta.url))
   const violations = findViolations(root)
   for (const { file, problem } of violations) console.error(`${file}: ${problem}`)
   if (violations.length > 0) process.exitCode = 1

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-const ROOT = join(import.meta.dirname, '../..')
+const ROOT = join(import.meta.dirname, '../../..')
 const resolve = createRequire(join(ROOT, 'package.json')).resolve
 const OXLINT = join(dirname(resolve('oxlint/package.json')), 'bin/oxlint')
 

@@ -48,7 +48,7 @@ function toMb(bytes: number): number {
 
 // Run after every install (`postinstall`), when it only says what is left of the budget; with --check it fails over it.
 if (import.meta.main) {
-  const root = resolve(import.meta.dirname, '..')
+  const root = resolve(import.meta.dirname, '../..')
   const gone = trimPackages(root)
   const total = sizeOf(join(root, 'node_modules'))
   const without = gone > 0 ? `, without ${toMb(gone)} MB that nothing here can run` : ''

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { findUnsafeStatements } from './find-unsafe-statements.ts'
+import { findUnsafeStatements } from './find-unsafe-migrations.ts'
 
 describe('a migration is unsafe beside the release before when it', () => {
   test.each([

@@ -1,7 +1,38 @@
-/** A statement of a migration that the release before, which still runs beside it, may not survive; and what to do. */
+import { globSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, resolve, sep } from 'node:path'
+
+/** A migration that may break the release before, or lose data. */
+export interface UnsafeMigration {
+  /** Whose it is, as `orders`. */
+  app: string
+  name: string
+  /** Of its file, in the clone. */
+  path: string
+  /** What is unsafe in it, and what to do: two lines for each statement. */
+  words: string
+}
+
+/** What to do about it, where `findUnsafeMigrations` found something. */
+export const CONFIRM =
+  'Correct the file. Or, once you know that nobody needs what it takes away, say so in a line before the statement: -- safe: why'
+
+/** The migrations of this clone that may break the release before (docs/operations.md), in the order of their paths. */
+export function findUnsafeMigrations(root: string): UnsafeMigration[] {
+  const files = globSync('apps/*/migrations/*/migration.sql', { cwd: root }).toSorted()
+  return files.flatMap((file) => {
+    const words = findUnsafeStatements(readFileSync(join(root, file), 'utf8')).map(
+      ({ line, statement, problem }) => `${file}:${line}: ${statement}\n  ${problem}`,
+    )
+    if (words.length === 0) return []
+    const [, app] = file.split(sep)
+    return [{ app: app!, name: basename(dirname(file)), path: file, words: words.join('\n') }]
+  })
+}
+
+/** A statement that may break the release before, which still runs while the migration is applied; and what to do instead. */
 export interface UnsafeStatement {
   line: number
-  /** Its first words, for a person to find it. */
+  /** Its first 60 characters, so that a person finds it. */
   statement: string
   problem: string
 }
@@ -88,9 +119,8 @@ const RULES: Rule[] = [
 ]
 
 /**
- * Reads a migration as a release does that is rolled out process by process: the code before it runs beside the new
- * schema for minutes, and after a roll back for longer. A statement that was looked into has a line `-- safe: why`
- * before it.
+ * Finds what is unsafe in a migration when a release is rolled out process by process: the old code runs on the new schema for
+ * minutes, and for longer after a rollback. A statement after a line `-- safe: why` counts as reviewed.
  */
 export function findUnsafeStatements(sql: string): UnsafeStatement[] {
   const statements = splitStatements(sql)
@@ -137,4 +167,14 @@ function splitStatements(sql: string): { text: string; line: number; isSafe: boo
   }
   if (text.trim()) statements.push({ text: text.trim().replace(/\s+/g, ' ').toLowerCase(), line, isSafe })
   return statements
+}
+
+// One of the checks of `pnpm check`.
+if (import.meta.main) {
+  const unsafe = findUnsafeMigrations(resolve(import.meta.dirname, '../..'))
+  for (const { words } of unsafe) console.error(words)
+  if (unsafe.length > 0) {
+    console.error(CONFIRM)
+    process.exitCode = 1
+  }
 }

@@ -5,7 +5,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const root = resolve(process.argv[2] ?? join(fileURLToPath(import.meta.url), '../..'))
+const root = resolve(process.argv[2] ?? join(fileURLToPath(import.meta.url), '../../..'))
 const installed = join(root, 'node_modules/.bin/node')
 
 // pnpm puts this one before the machine's own. It is there for glibc and macOS: elsewhere it is absent, or does not start.

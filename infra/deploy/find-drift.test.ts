@@ -3,8 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { expect, test } from 'vitest'
 import { readFormation } from '../formation.ts'
-import { findDrift, findTemplates } from './find-drift.ts'
-import { findNode, findPlatforms, findVersions } from './find-version-drift.ts'
+import { diffLines, findDrift, findNode, findPlatforms, findTemplates, findVersions } from './find-drift.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -92,5 +91,17 @@ test('a lockfile that has lost the packages of other platforms is found', async 
   await writeFiles(folder.path, { 'pnpm-lock.yaml': whole.replace(/.*darwin.*\n/, '') })
   expect(findPlatforms(folder.path)).toMatchObject([
     { what: 'pnpm-lock.yaml', how: 'lacks what turbo needs on other platforms' },
+  ])
+})
+
+test('a difference is shown by its lines and nothing else', () => {
+  expect(diffLines('f', 'a\nb\nc\nd\n', 'a\nB\nc\nd\ne\n').split('\n')).toEqual([
+    '--- f',
+    '+++ f, as rendered',
+    '@@ -2 +2 @@',
+    '-b',
+    '+B',
+    '@@ -5 +5 @@',
+    '+e',
   ])
 })

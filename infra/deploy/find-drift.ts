@@ -1,10 +1,11 @@
-import { globSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { diff } from 'node:util'
+import { parse } from 'yaml'
 import type { Formation } from '../formation.ts'
-import { findOrphans } from './find-orphans.ts'
-import { findVersionDrift, read } from './find-version-drift.ts'
 import { listPlatforms, render } from './render.ts'
 
-/** Something that is not as it should be, and what mends it. */
+/** A file or a version that is not as it should be, and how to correct it. */
 export interface Finding {
   what: string
   how: string
@@ -15,12 +16,14 @@ export interface Finding {
   wanted?: string | null
 }
 
-/** What has drifted from what it is derived from, or from what it should be the same as. */
+/** The files that differ from what they are rendered from, and the versions and templates that disagree. */
 export async function findDrift(root: string, formation: Formation): Promise<Finding[]> {
   return [
     ...(await findStale(root, formation)),
     ...findOrphans(root, formation),
-    ...findVersionDrift(root),
+    ...findVersions(root),
+    ...findNode(root),
+    ...findPlatforms(root),
     ...findTemplates(root),
   ]
 }
@@ -42,7 +45,7 @@ async function findStale(root: string, formation: Formation): Promise<Finding[]>
   return findings
 }
 
-/** Processes start alike: those of templates as those of the apps that they were taken from. */
+/** The templates whose entry differs from that of an app: all processes should start in the same way. */
 export function findTemplates(root: string): Finding[] {
   const model = 'apps/accounts/src/server.ts'
   const text = read(root, model)
@@ -51,4 +54,150 @@ export function findTemplates(root: string): Finding[] {
     .map((file) => file.replace('resources.ts', 'server.ts'))
     .filter((file) => text !== undefined && read(root, file) !== text)
     .map((file) => ({ what: file, how: `reads otherwise than ${model}`, mend: 'make both say the same' }))
+}
+
+/** What is left of an app whose folder was deleted: its parts in other folders (`…/apps/<app>`), and the requests to it in the README. */
+function findOrphans(root: string, { running }: Formation): Finding[] {
+  const isThere = (folder: string): boolean =>
+    existsSync(join(root, 'apps', basename(folder), 'package.json'))
+  const parts = globSync('{apps,packages,infra,docs}/**/apps/*', {
+    cwd: root,
+    exclude: (path) => basename(path) === 'node_modules',
+  })
+  const orphans = parts
+    .filter((folder) => !isThere(folder))
+    .map((what) => ({ what, how: 'its app is gone', mend: 'pnpm infra', wanted: null }))
+
+  const found = read(root, 'README.md') ?? ''
+  const routes = running.flatMap(({ route }) => route ?? [])
+  const wanted = found
+    .split('\n')
+    .filter((line) => {
+      const [, path] = /^say .*localhost:\d+(\/api\/[a-z0-9-]+)/.exec(line) ?? []
+      return path === undefined || routes.includes(path)
+    })
+    .join('\n')
+  if (wanted === found) return orphans
+  return [
+    ...orphans,
+    { what: 'README.md', how: 'asks an app that is gone', mend: 'pnpm infra', found, wanted },
+  ]
+}
+
+/** The versions outside the catalog of pnpm-workspace.yaml, and those in the catalog that no package uses. */
+export function findVersions(root: string): Finding[] {
+  const files = globSync('{.,infra,apps/*,packages/*,infra/generator/templates/*}/package.json', {
+    cwd: root,
+  })
+  const used = new Map<string, string>()
+  const findings: Finding[] = []
+  for (const file of files.sort()) {
+    const { dependencies, optionalDependencies, devDependencies } = JSON.parse(read(root, file)!) as Record<
+      string,
+      Record<string, string>
+    >
+    for (const [name, version] of Object.entries({
+      ...dependencies,
+      ...optionalDependencies,
+      ...devDependencies,
+    })) {
+      used.set(name, file)
+      const wanted = name.startsWith('@repo/') ? 'workspace:*' : 'catalog:'
+      if (version === wanted) continue
+      const mend = `say "${wanted}"${wanted === 'catalog:' ? ', and the version in pnpm-workspace.yaml' : ''}`
+      findings.push({ what: file, how: `${name} is "${version}"`, mend })
+    }
+  }
+  const what = 'pnpm-workspace.yaml'
+  const found = read(root, what)!
+  const [, catalog = ''] = /^catalog:\n((?:[ #].*\n)*)/m.exec(found) ?? []
+  const unused = [...catalog.matchAll(/^ {2}"?([^":#\s]+)"?:.*\n/gm)].filter(([, name]) => !used.has(name!))
+  if (unused.length > 0) {
+    const how = `nobody uses ${unused.map(([, name]) => name).join(', ')}`
+    const wanted = unused.reduce((text, [line]) => text.replace(line, ''), found)
+    findings.push({ what, how, mend: 'pnpm infra', found, wanted })
+  }
+  return findings
+}
+
+/** Where the major version of Node is repeated, because what reads it there cannot read .node-version. */
+const LINES_OF_NODE: readonly [file: string, places: RegExp][] = [
+  ['package.json', /"node": ">=(\d+)"/g],
+  ['pnpm-workspace.yaml', /^ {2}(?:node-[a-z0-9-]+|"@types\/node"): \^(\d+)/gm],
+  ['renovate.json', /"allowedVersions": "(\d+)\.x"/g],
+  ['infra/deploy/image/Dockerfile', /\/(?:node:|nodejs)(\d+)-/g],
+  ['.github/workflows/ci.yml', /\/node:(\d+)-/g],
+]
+
+/** Where another major version of Node is named than in `.node-version`. Development, CI and images use the newest of that one. */
+export function findNode(root: string): Finding[] {
+  const version = read(root, '.node-version')?.trim() ?? ''
+  const [line] = version.split('.')
+  const mend = `say ${line}, as .node-version does`
+  return LINES_OF_NODE.flatMap(([file, places]) => {
+    const found = [...(read(root, file) ?? '').matchAll(places)].map(([, other]) => other!)
+    if (found.length === 0) return [{ what: file, how: 'names no Node', mend }]
+    const other = found.find((one) => one !== line)
+    return other ? [{ what: file, how: `asks for Node ${other}`, mend }] : []
+  })
+}
+
+interface Manifest {
+  name: string
+  version: string
+  optionalDependencies?: Record<string, string>
+}
+
+/**
+ * The packages whose builds for other platforms are not in the lockfile. An install that changes the lockfile may keep only those of
+ * its own platform; then nobody else gets a linter or turbo.
+ */
+export function findPlatforms(root: string): Finding[] {
+  const lockfile = read(root, 'pnpm-lock.yaml')
+  if (lockfile === undefined) return []
+  const { packages } = parse(lockfile) as { packages: Record<string, unknown> }
+  const missing = new Set<string>()
+  for (const file of globSync('node_modules/.pnpm/*/node_modules/{*,@*/*}/package.json', { cwd: root })) {
+    const { name, version, optionalDependencies = {} } = JSON.parse(read(root, file)!) as Manifest
+    if (!(`${name}@${version}` in packages)) continue
+    for (const [other, range] of Object.entries(optionalDependencies)) {
+      // Platform packages have the version of the package that they belong to, to the digit.
+      if (/^\d/.test(range) && !(`${other}@${range}` in packages)) missing.add(name)
+    }
+  }
+  return [...missing].sort().map((name) => ({
+    what: 'pnpm-lock.yaml',
+    how: `lacks what ${name} needs on other platforms`,
+    mend: 'pnpm install --fix-lockfile --lockfile-only',
+  }))
+}
+
+/** Undefined when there is no such file. */
+function read(root: string, file: string): string | undefined {
+  try {
+    return readFileSync(join(root, file), 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/**
+ * The lines to remove from `before` and to add to it so that it becomes `after`: a unified diff without lines of context.
+ *
+ * @see https://nodejs.org/api/util.html#utildiffactual-expected
+ */
+export function diffLines(file: string, before: string, after: string): string {
+  const lines = [`--- ${file}`, `+++ ${file}, as rendered`]
+  let [old, fresh, isInside] = [1, 1, false]
+  for (const [change, line] of diff(before.split('\n'), after.split('\n'))) {
+    if (change !== 0 && !isInside) lines.push(`@@ -${old} +${fresh} @@`)
+    isInside = change !== 0
+    // The sign says which of the two has the line: 1 is the first.
+    if (change > 0) lines.push(`-${line}`)
+    if (change < 0) lines.push(`+${line}`)
+    if (change >= 0) old++
+    if (change <= 0) fresh++
+  }
+  return lines.join('\n')
 }

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { processTypeOf, readFormation, type Formation } from '../formation.ts'
-import { diffLines } from './diff-lines.ts'
 import { listPlatforms, render } from './render.ts'
+import { openHouse } from './test/open-house.ts'
 import { readVariables } from './variables.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -37,14 +37,11 @@ test('.env.example asks for what has no default, and for nothing else', async ()
   }
 })
 
-test('a difference is shown by its lines and nothing else', () => {
-  expect(diffLines('f', 'a\nb\nc\nd\n', 'a\nB\nc\nd\ne\n').split('\n')).toEqual([
-    '--- f',
-    '+++ f, as rendered',
-    '@@ -2 +2 @@',
-    '-b',
-    '+B',
-    '@@ -5 +5 @@',
-    '+e',
-  ])
+test('.env.example says of each whether it is a secret, and what it is in development', async () => {
+  await using house = await openHouse()
+  const { files } = house
+  expect(files.get('.env.example')).toContain(
+    '# Of the payment provider\n# text; secret; in development sk_test_none (orders)\nPAYMENTS_KEY=\n',
+  )
+  expect(files.get('.env.example')).toContain('#PAYMENTS_LOG=quiet\n')
 })

@@ -1,7 +1,7 @@
 import { watch } from 'node:fs'
 import { join, relative } from 'node:path'
 import { readFormation, type Formation } from '../formation.ts'
-import { packagesOf } from './packages-of.ts'
+import { packagesOf } from './make.ts'
 import type { Printer } from './print.ts'
 import type { Supervisor } from './supervisor.ts'
 import { watchFolders } from './watch-folders.ts'

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
-import type { Formation } from '../formation.ts'
-import { packagesOf } from './packages-of.ts'
+import { readFormation, type Formation } from '../formation.ts'
 
-/** Something that a script of a workspace member makes from sources, and that processes cannot start without. */
+/** A folder that a script of a workspace member makes from sources, and that processes need to start. */
 export interface Product {
   /** The member's folder, from the root on. */
   member: string
@@ -18,7 +17,7 @@ export interface Product {
   result: string
 }
 
-/** The database client of each app with tables, and the page of each process type that serves one. */
+/** What a formation needs: the database client of each app with tables, and the page of each process type that serves one. */
 export function productsOf(root: string, { running }: Formation): Product[] {
   const apps = [...new Set(running.map(({ app }) => app))]
   const pages = running.filter(({ page }) => page !== undefined)
@@ -33,20 +32,20 @@ export function productsOf(root: string, { running }: Formation): Product[] {
   ].filter(({ member }) => existsSync(join(root, member)))
 }
 
-export function clientOf(member: string): Product {
+function clientOf(member: string): Product {
   return { member, script: 'generate', sources: ['schema.prisma'], result: 'src/generated' }
 }
 
 /**
- * Runs the script, unless its result is there and was made from these very sources.
+ * Runs the product's script, unless the result exists and was made from the same sources.
  *
- * @throws with the script's own output
+ * @throws when the script fails, with its output
  */
 export async function make(root: string, product: Product, say: (sentence: string) => void): Promise<void> {
   const { member, script, sources, result } = product
   const folder = join(root, member)
   const manifest = await readFile(join(folder, 'package.json'), 'utf8')
-  // The lockfile stands for the tools: another Prisma generates another client.
+  // The lockfile stands for the versions of tools: another Prisma generates another client.
   const parts = [manifest, packagesOf(root)]
   for (const source of sources) parts.push(await contentOf(join(folder, source)))
   const hash = createHash('sha256').update(parts.join('\0')).digest('hex')
@@ -68,7 +67,7 @@ export async function make(root: string, product: Product, say: (sentence: strin
   await writeFile(stamp, hash)
 }
 
-/** Of a file, or of everything in a folder; empty when there is nothing. */
+/** The content of a file, or of all files in a folder; '' when the path does not exist. */
 async function contentOf(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined)
   if (!found?.isDirectory()) return found ? readFile(path, 'utf8') : ''
@@ -77,4 +76,31 @@ async function contentOf(path: string): Promise<string> {
     names.map(async (name) => `${name}\0${await contentOf(join(path, name))}`),
   )
   return contents.join('\0')
+}
+
+/** What pnpm-lock.yaml says about packages; '' without a lockfile. A new workspace member that needs no new package does not change it. */
+export function packagesOf(root: string): string {
+  try {
+    const text = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
+    return text.slice(text.indexOf('\npackages:\n'))
+  } catch {
+    return ''
+  }
+}
+
+// The `made` script of infra: all that the types and the tests of the workspace need, the clients of templates and of the tests
+// of packages too.
+if (import.meta.main) {
+  const root = resolve(import.meta.dirname, '../..')
+  const templates = globSync('infra/generator/templates/*/schema.prisma', { cwd: root })
+  const fixtures = globSync('packages/*/test/fixture/*/schema.prisma', { cwd: root })
+  const products = [
+    ...productsOf(root, readFormation(root)),
+    ...templates.map((schema) => clientOf(dirname(schema))),
+    ...fixtures.map((schema) => {
+      const [member, folder] = dirname(schema).split(/(?<=^packages\/[^/]+)\//)
+      return { ...clientOf(member!), sources: [folder!], result: `${folder}/src/generated` }
+    }),
+  ]
+  await Promise.all(products.map((product) => make(root, product, console.log)))
 }

@@ -1,7 +1,8 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { startProcess } from '@repo/testing/start-process'
 import { readFormation, type Formation, type ProcessType } from '../formation.ts'
-import { assertPortIsFree } from './assert-port-is-free.ts'
 import { openBackingServices } from './backing-services.ts'
 import { claimClone } from './claim-clone.ts'
 import { explainEdits, findUnreadMigrations } from './find-unread-migrations.ts'
@@ -105,4 +106,25 @@ function assertKnown(asked: string[], { running }: Formation): void {
   const unknown = asked.filter((name) => !names.includes(name))
   if (unknown.length === 0) return
   throw new Error(`There is no process type ${unknown.join(', ')}. There are ${names.join(', ')}.`)
+}
+
+/** @throws when the front door's port is in use; the message says how to choose another one */
+async function assertPortIsFree(port: number): Promise<void> {
+  // Both, because "localhost" may mean either, and another program may use only one of them.
+  for (const host of ['127.0.0.1', '::1']) {
+    const server = createServer()
+    try {
+      server.listen({ port, host, exclusive: true })
+      await once(server, 'listening')
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') continue
+      const why = code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be used (${code})`
+      throw new Error(`Port ${port} ${why}. Choose another one: PORT=${port + 1} npx pnpm dev`, {
+        cause: error,
+      })
+    } finally {
+      server.close()
+    }
+  }
 }

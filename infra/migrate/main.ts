@@ -11,8 +11,7 @@ import { Client } from 'pg'
 import { findAppDatabase, findDatabase, noDatabase } from '../databases.ts'
 import { CONFIRM, findUnsafeMigrations } from './find-unsafe-migrations.ts'
 import { assertSure, renamesBy } from './ask.ts'
-import { dropTables, runRelease } from './run-release.ts'
-import { whereReleased } from './was-released.ts'
+import { dropTables, runRelease, whereReleased } from './release.ts'
 
 const help = `pnpm migrate [new [app] <name> | amend <app> | reset [app] | undone <name> | done <name> | --status]
 

@@ -168,7 +168,7 @@ test(
 )
 
 test('types, lint, format, structure and derived files are in order', { timeout: 240_000 }, async () => {
-  expect(await clone.run('infra/dev/make-products.ts')).toEqual(DONE)
+  expect(await clone.run('infra/dev/make.ts')).toEqual(DONE)
   expect(await clone.exec('tsc', [])).toEqual(SILENT)
   expect(await clone.exec('oxlint', ['--deny-warnings', 'apps', 'packages'])).toEqual(DONE)
   expect(await clone.exec('oxfmt', ['--check', 'apps', 'packages'])).toEqual(DONE)

@@ -63,7 +63,7 @@ export async function openClone(): Promise<Clone> {
   }
   // What is derived is rendered anew: somebody may just be changing what it is derived from.
   await must(clone.pnpm('install', '--offline', '--frozen-lockfile', '--trust-lockfile'))
-  await must(clone.run('infra/dev/make-products.ts'))
+  await must(clone.run('infra/dev/make.ts'))
   await must(clone.run('infra/deploy/main.ts'))
   await clone.commit()
   return clone

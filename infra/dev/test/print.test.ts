@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readLogLine } from '../read-log-line.ts'
+import { readLogLine } from '../print.ts'
 
 const line = (entry: object): string =>
   JSON.stringify({

@@ -56,10 +56,9 @@ interface Response {
 /** Somebody who signs in once and looks around; meanwhile the edge, too, becomes another one. */
 export const browser: Attack = {
   name: 'browser',
-  does: 'one person signs in in a real browser, and every request to a service lands on another process than the last',
-  claim: 'the same person on every page; the page shows at least 4 processes; no cookie changes',
-  withoutEdge:
-    'any process may still answer, and the ingress chooses which; that it is another one each time is not promised',
+  does: 'a user signs in with a real browser, and each request to a service goes to a different process than the one before',
+  claim: 'every page shows the same user; the page shows at least 4 processes; no cookie changes',
+  withoutEdge: 'any process may still answer; the ingress chooses which, and may choose the same one again',
   needs: ['haproxy', 'chromium'],
   async run({ deployment, note }) {
     installApart(DRIVER)

@@ -13,9 +13,9 @@ const BACK_WITHIN_MS = 1000
 /** One of three masters of the session store dies, and its replica takes over. */
 export const cluster: Attack<Deployment & { cluster: RedisCluster }> = {
   name: 'cluster',
-  does: 'Redis Cluster: `kill -9` of one of three masters of the session store, its replica takes over',
+  does: 'Redis Cluster: `kill -9` of one of three masters of the session store; its replica takes over',
   claim:
-    'the sessions on the other masters are unaffected, everything works 1 s after the failover; what it undid is counted',
+    'sessions on the other masters are unaffected; everything works 1 s after the failover; writes that the failover lost are counted',
   needs: ['haproxy', 'redis'],
   async open(options, resources) {
     const cluster = resources.use((await startRedisCluster({ withReplicas: true }))!)

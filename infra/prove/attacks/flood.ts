@@ -16,9 +16,9 @@ const SIGN_UPS_AN_HOUR = 60
 /** One network sends sign-ups and sign-ins over hundreds of connections, and others sign in meanwhile. */
 export const flood: Attack = {
   name: 'flood',
-  does: 'one network floods sign-up, then sign-in, over 300 connections; others sign in meanwhile',
+  does: 'one network floods sign-up, then sign-in, over 300 connections; other users sign in meanwhile',
   claim:
-    'everybody else is signed in, within 5 s; the network is refused with 429 or 503 and `Retry-After`, and gets 60 accounts an hour from all processes together',
+    'all other users are signed in within 5 s; the network gets 429 or 503 with `Retry-After`, and 60 accounts an hour from all processes together',
   needs: ['haproxy'],
   // Of its own: what the network did is remembered for an hour.
   open: async (options, resources) => resources.use(await openDeployment(options)),

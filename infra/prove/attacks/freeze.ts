@@ -20,7 +20,7 @@ export const freeze: Attack = {
   name: 'freeze',
   does: 'session store frozen for 6 s (SIGSTOP), then killed and restarted with its data',
   claim:
-    '503 with `Retry-After` within the deadline, memory stays flat, everything works 1 s after its return',
+    '503 with `Retry-After` within the deadline; memory stays flat; everything works 1 s after the store is back',
   isQuick: true,
   needs: ['haproxy', 'redis'],
   async run({ deployment, startLoad, note }) {

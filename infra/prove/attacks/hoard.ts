@@ -28,9 +28,9 @@ const MOST_GROWTH_BYTES = 128 * 1024 * 1024
 /** People of whom somebody has made thousands of sessions, as an earlier release without a cap lets them. */
 export const hoard: Attack = {
   name: 'hoard',
-  does: 'thousands of sessions of each of several people, among them those of thieves; their lists are shown and ended',
+  does: 'several users have thousands of sessions each, some opened by thieves; the users list their sessions and end them',
   claim:
-    'every list is shown, all others end, a new password is taken; the thieves are out, memory stays flat, others are served',
+    'each list is shown, all other sessions end, a new password is accepted; the thieves are signed out; memory stays flat; other users are served',
   needs: ['haproxy', 'redis'],
   async run({ deployment, startLoad, note }) {
     const load = await startLoad()

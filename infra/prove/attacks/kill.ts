@@ -13,11 +13,11 @@ const NEWS_MS = 250
 /** `kill -9`, at most one a second, of processes whose type has another one. */
 export const kill: Attack = {
   name: 'kill',
-  does: '`kill -9` of a random process every second or so, all types, each started again as soon as a core is free',
+  does: '`kill -9` of a random process of any type about every second; each is started again as soon as a core is free',
   claim:
-    'only what was in flight on the victim fails, and reads do not even then: the balancer and the edge ask another process',
+    'only writes in flight on the killed process fail; the load balancer and the edge send its reads to another process',
   withoutEdge:
-    'the ingress asks again for GET and HEAD, and for PUT and DELETE whose body it has not begun to send; any other request on the victim is its own page with 502, not `SERVICE_BROKE_OFF`',
+    'the ingress retries GET and HEAD, and PUT and DELETE if it has not begun to send the body; any other request on the killed process gets 502 with a page of the ingress, not `SERVICE_BROKE_OFF`',
   isQuick: true,
   needs: ['haproxy'],
   async run({ deployment, startLoad, random, scale, note }) {

@@ -22,7 +22,7 @@ export const malformed: Attack = {
   name: 'malformed',
   does: 'broken HTTP and bodies, forged, huge and duplicate cookies, path tricks, slow senders, every route fuzzed',
   claim:
-    'no crash, no 5xx but 503, nothing of our insides in an answer, memory stays flat; others are served meanwhile',
+    'no crash; no 5xx other than 503; no answer shows internals; memory stays flat; other users are served meanwhile',
   needs: ['haproxy'],
   // Of its own: who guesses so much is refused for a quarter of an hour, with everybody on the same network.
   open: async (options, resources) => resources.use(await openDeployment(options)),

@@ -11,7 +11,7 @@ export const postgres: Attack = {
   name: 'postgres',
   does: 'Postgres restarted under load, then frozen for 6 s (SIGSTOP)',
   claim:
-    '503 with `Retry-After` while it is away; pools recover by themselves: 2 s after its return nothing fails',
+    '503 with `Retry-After` while Postgres is unavailable; pools recover by themselves: nothing fails from 2 s after it is back',
   needs: ['haproxy'],
   async run({ deployment, startLoad, note }) {
     const load = await startLoad()

@@ -11,7 +11,7 @@ const NEWCOMERS = 10
 /** New processes beside the old ones, both at work for a while, then the new ones alone. */
 export const release: Attack = {
   name: 'release',
-  does: 'a new release beside the old one, then only the new one, which has a new session secret before the old',
+  does: 'a new release beside the old one, then only the new one, which has a new session secret in front of the old secret',
   claim: 'no request fails; each old process ends with exit code 0',
   needs: ['haproxy'],
   async run({ deployment, startLoad, note }) {

@@ -6,7 +6,7 @@ import { endings, failuresOf, standing, tellFailures } from '../load/standing.ts
 /** SIGTERM to one process of every type at a time, and the next one when its successor is known. */
 export const roll: Attack = {
   name: 'roll',
-  does: 'rolling restart of every process type by SIGTERM, all types side by side',
+  does: 'rolling restart of every process type by SIGTERM, all types at the same time',
   claim: 'no request fails; each process ends with exit code 0 within its grace time',
   isQuick: true,
   needs: ['haproxy'],

@@ -11,8 +11,9 @@ const ZERO_MS = 3000
 export const scale: Attack = {
   name: 'scale',
   does: 'each process type from 1 to 4 to 1, then one service to 0 and back',
-  claim: 'no request fails but those to the service at 0, which answers 503 at once and is back by itself',
-  withoutEdge: 'a service at 0 is answered 503 by the ingress, with its own page',
+  claim:
+    'only requests to the service at 0 fail: they get 503 at once, and succeed again once it has a process',
+  withoutEdge: 'for a service at 0 the ingress answers 503 with a page of its own',
   needs: ['haproxy'],
   async run({ deployment, startLoad, random, note }) {
     const load = await startLoad()

@@ -24,8 +24,9 @@ interface Failover {
 /** The master of the session store dies, and later the next one says nothing any more. */
 export const sentinel: Attack<Deployment & { sentinel: RedisSentinel }> = {
   name: 'sentinel',
-  does: 'Redis Sentinel: `kill -9` of the master of the session store; its successor is frozen for good (SIGSTOP)',
-  claim: 'everything works 1 s after the failover, 3 s after that of a silent one; what it undid is counted',
+  does: 'Redis Sentinel: `kill -9` of the master of the session store; then the new master is frozen and never continues (SIGSTOP)',
+  claim:
+    'everything works 1 s after the failover, and 3 s after the failover of the frozen master; writes that the failover lost are counted',
   needs: ['haproxy', 'redis'],
   async open(options, resources) {
     const sentinel = resources.use((await startRedisSentinel())!)

@@ -14,9 +14,9 @@ export const slow: Attack = {
   name: 'slow',
   does: 'one process of each service in turn answers 3 s late (SIGSTOP)',
   claim:
-    'nothing fails, reads go to another process, other services are unaffected: p99 below 3 times its value before',
+    'nothing fails; reads go to another process; the p99 of other services stays below 3 times its value before',
   withoutEdge:
-    'a read waits until the frozen pod has missed its readiness probe, 4 s at most, and if it was under way until `proxy-read-timeout`',
+    'a new read waits until the frozen pod fails its readiness probe, 4 s at most; a read that was under way waits until `proxy-read-timeout`',
   needs: ['haproxy'],
   async run({ deployment, startLoad, random, note }) {
     const load = await startLoad()

@@ -11,8 +11,8 @@ const WATCH_MS = 2500
 /** No two clocks agree. (The row is here because this app has a schedule.) */
 export const clock: Attack<Deployment & { databaseClock: FakeClock }> = {
   name: 'clock',
-  does: 'clocks that jump by hours and days, of the database and of the workers that hold a schedule together',
-  claim: 'a scheduled job runs once per tick of the clock of the database, and never before it',
+  does: 'the clocks of the database and of the workers that share a schedule jump by hours and days',
+  claim: 'a scheduled job runs once per tick by the clock of the database, and never earlier',
   needs: ['haproxy'],
   library: { name: 'libfaketime', apt: 'faketime', find: findFakeTime },
   async open(options, resources) {

@@ -24,8 +24,9 @@ interface Import {
 /** A worker brings the file that it reads to a disk. */
 export const importDisk: Attack = {
   name: 'import-disk',
-  does: 'an import while every process has a full disk, then a read-only one, and again when the disk is well',
-  claim: 'the import fails within 5 s and says why; started again later it brings every link',
+  does: 'an import while every process has a full disk, then a read-only disk, then a disk that works',
+  claim:
+    'the import fails within 5 s and gives the reason; started again on the working disk, it stores every link',
   needs: ['haproxy'],
   findObstacle: findDiskObstacle,
   async run({ deployment, note }) {

@@ -20,8 +20,8 @@ const NOTES = 'a'.repeat(20_000)
 /** A search looks through everything that a person has, so its cost is theirs to decide. */
 export const searches: Attack = {
   name: 'searches',
-  does: 'one person has 24 searches under way at once, each of which would take many seconds',
-  claim: 'they are stopped or refused with a reason; nobody else is answered 503, and p99 stays below 2 s',
+  does: 'one user runs 24 searches at once, each of which would take many seconds',
+  claim: 'they are stopped or refused with a reason; no other user gets 503, and p99 stays below 2 s',
   needs: ['haproxy'],
   async run({ deployment, startLoad, note }) {
     const agent = new Agent({ connections: 2 * AT_ONCE })

@@ -32,7 +32,7 @@ interface Job {
 export const workerKill: Attack = {
   name: 'worker-kill',
   does: '`kill -9` of a worker every 2.5 s while jobs and long imports run',
-  claim: 'the effect of each job exactly once, none lost, none stuck longer than its lease (15 s)',
+  claim: 'each job takes effect exactly once; none is lost; none is stuck for longer than its lease (15 s)',
   isQuick: true,
   needs: ['haproxy'],
   async run({ deployment, random, scale, note }) {

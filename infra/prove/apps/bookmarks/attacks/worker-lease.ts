@@ -21,9 +21,9 @@ const HANDED_ON_MS = 30_000
 /** One import, whose file we hold back: so its worker is met in the middle of the job, by whatever happens. */
 export const workerLease: Attack = {
   name: 'worker-lease',
-  does: 'workers restarted in the middle of a job, then kept from starting for 6 s, then one frozen while Postgres ends its session',
+  does: 'workers are restarted in the middle of a job, then cannot start for 6 s; then one is frozen while Postgres ends its session',
   claim:
-    'a restart counts as no attempt, a failed start leaves no connection, and nothing lands that is written without a lease',
+    'a restart does not count as an attempt; a failed start leaves no connection open; a write without a lease is refused',
   needs: ['haproxy'],
   async run({ deployment, note }) {
     await using resources = new AsyncDisposableStack()

@@ -1,25 +1,25 @@
-import type { RawQueries } from './enqueue.ts'
-import { JOBS } from './queue-tables.ts'
-import { DIED } from './run-job.ts'
+import type { RawQueries } from './define-job.ts'
+import { DIED, JOBS } from './queue-tables.ts'
 
 export interface FailedJob {
   id: string
   job: string
   error: string
+  /** ISO 8601. */
   failedAt: string
 }
 
 export interface QueueDepth {
-  /** Could run now. What workers scale by. */
+  /** Could run now. The number of workers scales by this. */
   waiting: number
   running: number
-  /** Wait for their time: a retry, a delay. */
+  /** Must not run yet: a retry, a delay. */
   later: number
   /** Out of attempts, and kept. */
   failed: number
 }
 
-/** Jobs that will not be tried again by themselves, the latest first. */
+/** Jobs that are out of attempts, the latest first. `limit` is 100 by default. */
 export async function listFailed(database: RawQueries, { limit = 100 } = {}): Promise<FailedJob[]> {
   const rows = await database.$queryRawUnsafe<(Omit<FailedJob, 'failedAt'> & { failedAt: Date })[]>(
     `SELECT id::text, task_identifier AS job, updated_at AS "failedAt", last_error AS error
@@ -29,10 +29,7 @@ export async function listFailed(database: RawQueries, { limit = 100 } = {}): Pr
   return rows.map((row) => ({ ...row, failedAt: row.failedAt.toISOString() }))
 }
 
-/**
- * Gives a failed job all its attempts again, from now on; every failed one without an id. Resolves to how many there
- * were.
- */
+/** Gives a failed job all its attempts again, or every failed job when no id is given. Resolves to their number. */
 export async function retryFailed(database: RawQueries, id?: string): Promise<number> {
   const rows = await database.$queryRawUnsafe<unknown[]>(
     `WITH retried AS (
@@ -46,6 +43,7 @@ export async function retryFailed(database: RawQueries, id?: string): Promise<nu
   return rows.length
 }
 
+/** How many jobs are in the queue, by their state. */
 export async function measureQueue(database: RawQueries): Promise<QueueDepth> {
   const [depth] = await database.$queryRawUnsafe<[QueueDepth]>(
     `SELECT count(*) FILTER (WHERE NOT ${isFailed} AND locked_at IS NULL AND run_at <= now())::int AS waiting,

@@ -1,17 +1,20 @@
-export { defineJob, PayloadInvalid, type Job, type JobOptions } from './define-job.ts'
-export { enqueue, type RawQueries } from './enqueue.ts'
+export {
+  defineJob,
+  enqueue,
+  PayloadInvalid,
+  type Job,
+  type JobOptions,
+  type RawQueries,
+} from './define-job.ts'
 export { listFailed, measureQueue, retryFailed, type FailedJob, type QueueDepth } from './failed-jobs.ts'
-export { migrateQueue } from './migrate-queue.ts'
-export { moveJobs } from './move-jobs.ts'
+export { migrateQueue, moveJobs } from './queue-tables.ts'
 export {
   handle,
-  runJobs,
+  JobTakenOver,
   type HandledJob,
   type JobContext,
   type QueueLog,
-  type RunJobsOptions,
-  type RunningJobs,
   type TransactionSource,
-} from './run-jobs.ts'
-export { JobTakenOver } from './run-job.ts'
+} from './run-job.ts'
+export { runJobs, type RunJobsOptions, type RunningJobs } from './run-jobs.ts'
 export { schedule, type Schedule } from './schedule.ts'

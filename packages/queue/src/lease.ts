@@ -1,30 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
-import { DIED } from './run-job.ts'
-import type { QueueLog } from './run-jobs.ts'
+import { DIED } from './queue-tables.ts'
+import type { QueueLog } from './run-job.ts'
 
 export interface Lease extends AsyncDisposable {
-  /** Aborted when the lease is lost: others may be given this worker's jobs soon. */
+  /** Aborted when the lease is lost: other workers may get this worker's jobs soon. */
   readonly signal: AbortSignal
 }
 
 export interface LeaseOptions {
   leaseMs: number
   log: QueueLog
-  /** Ids of this process's earlier leases whose jobs could not be given back yet, because Postgres was away. */
+  /** Worker ids of earlier leases of this process whose jobs are not given back yet, because Postgres was away. */
   unreturned: Set<string>
-  /** Called about once a second while the lease is held, with the session that holds it. */
+  /** Called about once a second while the lease is held, with the Postgres session that holds it. */
   upkeep(session: Client): Promise<void>
 }
 
 /**
- * Holds a worker's jobs for as long as its process lives. The lease is an advisory lock of a session of its own, so
- * Postgres itself notices a death at once. No clock is read: every worker looks about once a second, and counts.
+ * Keeps the jobs of a worker its own for as long as its process lives. The lease is an advisory lock, held by a Postgres session of
+ * its own, so Postgres itself notices at once when the process dies. No clock is read: every worker looks about once a second at the
+ * locks of all others, and counts its looks. Disposal releases the lease and gives back the jobs that the worker still holds.
  *
  * - A worker that has not reached Postgres for two thirds of `leaseMs` tells its jobs to stop.
  * - A worker whose lock was missing at every look for all of `leaseMs` has lost its jobs to the others.
  *
- * A process that was frozen, or busy with itself, counts on where it was: its lock was held all the while.
+ * A process that was frozen or busy goes on counting where it was: its session held the lock all the time.
  */
 export async function holdLease(url: string, workerId: string, options: LeaseOptions): Promise<Lease> {
   const { leaseMs, log, unreturned, upkeep } = options
@@ -44,7 +45,7 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
   const kept = keep()
   const watch = setInterval(giveUpInTime, pauseMs)
 
-  return { signal: lost.signal, [Symbol.asyncDispose]: release }
+  return { signal: lost.signal, [Symbol.asyncDispose]: releaseLease }
 
   async function keep(): Promise<void> {
     while (!stopping.signal.aborted) {
@@ -103,14 +104,14 @@ export async function holdLease(url: string, workerId: string, options: LeaseOpt
     return rows[0]!
   }
 
-  /** Only what nobody runs any more may be given back. */
+  /** Call it only when no job of this worker runs any more. */
   async function giveBack(id: string): Promise<void> {
     unreturned.add(id)
     const { left } = await freeJobs(id, countsForNothing)
     if (left === 0) unreturned.delete(id)
   }
 
-  async function release(): Promise<void> {
+  async function releaseLease(): Promise<void> {
     stopping.abort()
     clearInterval(watch)
     await kept
@@ -138,7 +139,7 @@ async function openSession(url: string, workerId: string, leaseMs: number): Prom
   session.on('error', () => {})
   try {
     await session.connect()
-    // A machine that vanishes says no goodbye: Postgres asks after it, and gives up after 11 s.
+    // A machine that vanishes closes no connection. Postgres sends keepalives, and ends the session after 11 s.
     await session.query(
       'SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3',
     )
@@ -195,7 +196,7 @@ const touch = `
   )`
 
 // To take a job, graphile-worker locks the row of every queue that is free, so those that are used up must go. A job that is
-// just being added would never be taken without its queue: whoever adds one holds the lock, too (enqueue.ts). In one simple
+// just being added would never be taken without its queue: whoever adds one holds the lock, too (`enqueue`). In one simple
 // query each statement sees what was committed before it.
 const forgetIdleQueues = `
   SET LOCAL lock_timeout = 100;

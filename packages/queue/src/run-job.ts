@@ -1,17 +1,74 @@
 import createError from '@fastify/error'
 import type { JobHelpers } from 'graphile-worker'
-import { PayloadInvalid } from './define-job.ts'
-import type { RawQueries } from './enqueue.ts'
-import type { HandledJob, QueueLog, TransactionSource } from './run-jobs.ts'
+import type { Static, TObject } from 'typebox'
+import { Value } from 'typebox/value'
+import { checkPayload, PayloadInvalid, type Job, type RawQueries } from './define-job.ts'
+import { DIED } from './queue-tables.ts'
 
+/** A pino log, or any log of the same shape. */
+export interface QueueLog {
+  debug(values: object, message: string): void
+  info(values: object, message: string): void
+  warn(values: object, message: string): void
+  error(values: object, message: string): void
+  child(values: object): QueueLog
+}
+
+/** A Prisma client, or what begins transactions as one does. */
+export interface TransactionSource<Tx extends RawQueries> {
+  $transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+}
+
+export interface JobContext<Tx = RawQueries> {
+  id: string
+  /** 1 on the first try. */
+  attempt: number
+  /** Aborted when the process must stop, or another worker may get the job: then write nothing more, and throw. */
+  signal: AbortSignal
+  log: QueueLog
+  /**
+   * Begins a transaction, in which a handler must do all its writes. It is refused when the job belongs to another worker by now; a
+   * process that was frozen cannot know that itself. While the transaction is open, no other worker can get the job.
+   *
+   * @throws QUEUE_JOB_TAKEN_OVER, or the reason of `signal` once that is aborted
+   */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+}
+
+/** A job with its handler, made by `handle`. */
+export interface HandledJob<Tx = RawQueries> {
+  readonly job: Job
+  run(payload: unknown, context: JobContext<Tx>): Promise<void>
+  giveUp?(payload: unknown, tx: Tx): Promise<void>
+}
+
+/**
+ * Gives a job its handler. The handler may run more than once, one run after the other: after a failure, and when a worker died
+ * before it could report that the job was done. So running it twice must change nothing, and it must write with `transaction` only.
+ *
+ * @param options.giveUp runs in the transaction in which the job is given up: its last attempt has failed, or its worker died at it.
+ *   Here an app tells its user that the work will not be done.
+ */
+export function handle<S extends TObject, Tx = RawQueries>(
+  job: Job<S>,
+  handler: (payload: Static<S>, context: JobContext<Tx>) => Promise<void>,
+  { giveUp }: { giveUp?: (payload: Static<S>, tx: Tx) => Promise<unknown> } = {},
+): HandledJob<Tx> {
+  return {
+    job,
+    run: (payload, context) => handler(checkPayload(job, payload), context),
+    async giveUp(payload, tx) {
+      if (Value.Check(job.payload, payload)) await giveUp?.(payload, tx)
+    },
+  }
+}
+
+/** The job belongs to another worker by now. */
 export const JobTakenOver = createError<[id: string]>(
   'QUEUE_JOB_TAKEN_OVER',
   'Job %s belongs to another worker by now: nothing is written',
   500,
 )
-
-/** Set on a job whose worker died at its last attempt: whoever claims it gives it up, and does not run it. */
-export const DIED = 'worker died'
 
 export interface RunJobOptions<Tx extends RawQueries> {
   database: TransactionSource<Tx>
@@ -23,9 +80,9 @@ export interface RunJobOptions<Tx extends RawQueries> {
 }
 
 /**
- * Runs a job that this worker has claimed. Rejects with what the queue keeps when the job has failed.
+ * Runs a job that this worker has claimed, once. Rejects when the job has failed, with the error that the queue keeps.
  *
- * @returns `interrupted` when that is no fault of the job: then its claim must be given back, and the attempt with it.
+ * @returns `interrupted` when the end is not the fault of the job: then its claim must be given back, and the attempt with it
  */
 export async function runJob<Tx extends RawQueries>(
   { job, run, giveUp }: HandledJob<Tx>,
@@ -100,7 +157,7 @@ export async function runJob<Tx extends RawQueries>(
     throw error
   }
 
-  /** That nobody will try the job again, and what follows from it, come true together. */
+  /** In one transaction, the job is given up and its handler's `giveUp` runs. */
   async function giveUpWith(message: string): Promise<void> {
     await database.$transaction(async (tx) => {
       await fence(tx)

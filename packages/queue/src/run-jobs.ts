@@ -1,95 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Static, TObject } from 'typebox'
-import { Value } from 'typebox/value'
-import { checkPayload, type Job } from './define-job.ts'
-import type { RawQueries } from './enqueue.ts'
+import type { RawQueries } from './define-job.ts'
 import { createScheduler, type Schedule } from './schedule.ts'
-import { work } from './work.ts'
+import { work, type WorkerOptions } from './work.ts'
 
-/** The log of pino, or of anything shaped like it. */
-export interface QueueLog {
-  debug(values: object, message: string): void
-  info(values: object, message: string): void
-  warn(values: object, message: string): void
-  error(values: object, message: string): void
-  child(values: object): QueueLog
-}
-
-/** What handlers write to: a Prisma client, or what begins transactions as one does. */
-export interface TransactionSource<Tx extends RawQueries> {
-  $transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
-}
-
-export interface JobContext<Tx = RawQueries> {
-  id: string
-  /** 1 on the first try. */
-  attempt: number
-  /** Aborted when the process must end or others may be given the job: stop writing, then throw. */
-  signal: AbortSignal
-  log: QueueLog
-  /**
-   * How a handler writes. The transaction is refused when the job belongs to another worker by now, which this process cannot
-   * know when it was frozen; and while it is open, the job stays with this one.
-   *
-   * @throws QUEUE_JOB_TAKEN_OVER, and the reason of `signal` once that is aborted
-   */
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
-}
-
-/** A job and what it does, made by `handle`. */
-export interface HandledJob<Tx = RawQueries> {
-  readonly job: Job
-  run(payload: unknown, context: JobContext<Tx>): Promise<void>
-  giveUp?(payload: unknown, tx: Tx): Promise<void>
-}
-
-export interface RunJobsOptions<Tx extends RawQueries = RawQueries> {
-  /** What `transaction` of the handlers begins its transactions on. */
-  database: TransactionSource<Tx>
-  jobs: HandledJob<Tx>[]
+export interface RunJobsOptions<Tx extends RawQueries = RawQueries> extends WorkerOptions<Tx> {
   schedules?: Schedule[]
-  /** How many jobs this process runs at once. Default 5. */
-  concurrency?: number
-  /** How long a job of a killed worker waits for another. Default 15 000. */
-  leaseMs?: number
   /** How long a stop waits for running jobs before it aborts them. Default 15 000. */
   abortAfterMs?: number
-  log: QueueLog
 }
 
 export interface RunningJobs extends AsyncDisposable {
-  /** Rejects while this process takes no jobs, and says why. */
+  /** Rejects with the reason while this process takes no jobs. */
   check(): Promise<void>
-  /** How many jobs of its kinds could run now, and nobody runs them. Rejects while it takes no jobs. */
+  /** How many of the jobs that it handles could run now, and no worker runs them. Rejects while it takes no jobs. */
   countWaiting(): Promise<number>
 }
 
 /**
- * Says what a job does. It may be run more than once, one run after the other: after a failure, and when a worker died
- * before it could say that it was done. So running it twice must change nothing, and it writes with `transaction` alone.
+ * Takes jobs and runs them until it is disposed of. Then it takes no more, waits for the jobs that run, and aborts them after
+ * `abortAfterMs`. It starts without Postgres, too: it begins when Postgres answers, and again after each time that Postgres was away.
  *
- * @param options.giveUp is run in the transaction in which the job is given up: its last attempt has failed, or its worker
- *   died at it. For what was promised to somebody, and will not happen now.
- */
-export function handle<S extends TObject, Tx = RawQueries>(
-  job: Job<S>,
-  handler: (payload: Static<S>, context: JobContext<Tx>) => Promise<void>,
-  { giveUp }: { giveUp?: (payload: Static<S>, tx: Tx) => Promise<unknown> } = {},
-): HandledJob<Tx> {
-  return {
-    job,
-    run: (payload, context) => handler(checkPayload(job, payload), context),
-    async giveUp(payload, tx) {
-      if (Value.Check(job.payload, payload)) await giveUp?.(payload, tx)
-    },
-  }
-}
-
-/**
- * Takes jobs and runs them until it is disposed of: then it takes no more, waits for those that run, and aborts them
- * when they take too long. Goes on by itself when Postgres was away, and begins when it comes.
- *
- * @throws when a schedule cannot be understood
+ * @param url of Postgres itself, not of a pooler in transaction mode
+ * @throws when a schedule cannot be parsed, or a job has two
  */
 export async function runJobs<Tx extends RawQueries>(
   url: string,

@@ -10,8 +10,8 @@ export interface Schedule {
 }
 
 /**
- * Enqueues a job at every tick of a crontab line, in UTC: `0 3 * * *`. Workers share it, and each tick is one job,
- * whoever makes it. A job has at most one schedule.
+ * Enqueues a job at every tick of a crontab line, in UTC: `0 3 * * *`. All workers share the schedule, and each tick makes one job. A
+ * job has at most one schedule.
  *
  * @see crontab(5), without names and without seconds
  */
@@ -19,12 +19,10 @@ export function schedule<S extends TObject>(job: Job<S>, cron: string, payload: 
   return { job, cron, payload: checkPayload(job, payload) as object }
 }
 
-/**
- * Of ticks that were missed while no worker ran, the latest is made up for, when it is not older than this.
- */
+/** Of the ticks that passed while no worker ran, the latest one still makes its job when it is not older than this. */
 const makeUpForMs = 24 * 60 * 60_000
 
-/** What a worker does about its schedules, once a second. Only the clock of the database counts. */
+/** What a worker calls once a second to make the jobs that are due. Only the clock of the database is read. */
 export async function createScheduler(schedules: Schedule[]): Promise<(session: Client) => Promise<void>> {
   const { parseCronItem } = await import('graphile-worker')
   const names = schedules.map(({ job }) => job.name)
@@ -64,7 +62,7 @@ function findLatestTick(matches: CronMatcher, afterMs: number, untilMs: number):
   return null
 }
 
-// A schedule begins when it is first seen; ticks before that are nobody's.
+// A schedule begins when a worker first sees it; earlier ticks make no job.
 const readSchedules = `
   WITH begun AS (
     INSERT INTO queue_schedules SELECT name, now() FROM unnest($1::text[]) AS names (name)

@@ -2,29 +2,38 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TaskList, WorkerEvents } from 'graphile-worker'
 import { Pool } from 'pg'
-import type { Job } from './define-job.ts'
-import type { RawQueries } from './enqueue.ts'
+import type { Job, RawQueries } from './define-job.ts'
 import { holdLease, type Lease, type LeaseOptions } from './lease.ts'
 import { findQueueSchema, JOBS } from './queue-tables.ts'
-import { runJob } from './run-job.ts'
-import type { RunJobsOptions } from './run-jobs.ts'
+import { runJob, type HandledJob, type QueueLog, type TransactionSource } from './run-job.ts'
 
 /**
- * So long Postgres may take to answer at the end of a life. The runner may wait for ever, when two reports failed at once
- * (graphile/worker#636); without a limit this life would neither work nor end.
+ * How long Postgres may take to answer when the worker stops. The runner of graphile-worker may wait for ever when two reports
+ * failed at once (graphile/worker#636); without this limit the worker would neither work nor stop.
  */
 const REPORT_MS = 2_000
 
-export interface WorkOptions<Tx extends RawQueries>
-  extends RunJobsOptions<Tx>, Pick<LeaseOptions, 'upkeep' | 'unreturned'> {
+export interface WorkerOptions<Tx extends RawQueries> {
+  /** What `transaction` of the handlers begins its transactions on. */
+  database: TransactionSource<Tx>
+  jobs: HandledJob<Tx>[]
+  /** How many jobs this process runs at once. Default 5. */
+  concurrency?: number
+  /** How long a job of a killed worker waits for another. Default 15 000. */
+  leaseMs?: number
+  log: QueueLog
+}
+
+interface WorkOptions<Tx extends RawQueries>
+  extends WorkerOptions<Tx>, Pick<LeaseOptions, 'upkeep' | 'unreturned'> {
   stopping: AbortSignal
   deadline: AbortSignal
   onBegun(countWaiting: () => Promise<number>): void
-  /** Told at once; to end may take longer, because running jobs are waited for. */
+  /** Called at once; `work` rejects later, when the running jobs have ended. */
   onTrouble(error: unknown): void
 }
 
-/** One life of a worker: resolves when it was told to stop, rejects when it cannot go on and another must begin. */
+/** One life of a worker. Resolves when it was told to stop; rejects when it cannot go on, and `runJobs` must begin another one. */
 export async function work<Tx extends RawQueries>(url: string, options: WorkOptions<Tx>): Promise<void> {
   const { concurrency = 5, leaseMs = 15_000, log, upkeep, unreturned, stopping } = options
   const { Logger, run } = await import('graphile-worker')
@@ -39,8 +48,8 @@ export async function work<Tx extends RawQueries>(url: string, options: WorkOpti
   resources.defer(() => life.abort())
   stopping.addEventListener('abort', () => ended.resolve(), { signal: life.signal })
 
-  // When the answer to "a job for me?" is lost, or the word that one is done, there may be a job in our name that nobody
-  // runs. To end the life gives it back.
+  // When the answer to "a job for me?" is lost, or the report that one is done, there may be a job in our name that nobody runs.
+  // The end of this life gives it back.
   const events = new EventEmitter() as WorkerEvents
   events.on('worker:getJob:error', ({ error }) => ended.reject(error))
   events.on('pool:fatalError', ({ error }) => ended.reject(error))
@@ -72,7 +81,7 @@ export async function work<Tx extends RawQueries>(url: string, options: WorkOpti
     events,
     noHandleSignals: true,
     logger: new Logger(() => (level, message, meta) => {
-      // What it says of jobs, we say ourselves.
+      // Of jobs we log ourselves.
       if (level === 'error' && !meta?.['failure']) log.warn({ graphile: meta?.['error'] }, message)
       else log.debug({}, message)
     }),
@@ -167,13 +176,13 @@ function openPool(url: string, concurrency: number): Pool {
     query_timeout: 15_000,
     keepAlive: true,
   })
-  // Whoever uses a connection that breaks is told; without listeners the process would end.
+  // The next query reports a broken connection; without listeners the process would end.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 
-/** The questions for a job that are under way. Who stopped asking may still be given one by them. */
+/** The queries for a job that are under way: a stopped worker may still get a job by one of them. */
 function trackClaims(events: WorkerEvents): ReadonlyMap<unknown, PromiseWithResolvers<void>> {
   const claims = new Map<unknown, PromiseWithResolvers<void>>()
   const settle = ({ worker }: { worker: unknown }): void => {
@@ -187,7 +196,7 @@ function trackClaims(events: WorkerEvents): ReadonlyMap<unknown, PromiseWithReso
   return claims
 }
 
-/** Waits until none of our jobs runs and none is on its way to us: only then they are given back. */
+/** Waits until no job of ours runs and none is on its way to us. Only then may they be given back. */
 async function settle(
   running: ReadonlySet<Promise<unknown>>,
   claims: ReturnType<typeof trackClaims>,
@@ -200,7 +209,7 @@ async function settle(
 
 async function inTime(work: Promise<unknown> | undefined): Promise<void> {
   const isDone = new AbortController()
-  // It holds the process: at this moment nothing else may do so.
+  // Its timer keeps the process alive: at this moment nothing else may do so.
   const patience = sleep(REPORT_MS, undefined, { signal: isDone.signal }).catch(() => {})
   await Promise.race([work, patience])
   isDone.abort()

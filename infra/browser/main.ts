@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { chromium, type Page } from 'playwright-core'
-import { CHROMIUM, findProgram } from '../../packages/testing/src/find-program.ts'
+import { CHROMIUM, findProgram } from '../../packages/testing/src/programs.ts'
 import { journeys } from './journeys.ts'
 import { startFormation } from './start-formation.ts'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { freePort } from '../../packages/testing/src/free-port.ts'
+import { freePort } from '../../packages/testing/src/ports.ts'
 import { startPostgres } from '../../packages/testing/src/start-postgres.ts'
 import { startProcess, type NodeProcess } from '../../packages/testing/src/start-process.ts'
 import { startRedis } from '../../packages/testing/src/start-redis.ts'

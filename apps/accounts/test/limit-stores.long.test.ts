@@ -3,15 +3,11 @@ import { limits, migrateLimits, type Limit, type LimitsOptions } from '@repo/lim
 import { createService, serviceEnv, type Service } from '@repo/service'
 import { openSessionStore } from '@repo/session'
 import { migrateSessions } from '@repo/session/migrate'
-import {
-  startMemcached,
-  startPostgres,
-  startRedis,
-  startRedisCluster,
-  startRedisSentinel,
-  type BackingService,
-} from '@repo/testing'
+import { startPostgres, startRedis, type BackingService } from '@repo/testing'
 import { needs } from '@repo/testing/needs'
+import { startMemcached } from '@repo/testing/start-memcached'
+import { startRedisCluster } from '@repo/testing/start-redis-cluster'
+import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
 

@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { pollUntil } from './poll-until.ts'
 import type { TetheredProcess } from './spawn-tethered.ts'
 
@@ -117,4 +118,31 @@ async function isFrozen(pid: number): Promise<boolean> {
 async function childrenOf(pid: number): Promise<number[]> {
   const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
   return list.split(' ').filter(Boolean).map(Number)
+}
+
+/**
+ * Says one line to a server of lines (Redis's inline commands, Memcached) and resolves with its answer once that
+ * matches. Rejects when the server closes, or has not answered so within a second.
+ */
+export async function expectAnswer(port: number, line: string, expected: RegExp): Promise<RegExpMatchArray> {
+  const socket = connect(port, '127.0.0.1')
+  const deadline = setTimeout(
+    () => socket.destroy(new Error(`${line} was not answered within 1000 ms`)),
+    1000,
+  )
+  try {
+    socket.write(`${line}\r\n`)
+    let answer = ''
+    for await (const chunk of socket) {
+      answer += String(chunk)
+      const match = answer.match(expected)
+      if (match) return match
+      // Redis's errors begin so. Anything else may be the beginning of what we wait for.
+      if (answer.startsWith('-')) throw new Error(`${line} was answered ${answer.trim()}`)
+    }
+    throw new Error(`${line} was answered ${answer.trim() || 'with nothing'}`)
+  } finally {
+    clearTimeout(deadline)
+    socket.destroy()
+  }
 }

@@ -1,5 +1,14 @@
 import { randomInt } from 'node:crypto'
-import type { FleetRequest, FleetResponse } from './fleet.ts'
+import type { RequestInit, Response } from 'undici'
+
+export type FleetResponse = Response
+export interface FleetRequest extends Omit<RequestInit, 'headers'> {
+  headers?: Record<string, string>
+  /** Sent as JSON. */
+  json?: unknown
+  /** Sends the request to this process, from 1 on, instead of the next one. */
+  process?: number
+}
 
 /**
  * One person's browser: it keeps cookies as browsers do, and says where its requests come from. Each has an address of its

@@ -34,6 +34,18 @@ export async function createDatabase(share: string): Promise<TestDatabase> {
   return { ...database, url: url.href }
 }
 
+let sessions: Promise<TestDatabase> | undefined
+
+/**
+ * A session store for this test file: `SESSION_STORE_URL`, else the Redis of this run, else a Postgres database,
+ * which is dropped with the run.
+ */
+export async function sessionStoreUrl(): Promise<string> {
+  if (process.env.SESSION_STORE_URL) return process.env.SESSION_STORE_URL
+  sessions ??= createDatabase('sessions')
+  return (await sessions).url
+}
+
 /** One without a single table. */
 export async function createEmptyDatabase(
   template = 'template0',
@@ -46,6 +58,22 @@ export async function createEmptyDatabase(
       await dropRoles(server, `${name}_`)
     })
   return { admin: urlOf(name), url: urlOf(name), drop, [Symbol.asyncDispose]: drop }
+}
+
+/**
+ * The rows of one statement, asked for on a connection of its own.
+ *
+ * @param url the database, and as whom
+ * @throws the driver's error, with the code of Postgres: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+export async function query<Row = Record<string, unknown>>(url: string, sql: string): Promise<Row[]> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query(sql)).rows as Row[]
+  } finally {
+    await client.end()
+  }
 }
 
 /** What the names of this run's databases, and of their roles, begin with. The run is numbered by `vitest-setup.ts`. */

@@ -1,20 +1,14 @@
-import { glob, mkdir, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { glob, mkdir, readFile, rm } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Agent, fetch, type RequestInit, type Response } from 'undici'
-import { openBrowser, type Browser } from './browser.ts'
+import { Agent, fetch } from 'undici'
+import { openBrowser, type Browser, type FleetRequest, type FleetResponse } from './browser.ts'
+import { createDatabase, sessionStoreUrl } from './create-database.ts'
 import { openTemporaryFolder } from './open-temporary-folder.ts'
-import { environmentFor, readProcessType, type Environment } from './process-type.ts'
 import { startProcess, type NodeProcess } from './start-process.ts'
 
-export type FleetResponse = Response
-export interface FleetRequest extends Omit<RequestInit, 'headers'> {
-  headers?: Record<string, string>
-  /** Sent as JSON. */
-  json?: unknown
-  /** Sends the request to this process, from 1 on, instead of the next one. */
-  process?: number
-}
+type Environment = Record<string, string | undefined>
 
 export interface FleetOptions {
   /** The process type, when the app declares several. Default: its first. */
@@ -171,4 +165,51 @@ export async function fleet(appFolder: string | URL, options: FleetOptions = {})
 async function removeFilesIn(folder: string): Promise<void> {
   const paths = await Array.fromAsync(glob('*/*', { cwd: folder }))
   await Promise.all(paths.map((path) => rm(join(folder, path), { recursive: true, force: true })))
+}
+
+/** What an app declares about one of its process types. */
+interface ProcessType {
+  name: string
+  /** Its app, as whose role it uses the database. */
+  app: string
+  /** Its TypeScript entry, from the app's folder on. */
+  entry: string
+  needs: string[]
+}
+
+/** Reads `processes` of an app's package.json: the named process type, by default the first. */
+async function readProcessType(folder: string, wanted?: string): Promise<ProcessType> {
+  const { processes = {} } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
+    processes?: Record<string, { entry: string; needs?: string[] }>
+  }
+  const names = Object.keys(processes)
+  const name = wanted ?? names[0] ?? ''
+  const found = processes[name]
+  if (!found)
+    throw new Error(`${folder} declares no process "${name}", but ${names.join(', ') || 'none at all'}`)
+  return { name, app: basename(folder), entry: found.entry, needs: found.needs ?? [] }
+}
+
+/** The whole environment of a process under test: `given`, and what the process type needs beside it. */
+async function environmentFor(
+  { app, needs }: ProcessType,
+  given: Environment,
+  resources: AsyncDisposableStack,
+): Promise<Environment> {
+  const env: Environment = {
+    NODE_ENV: 'test',
+    PUBLIC_ORIGIN: 'http://localhost',
+    // We are its load balancer: each browser of a test has an address of its own.
+    TRUST_PROXY: 'loopback',
+    DRAIN_MS: '50',
+    SHUTDOWN_DEADLINE_MS: '10000',
+  }
+  if (needs.includes('database') && !given.DATABASE_URL) {
+    env.DATABASE_URL = resources.use(await createDatabase(app)).url
+  }
+  if (needs.includes('session')) {
+    env.SESSION_SECRETS = randomBytes(32).toString('base64url')
+    if (!given.SESSION_STORE_URL) env.SESSION_STORE_URL = await sessionStoreUrl()
+  }
+  return { ...env, ...given }
 }

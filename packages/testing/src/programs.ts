@@ -1,4 +1,12 @@
-import { CHROMIUM, findProgram } from './find-program.ts'
+import { existsSync } from 'node:fs'
+import { delimiter, resolve } from 'node:path'
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** The program for want of which the test was skipped. It stands in the report, and `pnpm test` counts by it. */
+    lacks?: ProgramName
+  }
+}
 
 /** A program that tests start, or that something is tried with, and that not every machine has. */
 export interface Program {
@@ -12,6 +20,9 @@ export interface Program {
   apt: string
   brew: string
 }
+
+/** What Debian, others and Google call the browser that they bring. */
+export const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome'] as const
 
 /** By the names that tests call them. */
 export const programs = {
@@ -82,4 +93,23 @@ export type ProgramName = keyof typeof programs
 /** Of all these programs the ones that this machine lacks. */
 export function findAbsent(): ProgramName[] {
   return (Object.keys(programs) as ProgramName[]).filter((name) => !findProgram(...programs[name].names))
+}
+
+/** Where this machine has one of these programs: the first name it has, along PATH. A path stands for itself. */
+export function findProgram(...names: string[]): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return names
+    .flatMap((name) => folders.map((folder) => resolve(folder, name)))
+    .find((path) => existsSync(path))
+}
+
+/**
+ * Options of a test, or of a `describe` with all its tests, that starts this program: they are skipped on a machine
+ * without it. Without a name nothing is needed, and nothing skipped.
+ *
+ * `test('a list survives', needs('memcached'), async () => {})`
+ */
+export function needs(name?: ProgramName): { skip: boolean; meta: { lacks?: ProgramName } } {
+  const isThere = name === undefined || findProgram(...programs[name].names) !== undefined
+  return isThere ? { skip: false, meta: {} } : { skip: true, meta: { lacks: name } }
 }

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import { pollUntil } from './poll-until.ts'
-import { readLines } from './read-lines.ts'
 
 /** One operating-system process that cannot outlive us. */
 export interface TetheredProcess extends AsyncDisposable {
@@ -123,4 +122,18 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
     stop,
     [Symbol.asyncDispose]: () => stop(),
   }
+}
+
+/** Tells each line of a stream. Only a line feed ends one: Node's readline also splits at U+2028, which JSON may hold as it is. */
+export function readLines(stream: Readable, onLine: (line: string) => void): void {
+  let rest = ''
+  stream.setEncoding('utf8')
+  stream.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop()!
+    for (const line of lines) onLine(line.replace(/\r$/, ''))
+  })
+  stream.on('end', () => {
+    if (rest !== '') onLine(rest)
+  })
 }

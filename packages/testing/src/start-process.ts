@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { request } from 'undici'
-import { freePort } from './free-port.ts'
+import { freePort } from './ports.ts'
 import { pollUntil } from './poll-until.ts'
 import { spawnTethered, type TetheredProcess } from './spawn-tethered.ts'
 

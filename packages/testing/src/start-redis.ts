@@ -1,9 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runBackingService, type BackingService } from './backing-service.ts'
-import { expectAnswer } from './expect-answer.ts'
-import { findProgram } from './find-program.ts'
-import { freePort } from './free-port.ts'
+import { expectAnswer, runBackingService, type BackingService } from './backing-service.ts'
+import { findProgram } from './programs.ts'
+import { freePort } from './ports.ts'
 import { openTemporaryFolder } from './open-temporary-folder.ts'
 import { spawnTethered } from './spawn-tethered.ts'
 

@@ -1,12 +1,11 @@
 import { readFile, symlink } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { describe, test, vi } from 'vitest'
-import { expectAnswer } from '../src/expect-answer.ts'
-import { findProgram } from '../src/find-program.ts'
-import { isListening } from '../src/is-listening.ts'
-import { needs } from '../src/needs.ts'
+import { expectAnswer } from '../src/backing-service.ts'
+import { findProgram, needs } from '../src/programs.ts'
+import { isListening } from '../src/ports.ts'
 import { openTemporaryFolder } from '../src/open-temporary-folder.ts'
-import { startMemcached } from '../src/start-memcached.ts'
+import { startMemcached } from '../src/servers/start-memcached.ts'
 import { findRedis, startRedis } from '../src/start-redis.ts'
 
 const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)

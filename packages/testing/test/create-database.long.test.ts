@@ -1,7 +1,6 @@
 import { Client } from 'pg'
 import { expect, test } from 'vitest'
-import { createDatabase, createEmptyDatabase, databasePrefix } from '../src/create-database.ts'
-import { query } from '../src/query.ts'
+import { createDatabase, createEmptyDatabase, databasePrefix, query } from '../src/create-database.ts'
 
 test('each one is migrated, and nobody else sees what is written to it', async () => {
   await using first = await createDatabase('sessions')

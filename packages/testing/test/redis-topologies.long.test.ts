@@ -1,9 +1,9 @@
 import { describe, test } from 'vitest'
-import { expectAnswer } from '../src/expect-answer.ts'
-import { needs } from '../src/needs.ts'
+import { expectAnswer } from '../src/backing-service.ts'
+import { needs } from '../src/programs.ts'
 import { pollUntil } from '../src/poll-until.ts'
-import { startRedisCluster } from '../src/start-redis-cluster.ts'
-import { startRedisSentinel } from '../src/start-redis-sentinel.ts'
+import { startRedisCluster } from '../src/servers/start-redis-cluster.ts'
+import { startRedisSentinel } from '../src/servers/start-redis-sentinel.ts'
 
 const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)
 

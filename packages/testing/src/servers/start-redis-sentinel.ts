@@ -1,12 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runBackingService, type BackingService } from './backing-service.ts'
-import { expectAnswer } from './expect-answer.ts'
-import { freePort } from './free-port.ts'
-import { openTemporaryFolder } from './open-temporary-folder.ts'
-import { pollUntil } from './poll-until.ts'
-import { spawnTethered } from './spawn-tethered.ts'
-import { findRedis, startRedis } from './start-redis.ts'
+import { expectAnswer, runBackingService, type BackingService } from '../backing-service.ts'
+import { freePort } from '../ports.ts'
+import { openTemporaryFolder } from '../open-temporary-folder.ts'
+import { pollUntil } from '../poll-until.ts'
+import { spawnTethered } from '../spawn-tethered.ts'
+import { findRedis, startRedis } from '../start-redis.ts'
 
 export interface RedisSentinel extends AsyncDisposable {
   /** `redis+sentinel://`, the sentinels, separated by commas, and the name of what they watch. */

@@ -1,8 +1,7 @@
-import type { BackingService } from './backing-service.ts'
-import { expectAnswer } from './expect-answer.ts'
-import { freePort } from './free-port.ts'
-import { pollUntil } from './poll-until.ts'
-import { findRedis, startRedis } from './start-redis.ts'
+import { expectAnswer, type BackingService } from '../backing-service.ts'
+import { freePort } from '../ports.ts'
+import { pollUntil } from '../poll-until.ts'
+import { findRedis, startRedis } from '../start-redis.ts'
 
 export interface RedisCluster extends AsyncDisposable {
   /** `redis+cluster://` and the masters, separated by commas. */

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
-import { readLines } from '../src/read-lines.ts'
-import { spawnTethered } from '../src/spawn-tethered.ts'
+import { readLines, spawnTethered } from '../src/spawn-tethered.ts'
 
 test('what a process writes is told line by line, and a line of JSON is one whatever it holds', async () => {
   const text = 'a\u2028b\u2029c\rd\u0085e'

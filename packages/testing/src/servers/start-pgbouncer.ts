@@ -1,12 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { runBackingService, type BackingService } from './backing-service.ts'
-import { findProgram } from './find-program.ts'
-import { freePort } from './free-port.ts'
-import { openTemporaryFolder } from './open-temporary-folder.ts'
-import { asOrdinaryUser } from './ordinary-user.ts'
-import { spawnTethered } from './spawn-tethered.ts'
+import { runBackingService, type BackingService } from '../backing-service.ts'
+import { findProgram } from '../programs.ts'
+import { freePort } from '../ports.ts'
+import { openTemporaryFolder } from '../open-temporary-folder.ts'
+import { asOrdinaryUser } from '../start-postgres.ts'
+import { spawnTethered } from '../spawn-tethered.ts'
 
 /**
  * A real PgBouncer in transaction mode before a Postgres on loopback, for one user of it; undefined when this machine has none.

@@ -1,8 +1,7 @@
-import { runBackingService, type BackingService } from './backing-service.ts'
-import { expectAnswer } from './expect-answer.ts'
-import { findProgram } from './find-program.ts'
-import { freePort } from './free-port.ts'
-import { spawnTethered } from './spawn-tethered.ts'
+import { expectAnswer, runBackingService, type BackingService } from '../backing-service.ts'
+import { findProgram } from '../programs.ts'
+import { freePort } from '../ports.ts'
+import { spawnTethered } from '../spawn-tethered.ts'
 
 export interface MemcachedOptions {
   /** Default: a free one. */

@@ -1,6 +1,5 @@
 import { directUrlVariableOf, schemasOf, urlVariableOf, type AppTables } from '@repo/database/app-tables'
-import { makeExtensions } from '@repo/database/make-extensions'
-import { migrate, MigrationError } from '@repo/database/migrate'
+import { makeExtensions, migrate, MigrationError } from '@repo/database/migrate'
 import { moveFromPublic } from '@repo/database/move-from-public'
 import { assertOwnSchema, makeDatabase, makeShares, type Share } from '@repo/database/shares'
 import { migrateLimits } from '@repo/limits'

@@ -1,9 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AppTables } from './app-tables.ts'
-import { MigrationError } from './migration-error.ts'
 import { toList, withMigrations, withoutTrace, type Migrations } from './open-migrations.ts'
-import { openSingle } from './open-single.ts'
+import { MigrationError, openSingle } from './open-single.ts'
 import { compare, draft, type DraftOptions } from './write-migration.ts'
 
 export interface Amended {

@@ -2,10 +2,18 @@
  * `prisma generate` for the schema.prisma of a folder, by default the current one, where nothing may be downloaded and Prisma
  * Studio is not installed: `node ../../packages/database/src/generate.ts`
  */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { createRequire, registerHooks } from 'node:module'
 import { join, relative, resolve } from 'node:path'
-import { moveDifferences } from './move-differences.ts'
 
 const leftOut = ['@prisma/dev', '@prisma/studio-core']
 
@@ -36,3 +44,24 @@ process.once('exit', (code) => {
 const schema = relative(process.cwd(), join(copy, 'schema.prisma'))
 process.argv.splice(2, Infinity, 'generate', '--schema', schema)
 createRequire(import.meta.url)('prisma/build/index.js')
+
+/**
+ * Makes one folder what another one is, and touches nothing that is the same already: `pnpm dev` restarts whoever
+ * imports a file that was written. Both are on one disk. What was moved is gone from the first one.
+ */
+function moveDifferences(from: string, to: string): void {
+  mkdirSync(to, { recursive: true })
+  const made = readdirSync(from, { withFileTypes: true })
+  for (const entry of made) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)]
+    const before = statSync(target, { throwIfNoEntry: false })
+    if (before && before.isDirectory() !== entry.isDirectory()) rmSync(target, { recursive: true })
+    if (entry.isDirectory()) moveDifferences(source, target)
+    // Moved and not written, so whoever reads it meanwhile reads a whole file.
+    else if (!before?.isFile() || !readFileSync(source).equals(readFileSync(target)))
+      renameSync(source, target)
+  }
+  // Last, because what was there before may import it until it is replaced.
+  const names = new Set(made.map(({ name }) => name))
+  for (const name of readdirSync(to)) if (!names.has(name)) rmSync(join(to, name), { recursive: true })
+}

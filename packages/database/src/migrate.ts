@@ -1,9 +1,16 @@
-import type { Pool } from 'pg'
-import type { AppTables } from './app-tables.ts'
-import { MigrationError } from './migration-error.ts'
-import { filters, toList, withMigrations, withoutTrace, type Migrations } from './open-migrations.ts'
+import { escapeIdentifier as quote, type Pool } from 'pg'
+import { EXTENSIONS, type AppTables } from './app-tables.ts'
+import {
+  filters,
+  readScripts,
+  toList,
+  withMigrations,
+  withoutTrace,
+  type Migrations,
+} from './open-migrations.ts'
+import { MigrationError, openSingle } from './open-single.ts'
 
-export { MigrationError } from './migration-error.ts'
+export { MigrationError } from './open-single.ts'
 
 export interface MigrationStatus {
   applied: string[]
@@ -155,4 +162,34 @@ function wayOn(name: string): string {
     'Look at the database. When nothing of it remains: pnpm migrate undone ' +
     `${name}\nWhen all of it is there:                           pnpm migrate done ${name}\nThen migrate again.`
   )
+}
+
+/**
+ * Makes the extensions that migrations ask for by `CREATE EXTENSION IF NOT EXISTS name SCHEMA extensions`, before they are applied: an
+ * app's role may not make one, since each exists once in a database.
+ *
+ * @returns what it did, in SQL
+ */
+export async function makeExtensions(admin: string, apps: readonly AppTables[]): Promise<string[]> {
+  const scripts = await Promise.all(apps.map(({ migrations }) => readScripts(migrations)))
+  const wanted = scripts
+    .flatMap((ofApp) => [...ofApp.values()])
+    .flatMap((sql) => [...sql.matchAll(/^create\s+extension\s+if\s+not\s+exists\s+"?([\w-]+)"?/gim)])
+    .map(([, name]) => name!)
+  if (wanted.length === 0) return []
+  const main = openSingle(admin)
+  try {
+    const { rows } = await main.query<{ name: string }>('SELECT extname AS name FROM pg_extension')
+    const known = rows.map(({ name }) => name)
+    const done: string[] = []
+    for (const name of new Set(wanted)) {
+      if (known.includes(name)) continue
+      const sql = `CREATE EXTENSION IF NOT EXISTS ${quote(name)} SCHEMA ${EXTENSIONS}`
+      await main.query(sql)
+      done.push(sql)
+    }
+    return done
+  } finally {
+    await main.end()
+  }
 }

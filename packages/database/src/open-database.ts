@@ -1,5 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { ITXClientDenyList } from '@prisma/client/runtime/client'
+import type { Pool } from 'pg'
 import { Type } from 'typebox'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { limitQueries, type LimitedQueries, type QueryLimits } from './limit-queries.ts'
@@ -76,7 +77,8 @@ export function databaseOf<Client extends GeneratedClient>(
     const { max = 10, connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
     const pool = openPool(url, options)
     const client = new Client({
-      adapter: new PrismaPg(pool, { schema }),
+      // Prisma uses promises, and `on`, as we do.
+      adapter: new PrismaPg(pool as Pool, { schema }),
       // Longer than the pool waits, so that the pool is the one to answer.
       transactionOptions: { maxWait: connectWithinMs + answerWithinMs + 1_000, timeout: 15_000 },
     })
@@ -89,7 +91,7 @@ export function databaseOf<Client extends GeneratedClient>(
 
     return Object.assign(database, {
       check: async () => void (await pool.query('SELECT 1')),
-      query: async (text: string, values: unknown[]) => (await pool.query({ text, values })).rows,
+      query: async (text: string, values: unknown[]) => (await pool.query(text, values)).rows,
       limitQueries: (limits: QueryLimits) =>
         limitQueries<TransactionOf<Client>>((work) => database.$transaction(work), max, limits),
       [Symbol.asyncDispose]: async () => {

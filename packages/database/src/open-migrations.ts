@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import type { MigrationList } from '@prisma/schema-engine-wasm'
 import type { Pool } from 'pg'
 import type { AppTables } from './app-tables.ts'
-import { MigrationError } from './migration-error.ts'
-import { openScratch, openSingle } from './open-single.ts'
+import { MigrationError, openScratch, openSingle } from './open-single.ts'
 import { openSchemaEngine, type SchemaEngine } from './schema-engine.ts'
 
 export interface Migrations {

@@ -1,7 +1,15 @@
 import createError from '@fastify/error'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ClientBase, Pool, type PoolClient, type QueryConfig, type QueryResult } from 'pg'
+import {
+  type ClientBase,
+  Pool,
+  type PoolClient,
+  type QueryConfig,
+  type QueryResult,
+  type QueryResultRow,
+} from 'pg'
 
+/** Postgres cannot be used right now. Its headers hold `retry-after`. */
 export const DatabaseUnavailable = createError(
   'DATABASE_UNAVAILABLE',
   'The database cannot be reached right now. Please try again in a moment.',
@@ -17,11 +25,26 @@ export interface PoolOptions {
   answerWithinMs?: number | undefined
 }
 
+type Query = <Row extends QueryResultRow>(
+  config: QueryConfig | string,
+  values?: unknown[],
+) => Promise<QueryResult<Row>>
+
+type PromiseClient = Omit<PoolClient, 'query'> & { query: Query }
+
+/** A pool of `pg` without the ways that are not offered here: its `connect` and `query` take no callback. */
+export interface PromisePool extends Omit<Pool, 'connect' | 'query'> {
+  /** @throws DATABASE_UNAVAILABLE */
+  connect(): Promise<PromiseClient>
+  /** @throws DATABASE_UNAVAILABLE, or the error of Postgres */
+  query: Query
+}
+
 /**
- * A pool whose every error that says "not now" is DATABASE_UNAVAILABLE, and which connects again by itself. It opens
- * no connection until one is needed.
+ * A pool that throws DATABASE_UNAVAILABLE for every error that says that Postgres cannot be used now, and connects again by itself.
+ * It opens no connection until one is needed.
  */
-export function openPool(url: string, options: PoolOptions = {}): Pool {
+export function openPool(url: string, options: PoolOptions = {}): PromisePool {
   const { max = 10, connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
   const pool = new Pool({
     connectionString: url,
@@ -37,12 +60,14 @@ export function openPool(url: string, options: PoolOptions = {}): Pool {
   })
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>
 
-  // Whoever uses a connection when it breaks is told; without a listener the process would end.
+  // The query that uses a broken connection fails by itself; without a listener the process would end.
   pool.on('error', () => {})
   pool.on('connect', (client) => {
     client.on('error', () => {})
-    const query = client.query.bind(client) as (config: QueryConfig) => Promise<QueryResult>
-    Object.assign(client, { query: (config: QueryConfig) => asUnavailable(() => query(config)) })
+    const query = client.query.bind(client) as Query
+    Object.assign(client, {
+      query: (...question: Parameters<Query>) => asUnavailable(() => query(...question)),
+    })
   })
 
   // A connection that still owes an answer, or stands in an open transaction, is no good to the next who asks for one.
@@ -50,10 +75,10 @@ export function openPool(url: string, options: PoolOptions = {}): Pool {
     if (!isReady(client) || client.getTransactionStatus() !== 'I') void client.end().catch(() => {})
   })
 
-  return Object.assign(pool, {
+  return Object.assign(pool as PromisePool, {
     connect: () => asUnavailable(connectInTime),
     query: queryOnce,
-  }) as Pool
+  })
 
   // Nothing has been sent yet, so trying again is safe whatever was to be sent.
   async function connectInTime(): Promise<PoolClient> {
@@ -71,11 +96,14 @@ export function openPool(url: string, options: PoolOptions = {}): Pool {
   }
 
   // The pool's own way closes the connection after any error, also after a violated constraint.
-  async function queryOnce(config: QueryConfig): Promise<QueryResult> {
+  async function queryOnce<Row extends QueryResultRow>(
+    config: QueryConfig | string,
+    values?: unknown[],
+  ): Promise<QueryResult<Row>> {
     const client = await pool.connect()
     let error: unknown
     try {
-      return await client.query(config)
+      return await client.query<Row>(config as string, values)
     } catch (thrown) {
       error = thrown
       throw thrown

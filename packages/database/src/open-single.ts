@@ -2,6 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { escapeIdentifier as quote, Pool, type QueryConfig } from 'pg'
 import { EXTENSIONS } from './app-tables.ts'
 
+/** Something a person has to do something about. Its message says what. */
+export class MigrationError extends Error {
+  override name = 'MigrationError'
+}
+
 // The statement of a release that was killed ends with it: without the first, it goes on, and nobody hears how it ended. A
 // migration may take its time, whatever the role says of others.
 const OPTIONS =

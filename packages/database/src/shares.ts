@@ -1,8 +1,7 @@
 import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto'
 import { escapeIdentifier as quote, escapeLiteral, type Client, type Pool } from 'pg'
-import { MigrationError } from './migration-error.ts'
 import { EXTENSIONS, schemaOf } from './app-tables.ts'
-import { openSingle } from './open-single.ts'
+import { MigrationError, openSingle } from './open-single.ts'
 
 /** What one app, or whoever else keeps rows in a database, has of it: a role, and the schemas that belong to that. */
 export interface Share {

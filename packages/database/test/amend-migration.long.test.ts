@@ -2,9 +2,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { amendMigration } from '../src/amend-migration.ts'
-import type { Rename } from '../src/find-renames.ts'
 import { migrate, MigrationError } from '../src/migrate.ts'
-import { draftMigration, writeMigration } from '../src/write-migration.ts'
+import { draftMigration, writeMigration, type Rename } from '../src/write-migration.ts'
 import { openLibrary, type Library } from './open-library.ts'
 
 // A schema of its own, as a team's first day has it.

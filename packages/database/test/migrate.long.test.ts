@@ -3,8 +3,13 @@ import { join } from 'node:path'
 import { createEmptyDatabase, pollUntil, query, startProcess } from '@repo/testing'
 import { Client } from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { makeExtensions } from '../src/make-extensions.ts'
-import { migrate, MigrationError, readMigrationStatus, settleMigration } from '../src/migrate.ts'
+import {
+  makeExtensions,
+  migrate,
+  MigrationError,
+  readMigrationStatus,
+  settleMigration,
+} from '../src/migrate.ts'
 import { makeDatabase, makeShares, shareUrl } from '../src/shares.ts'
 import { draftMigration, writeMigration } from '../src/write-migration.ts'
 import { openLibrary, type Library } from './open-library.ts'

@@ -1,5 +1,6 @@
 import { createEmptyDatabase } from '@repo/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openPool } from '../src/open-pool.ts'
 import { Prisma } from './fixture/library/src/generated/client.ts'
 import {
   migrateLibrary,
@@ -47,6 +48,22 @@ describe('a database that is there', () => {
     const pid = await session()
     await other.$executeRaw`SELECT pg_terminate_backend(${pid}::int)`
     expect(await database.user.count()).toBeGreaterThan(0)
+  })
+
+  test('a pool hands on the values of a query, in each of the ways that its type allows', async () => {
+    const pool = openPool(server.url)
+    const client = await pool.connect()
+    try {
+      for (const asked of [pool, client]) {
+        const { rows } = await asked.query('SELECT $1::text AS said', ['yes'])
+        expect(rows).toEqual([{ said: 'yes' }])
+        const config = { text: 'SELECT $1::text AS said', values: ['yes'] }
+        expect((await asked.query(config)).rows).toEqual(rows)
+      }
+    } finally {
+      client.release()
+      await pool.end()
+    }
   })
 
   test('a statement that takes too long is given up', async () => {

@@ -28,7 +28,7 @@ export interface ListPage {
  * Where sessions live: text under a key, each with its time to live. Keys and owners are hashes (43 characters of
  * base64url), records are the text of `record.ts`; a store looks into neither beyond finding a line.
  *
- * Every driver keeps this contract (`@repo/session/testing` tests it):
+ * Every driver keeps this contract, and the tests play it on every driver:
  * - a record past its time is absent, for every operation, and its disk or memory comes back by itself;
  * - nothing but `create` brings a record into being, so what is removed stays removed;
  * - operations on one key happen one after the other, whichever process asked;

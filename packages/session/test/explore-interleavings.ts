@@ -2,8 +2,8 @@ import { needs } from '@repo/testing/needs'
 import * as fc from 'fast-check'
 import { afterAll, describe, test } from 'vitest'
 import { playInterleaving, type Step, type World } from './interleavings.ts'
-import { openStage } from './open-stage.ts'
-import { programOf, stores } from './open-stores.ts'
+import { openStage } from './behaviours/open-stage.ts'
+import { programOf, stores } from './behaviours/open-stores.ts'
 
 // Cluster and Sentinel are the driver of Redis.
 const shares = { Redis: 0.5, memcached: 0.25, Postgres: 0.25 }

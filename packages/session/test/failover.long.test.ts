@@ -3,10 +3,10 @@ import { startRedisCluster } from '@repo/testing/start-redis-cluster'
 import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
 import { Redis } from 'ioredis'
 import { afterAll, describe, expect, test } from 'vitest'
-import { openRedisUnderTest, type BackingServer, type Stage } from '../src/testing/index.ts'
-import { signedIn, valuesOf, write } from '../src/testing/play.ts'
-import { until, type Visitor } from '../src/testing/stage.ts'
-import { openStage } from './open-stage.ts'
+import { openRedisUnderTest, type BackingServer, type Stage } from './behaviours/index.ts'
+import { signedIn, valuesOf, write } from './behaviours/play.ts'
+import { until, type Visitor } from './behaviours/stage.ts'
+import { openStage } from './behaviours/open-stage.ts'
 
 const recoveryMs = { thaw: 0, restart: 0 }
 const resources = new AsyncDisposableStack()

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { hash, randomBytes } from 'node:crypto'
-import { openVisitor, ask, type Answer, type Visitor } from '../src/testing/stage.ts'
-import type { ServerProcess, StoreUnderTest } from '../src/testing/index.ts'
+import { openVisitor, ask, type Answer, type Visitor } from './behaviours/stage.ts'
+import type { ServerProcess, StoreUnderTest } from './behaviours/index.ts'
 
 /** One step of an interleaving. Browsers, processes and people are numbers, taken modulo how many there are. */
 export type Step =

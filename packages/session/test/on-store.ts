@@ -1,9 +1,9 @@
 import { needs } from '@repo/testing/needs'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { openSessionStore } from '../src/index.ts'
-import { behaviours, storeContract, type Stage, type StoreSetting } from '../src/testing/index.ts'
-import { openStage } from './open-stage.ts'
-import { programOf, stores } from './open-stores.ts'
+import { behaviours, storeContract, type Stage, type StoreSetting } from './behaviours/index.ts'
+import { openStage } from './behaviours/open-stage.ts'
+import { programOf, stores } from './behaviours/open-stores.ts'
 
 /** The store contract and these behaviours on one store; skipped when this machine does not have it. */
 export async function testOnStore(name: keyof typeof stores, played = behaviours): Promise<void> {

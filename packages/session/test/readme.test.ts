@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import * as errors from '../src/session-error.ts'
 import { sessionEnv } from '../src/index.ts'
-import { behaviours } from '../src/testing/index.ts'
+import { behaviours } from './behaviours/index.ts'
 
 const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
 

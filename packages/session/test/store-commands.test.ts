@@ -3,7 +3,7 @@ import { startRedis } from '@repo/testing/start-redis'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { until } from '../src/testing/stage.ts'
+import { until } from './behaviours/stage.ts'
 import { listSessions, openSessionStore, session, signIn, signOut } from '../src/index.ts'
 
 const resources = new AsyncDisposableStack()

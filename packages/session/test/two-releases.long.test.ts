@@ -3,9 +3,9 @@ import { needs } from '@repo/testing/needs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readHead, readValues } from '../src/record.ts'
 import { createCookieSigner } from '../src/session-cookie.ts'
-import { behaviours, type Stage } from '../src/testing/index.ts'
-import { openStage } from './open-stage.ts'
-import { programOf, stores } from './open-stores.ts'
+import { behaviours, type Stage } from './behaviours/index.ts'
+import { openStage } from './behaviours/open-stage.ts'
+import { programOf, stores } from './behaviours/open-stores.ts'
 
 // What earlier releases have left: their package, frozen as one file that runs, and what they stored.
 const RELEASES = [1]

@@ -7,7 +7,7 @@ import { keyOf } from '../src/session-cookie.ts'
 import { endAllSessions, endSession, listSessions, openSessionStore, session, signIn } from '../src/index.ts'
 import type { SessionStore } from '../src/index.ts'
 import type { ListedRecord } from '../src/store.ts'
-import { programOf, stores } from './open-stores.ts'
+import { programOf, stores } from './behaviours/open-stores.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 const MOST = 20

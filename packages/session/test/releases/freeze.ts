@@ -11,7 +11,7 @@ await build({
   logLevel: 'warn',
   build: {
     target: 'node24',
-    ssr: 'src/testing/behaviour-server.ts',
+    ssr: 'test/behaviours/behaviour-server.ts',
     outDir: 'test/releases',
     emptyOutDir: false,
     minify: true,

@@ -3,7 +3,7 @@ import { RedisStore } from 'connect-redis'
 import express, { type Request, type Response } from 'express'
 import session from 'express-session'
 import { createClient } from 'redis'
-import { registerBehaviourRoutes } from '../../../../../packages/session/src/testing/behaviour-routes.ts'
+import { registerBehaviourRoutes } from '../../../../../packages/session/test/behaviours/behaviour-routes.ts'
 
 // Express 5 with express-session and connect-redis, as their READMEs show them, answering the words of the behaviours.
 const { PORT, SESSION_STORE_URL, SESSION_SECRETS, SESSION_IDLE_MS } = process.env

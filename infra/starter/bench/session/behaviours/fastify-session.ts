@@ -4,7 +4,7 @@ import { RedisStore } from 'connect-redis'
 import Fastify, { type FastifyRequest } from 'fastify'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
-import { registerBehaviourRoutes } from '../../../../../packages/session/src/testing/behaviour-routes.ts'
+import { registerBehaviourRoutes } from '../../../../../packages/session/test/behaviours/behaviour-routes.ts'
 
 // @fastify/session as its README shows it, answering the words of the behaviours.
 const { PORT, SESSION_STORE_URL, SESSION_SECRETS, SESSION_IDLE_MS, LEAN, CONNECT_REDIS } = process.env

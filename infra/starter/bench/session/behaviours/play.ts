@@ -1,9 +1,11 @@
 import { fileURLToPath } from 'node:url'
-import { behaviours } from '../../../../../packages/session/src/testing/behaviours.ts'
-import type { Behaviour } from '../../../../../packages/session/src/testing/play.ts'
-import type { Stage } from '../../../../../packages/session/src/testing/stage.ts'
-import { openStage } from '../../../../../packages/session/test/open-stage.ts'
-import { stores } from '../../../../../packages/session/test/open-stores.ts'
+import {
+  behaviours,
+  type Behaviour,
+  type Stage,
+} from '../../../../../packages/session/test/behaviours/index.ts'
+import { openStage } from '../../../../../packages/session/test/behaviours/open-stage.ts'
+import { stores } from '../../../../../packages/session/test/behaviours/open-stores.ts'
 
 /** One package under the thirty behaviours, on Redis. */
 export interface Candidate {
@@ -13,7 +15,7 @@ export interface Candidate {
 }
 
 const entry = (file: string) => fileURLToPath(new URL(file, import.meta.url))
-const ours = entry('../../../../packages/session/src/testing/behaviour-server.ts')
+const ours = entry('../../../../packages/session/test/behaviours/behaviour-server.ts')
 
 export const candidates: Candidate[] = [
   { name: 'Nonstick', entry: ours, env: {} },

@@ -9,8 +9,8 @@ import {
   openPostgresUnderTest,
   openRedisUnderTest,
   type StoreUnderTest,
-} from '../src/testing/index.ts'
-import { migrateSessions } from '../src/stores/postgres.ts'
+} from './index.ts'
+import { migrateSessions } from '../../src/stores/postgres.ts'
 
 /** Starts a store of one kind with what it needs; undefined when this machine does not have it. */
 type Open = (resources: AsyncDisposableStack) => Promise<StoreUnderTest | undefined>

@@ -1,6 +1,6 @@
 import { Signer } from '@fastify/cookie'
 import Fastify, { type FastifyError } from 'fastify'
-import { endAllSessions, listSessions, openSessionStore, session, signIn, signOut } from '../index.ts'
+import { endAllSessions, listSessions, openSessionStore, session, signIn, signOut } from '../../src/index.ts'
 import { registerBehaviourRoutes } from './behaviour-routes.ts'
 
 // The server under test: this package, and the HTTP words of the behaviours. One process of it is one of these.

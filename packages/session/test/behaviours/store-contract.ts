@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { randomBytes } from 'node:crypto'
-import type { Line } from '../record.ts'
-import type { ListedRecord, SessionStore } from '../store.ts'
+import type { Line } from '../../src/record.ts'
+import type { ListedRecord, SessionStore } from '../../src/store.ts'
 import { pause, type StoreUnderTest } from './stage.ts'
 
 /** Two handles on one store, as two processes have them. */

@@ -4,6 +4,14 @@ import { lifetime } from './lifetime.ts'
 import { overlap } from './overlap.ts'
 import type { Behaviour } from './play.ts'
 
+export { registerBehaviourRoutes, type SessionWords } from './behaviour-routes.ts'
+export { openMemcachedUnderTest } from './memcached-under-test.ts'
+export type { Behaviour } from './play.ts'
+export { openPostgresUnderTest } from './postgres-under-test.ts'
+export { openRedisUnderTest, type BackingServer, type RedisUnderTestOptions } from './redis-under-test.ts'
+export { storeContract, type StoreSetting } from './store-contract.ts'
+export type { ServerProcess, Stage, StoreUnderTest } from './stage.ts'
+
 /**
  * The behaviours of a session that is right, by number. Each plays over HTTP on two or more processes and one store,
  * knows nothing of the package behind them, and throws when what it claims is not so.

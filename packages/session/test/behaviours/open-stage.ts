@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { startProcess } from '@repo/testing'
-import type { Stage, StoreUnderTest } from '../src/testing/index.ts'
+import type { Stage, StoreUnderTest } from './index.ts'
 
-const SERVER = 'src/testing/behaviour-server.ts'
+const SERVER = 'test/behaviours/behaviour-server.ts'
 const secrets = ['a secret of at least thirty-two characters']
 
 /** Two processes of this package on a store, and more when a behaviour asks; of another one, with its own `entry`. */
@@ -16,7 +16,7 @@ export async function openStage(
   const start: Stage['start'] = async (env = {}, { whetherReady = true } = {}) => {
     const running = await startProcess({
       name: `session on ${store.name}`,
-      cwd: fileURLToPath(new URL('..', import.meta.url)),
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
       entry,
       env: {
         NODE_ENV: 'production',

@@ -1,8 +1,0 @@
-export { registerBehaviourRoutes, type SessionWords } from './behaviour-routes.ts'
-export { behaviours, swiftBehaviours } from './behaviours.ts'
-export { openMemcachedUnderTest } from './memcached-under-test.ts'
-export type { Behaviour } from './play.ts'
-export { openPostgresUnderTest } from './postgres-under-test.ts'
-export { openRedisUnderTest, type BackingServer, type RedisUnderTestOptions } from './redis-under-test.ts'
-export { storeContract, type StoreSetting } from './store-contract.ts'
-export type { ServerProcess, Stage, StoreUnderTest } from './stage.ts'

@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { chromium, type Page } from 'playwright-core'
 import { CHROMIUM, findProgram } from '../../packages/testing/src/programs.ts'
-import { journeys } from './journeys.ts'
+import { partsOfApps } from '../parts-of-apps.ts'
 import { startFormation } from './start-formation.ts'
+import type { Journeys } from './visit.ts'
 
 const help = `node infra/browser/main.ts [--pictures FOLDER] [--json]
 
-The page in a real Chromium, before the whole formation on servers and ports of its own. Needs Chromium, and
-once \`pnpm install --ignore-workspace\` in this folder.
+The page in a real Chromium, before the whole formation on servers and ports of its own: the journeys in each app's
+test/journeys.ts. Needs Chromium, and once \`pnpm install --ignore-workspace\` in this folder.
 
   --pictures FOLDER   keeps what the page looked like (without it, only of what failed, in .dev/browser)
   --json              ends with one line of JSON
@@ -40,8 +41,9 @@ await using browser = await chromium.launch({
   args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
 })
 
+const ofApps = await partsOfApps<{ journeys: Journeys }>('test/journeys.ts')
 const results: Record<string, boolean> = {}
-for (const [name, journey] of Object.entries(journeys)) {
+for (const [name, journey] of ofApps.flatMap(({ journeys }) => Object.entries(journeys))) {
   const context = await browser.newContext({ viewport: { width: 1000, height: 760 }, locale: 'en-GB' })
   const page = await context.newPage()
   page.setDefaultTimeout(10_000)

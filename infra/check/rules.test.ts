@@ -135,6 +135,25 @@ test.each(STARTS)('an app whose test says %s is found, until turbo knows of it',
   expect(findViolations(buildHouse({ ...files, 'turbo.json': uncached }))).toEqual([])
 })
 
+test('what infra runs of an app imports what infra gives it, and nothing else of an app does', () => {
+  const files = {
+    'apps/one/test/journeys.ts': "import '../../../infra/browser/visit.ts'",
+    'apps/one/test/prove/attacks/a.ts': "import '../../../../../infra/prove/attack.ts'",
+    'apps/one/test/starter/a.ts': "import '../../../../infra/starter/verify/ground.ts'",
+  }
+  expect(findViolations(buildHouse(files))).toEqual([])
+  const wrong = {
+    'apps/one/src/a.ts': "import '../../../infra/formation.ts'",
+    'apps/one/test/a.test.ts': "import '../../../infra/formation.ts'",
+    'apps/one/test/prove/a.ts': "import '../../../../infra/starter/verify/ground.ts'",
+    'apps/one/test/starter/a.ts': "import '../../../two/src/b.ts'",
+  }
+  const found = findViolations(
+    buildHouse({ ...wrong, 'apps/one/turbo.json': '{"tasks":{"test":{"cache":false}}}' }),
+  )
+  expect(found.map(({ file }) => file)).toEqual(Object.keys(wrong))
+})
+
 test('a helper of tests, a template and a package are asked the same', () => {
   const files = {
     'apps/one/test/start.ts': STARTS[0]!,

@@ -25,7 +25,7 @@ export const parts = {
   },
   prove: {
     about: 'pnpm prove: your services, attacked as those of the starter are',
-    paths: ['infra/prove'],
+    paths: ['infra/prove', 'apps/*/test/prove'],
     scripts: ['prove'],
   },
   tests: {
@@ -45,7 +45,7 @@ interface Room {
 
 /** What proves the starter: no clone keeps it. */
 const STARTER: Room = {
-  paths: ['infra/starter', 'infra/generator/adopted'],
+  paths: ['infra/starter', 'apps/*/test/starter', 'infra/generator/adopted'],
   scripts: ['verify', 'bench'],
 }
 

@@ -31,5 +31,5 @@ export const attacks: readonly Attack[] = [
   malformed,
   flood,
   hoard,
-  ...(await partsOfApps<Record<string, Attack>>(import.meta.dirname, 'attacks/*.ts')).flatMap(Object.values),
+  ...(await partsOfApps<Record<string, Attack>>('test/prove/attacks/*.ts')).flatMap(Object.values),
 ]

@@ -1,6 +1,8 @@
 import { globSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+
+const ROOT = resolve(import.meta.dirname, '../..')
 
 /** A mistake that somebody could make, as a module that processes load before their own entry. */
 export interface Fault {
@@ -9,12 +11,14 @@ export interface Fault {
   url: string
 }
 
-/** The faults that a row must find: the files of `faults/<row>/`, and of `apps/<app>/faults/<row>/` those in an app. */
+/** The faults that a row must find: the files of `faults/<row>/`, and of `test/prove/faults/<row>/` in each app. */
 export function listFaults(row: string): Fault[] {
-  return globSync(`{faults,apps/*/faults}/${row}/*.ts`, { cwd: import.meta.dirname })
+  return listFaultFiles(row).map((file) => ({ name: basename(file, '.ts'), url: pathToFileURL(file).href }))
+}
+
+/** @param row a name, or `*` for those of all rows */
+export function listFaultFiles(row: string): string[] {
+  return globSync(`{infra,apps/*/test}/prove/faults/${row}/*.ts`, { cwd: ROOT })
     .sort()
-    .map((file) => ({
-      name: basename(file, '.ts'),
-      url: pathToFileURL(join(import.meta.dirname, file)).href,
-    }))
+    .map((file) => join(ROOT, file))
 }

@@ -21,7 +21,7 @@ was asked for holds; a row that did not run has not held.
   --seed N   makes the choices of an earlier run again
   --rate N   requests a second (default 60)
   --each N   processes of each type (default 2)
-  --faults   each row once more for every planted fault (faults/ in infra/prove): now each must be found broken
+  --faults   each row once more for every planted fault (faults/ in infra/prove and in test/prove of apps): now each must be found broken
   --json     ends with one line of JSON
 
 Linux only. Debian's packages, and the rows that need them: ${listPackages()}

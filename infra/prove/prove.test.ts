@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { globSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -8,7 +7,7 @@ import { needs } from '@repo/testing/needs'
 import { expect, test, vi } from 'vitest'
 import { attacks } from './attacks.ts'
 import { renderConfig } from './deployment/haproxy.ts'
-import { listFaults } from './list-faults.ts'
+import { listFaultFiles, listFaults } from './list-faults.ts'
 import { example } from './load/find-work.ts'
 import { renderLine, renderLineWithoutEdge } from './print.ts'
 import { createRandom } from './random.ts'
@@ -24,8 +23,7 @@ test.each(attacks)('$name has a planted fault, and its line in docs/guarantees.m
 })
 
 test('every planted fault belongs to a row', async () => {
-  const files = globSync('{faults,apps/*/faults}/*/*.ts', { cwd: import.meta.dirname })
-  const rows = new Set(files.map((file) => basename(dirname(file))))
+  const rows = new Set(listFaultFiles('*').map((file) => basename(dirname(file))))
   expect([...rows].sort()).toEqual(attacks.map(({ name }) => name).sort())
 })
 
@@ -34,8 +32,7 @@ test('what a planted fault replaces is there to be replaced', async () => {
   vi.doMock('./faults/plant.ts', () => ({
     plant: (file: string, right: string) => planted.push({ file, right }),
   }))
-  for (const file of globSync('{faults,apps/*/faults}/*/*.ts', { cwd: import.meta.dirname })) {
-    const path = join(import.meta.dirname, file)
+  for (const path of listFaultFiles('*')) {
     if ((await readFile(path, 'utf8')).includes('plant(')) await import(path)
   }
   vi.doUnmock('./faults/plant.ts')

@@ -17,10 +17,7 @@ import { frontDoor, readFormation, upstreams, type ProcessType } from '../../for
 const root = resolve(import.meta.dirname, '../../..')
 const formation = readFormation(root)
 const all = [...formation.release, ...formation.running]
-const ofApps = await partsOfApps<{ doWork(person: Browser): Promise<void> }>(
-  import.meta.dirname,
-  'do-work.ts',
-)
+const ofApps = await partsOfApps<{ doWork(person: Browser): Promise<void> }>('test/do-work.ts')
 const resources = new AsyncDisposableStack()
 afterAll(() => resources.disposeAsync())
 

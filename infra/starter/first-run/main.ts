@@ -49,7 +49,7 @@ async function tryQuickStart(): Promise<void> {
 
   const { said } = await runIn(clone, ['bash', '-euc', await readQuickStart(clone)])
   checkQuickStart(said)
-  for (const part of await partsOfApps<QuickStart>(import.meta.dirname, 'check-quick-start.ts'))
+  for (const part of await partsOfApps<QuickStart>('test/starter/check-quick-start.ts'))
     part.checkQuickStart(said, report)
 
   // Nobody commits in between.

@@ -26,7 +26,7 @@ else if (!(await verify(resolve(import.meta.dirname, '../../..')))) process.exit
 /** @returns whether all passed */
 async function verify(root: string): Promise<boolean> {
   await using ground = openGround(root)
-  const ofApps = await partsOfApps<{ checks(ground: Ground): Check[] }>(import.meta.dirname, 'checks.ts')
+  const ofApps = await partsOfApps<{ checks(ground: Ground): Check[] }>('test/starter/checks.ts')
   const all = [
     ...(await platformChecks(ground)),
     ...imageChecks(ground),

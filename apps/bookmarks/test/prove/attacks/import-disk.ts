@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
+import { pollUntil } from '@repo/testing/poll-until'
+import { Agent } from 'undici'
+import { atLeast, none, type Attack, type Finding } from '../../../../../infra/prove/attack.ts'
+import { badDisks, findDiskObstacle, onDisk } from '../../../../../infra/prove/deployment/bad-disk.ts'
+import { NOTICE_MS } from '../../../../../infra/prove/deployment/open-deployment.ts'
+import type { Otherwise, Place } from '../../../../../infra/prove/deployment/place.ts'
+import { signUp, type Person } from '../../../../../infra/prove/load/person.ts'
+import { serveBookmarkFiles } from '../bookmark-files.ts'
+
+const IMPORTS = '/api/bookmarks/imports/'
+const LINKS = 100
+
+/** To try a bad disk again and again would look like a hang to whoever waits. */
+const SAID_WITHIN_MS = 5000
+
+interface Import {
+  status: string
+  imported: number
+  error: string | null
+}
+
+/** A worker brings the file that it reads to a disk. */
+export const importDisk: Attack = {
+  name: 'import-disk',
+  does: 'an import while every process has a full disk, then a read-only disk, then a disk that works',
+  claim:
+    'the import fails within 5 s and gives the reason; started again on the working disk, it stores every link',
+  needs: ['haproxy'],
+  findObstacle: findDiskObstacle,
+  async run({ deployment, note }) {
+    await using folder = await openTemporaryFolder('disk')
+    const agent = new Agent()
+    const caller = { url: deployment.url, dispatcher: agent }
+    const person = await signUp(caller, `importer-${process.pid}-${Date.now()}@prove.example`)
+    await using files = await serveBookmarkFiles(0)
+    const url = files.urlOf(`disk-${Date.now().toString(36)}`, LINKS)
+
+    const findings: Finding[] = []
+    for (const disk of badDisks) {
+      await restart(deployment.inhabited(), onDisk(disk, folder.path))
+      note(`every disk is ${disk}`)
+      const { status, error } = await runImport(person, url)
+      findings.push(
+        none(`imports on a ${disk} disk that ended other than failed`, Number(status !== 'failed')),
+        atLeast('letters of the reason that the person was given', error?.length ?? 0, 20),
+      )
+    }
+    await restart(deployment.inhabited())
+    const { imported } = await runImport(person, url)
+    await agent.destroy()
+    return [...findings, atLeast('links brought by the same import later', imported, LINKS)]
+  },
+}
+
+async function restart(places: readonly Place[], otherwise?: Otherwise): Promise<void> {
+  await Promise.all(places.map((place) => place.kill()))
+  await Promise.all(places.map((place) => place.start(otherwise)))
+  // Nobody is told that somebody is back: edge and balancer look.
+  await sleep(NOTICE_MS)
+}
+
+/** As far as it came in the time in which a person should know. */
+async function runImport(person: Person, url: string): Promise<Import> {
+  const { headers } = await person.ask({ method: 'POST', path: IMPORTS, json: { url } })
+  let progress: Import = { status: 'not accepted', imported: 0, error: null }
+  const hasEnded = async (): Promise<boolean> => {
+    const { text } = await person.ask({ method: 'GET', path: String(headers.location) })
+    progress = (JSON.parse(text) as { import: Import }).import
+    return progress.status === 'done' || progress.status === 'failed'
+  }
+  await pollUntil('the import has ended', hasEnded, { deadlineMs: SAID_WITHIN_MS, everyMs: 100 }).catch(
+    () => {},
+  )
+  return progress
+}

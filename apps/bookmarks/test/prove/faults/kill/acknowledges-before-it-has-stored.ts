@@ -1,0 +1,12 @@
+import { plant } from '../../../../../../infra/prove/faults/plant.ts'
+
+// Says 201 at once and writes a second later: who is killed in between has lied.
+plant(
+  'apps/bookmarks/src/domain/bookmarks.ts',
+  'return refuseSecond(() =>\n    database.$transaction(',
+  `const id = crypto.randomUUID()
+  setTimeout(() => database.bookmark.create({ data: { ...data, id } }).catch(() => {}), 1000)
+  return { ...data, id }
+  return refuseSecond(() =>
+    database.$transaction(`,
+)

@@ -1,0 +1,8 @@
+import { plant } from '../../../../../../infra/prove/faults/plant.ts'
+
+// A job that is interrupted has lost an attempt.
+plant(
+  'packages/queue/src/lease.ts',
+  "const countsForNothing = 'attempts = greatest(0, attempts - 1)'",
+  "const countsForNothing = 'attempts = attempts'",
+)

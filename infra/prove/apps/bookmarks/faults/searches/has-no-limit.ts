@@ -1,4 +1,0 @@
-import { plant } from '../../../../faults/plant.ts'
-
-// A search that may take as long as any other statement.
-plant('packages/database/src/limit-queries.ts', '${`${answerWithinMs}`}', "${'5000'}")

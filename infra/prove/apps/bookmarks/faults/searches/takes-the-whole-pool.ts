@@ -1,7 +1,0 @@
-import { plant } from '../../../../faults/plant.ts'
-
-const FILE = 'packages/database/src/limit-queries.ts'
-
-// Searches that take any connection of the pool, and any number of them for one person.
-plant(FILE, 'using _turn = await takeTurn(userId, waitMs, signal)', '')
-plant(FILE, 'hashtext(${userId}))`', 'hashtext(${crypto.randomUUID()}))`')

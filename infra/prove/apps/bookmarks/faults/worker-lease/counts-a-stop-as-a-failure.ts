@@ -1,8 +1,0 @@
-import { plant } from '../../../../faults/plant.ts'
-
-// A job that is interrupted has lost an attempt.
-plant(
-  'packages/queue/src/lease.ts',
-  "const countsForNothing = 'attempts = greatest(0, attempts - 1)'",
-  "const countsForNothing = 'attempts = attempts'",
-)

@@ -1,8 +1,0 @@
-import { plant } from '../../../../faults/plant.ts'
-
-// A worker that writes the end of an import whoever has the job.
-plant(
-  'apps/bookmarks/src/jobs/import-bookmarks.ts',
-  'await transaction((tx) => endImport(tx, importId, error.message))',
-  'await database.$transaction((tx) => endImport(tx, importId, error.message))',
-)

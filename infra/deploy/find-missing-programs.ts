@@ -17,7 +17,9 @@ interface Wanted {
 const PROGRAMS: readonly Wanted[] = [
   { names: ['git'], without: 'pnpm new and retire cannot tell what is yours', apt: 'git', brew: 'git' },
   { ...programs.redis, without: 'sessions of pnpm dev live in Postgres' },
+  // keep: memcached
   { ...programs.memcached, without: 'its tests are skipped' },
+  // /keep
   { ...programs.haproxy, without: 'the whole cannot be proved', room: 'infra/prove' },
   { ...programs.chromium, without: 'the page is not tried in a browser' },
   { names: ['docker', 'buildah'], without: 'pnpm image cannot run', apt: 'buildah', brew: '--cask docker' },

@@ -6,7 +6,10 @@ import { addImporter, droppedPackages } from './lockfile.ts'
 import { withoutVersions } from './plan-retirement.ts'
 import { dependenciesOf, formatFiles, readFolder, type Files, type Manifest } from './template.ts'
 
-/** What a clone may do without: what each part is, where it stands, and the scripts that run it. */
+/** The topologies of stores that are attacked in tests. What several parts have goes with the last of them. */
+const SERVERS = 'packages/testing/src/servers/start-{pgbouncer,redis-*}.ts'
+
+/** What a clone may do without: what each part is, where it is, and the scripts that run it. */
 export const parts = {
   procfile: {
     about: 'for Heroku, and whatever reads a Procfile',
@@ -25,12 +28,18 @@ export const parts = {
   },
   prove: {
     about: 'pnpm prove: your services, attacked as those of the starter are',
-    paths: ['infra/prove', 'apps/*/test/prove'],
+    paths: ['infra/prove', 'apps/*/test/prove', SERVERS],
     scripts: ['prove'],
+  },
+  memcached: {
+    about: 'sessions and limits in Memcached, beside Redis and Postgres',
+    paths: ['packages/*/{src,test}/**/*memcached*.ts'],
+    scripts: [],
+    topic: 'memcached',
   },
   tests: {
     about: 'the tests of packages and infra, for a team that changes these; those of apps and templates stay',
-    paths: ['packages/*/test', 'infra/*/test', 'infra/**/*.test.ts'],
+    paths: ['packages/*/test', 'infra/*/test', 'infra/**/*.test.ts', SERVERS],
     scripts: [],
   },
 } as const satisfies Record<string, Room & { about: string }>
@@ -41,6 +50,8 @@ interface Room {
   /** Files and folders, or patterns of them. */
   paths: readonly string[]
   scripts: readonly string[]
+  /** Rows of tables go whose first cell has this word. */
+  topic?: string
 }
 
 /** What proves the starter: no clone keeps it. */
@@ -52,13 +63,14 @@ const STARTER: Room = {
 /** What of the starter a team has one of its own of: it goes once. */
 const OURS = ['.ci', 'LICENSE']
 
-/** Where words stand about what goes: each a file, or a pattern. */
+/** Which files have blocks about what goes: each a file, or a pattern. */
 const DOCUMENTS = [
   'docs/**/*.md',
   'README.md',
   '{apps,packages}/*/README.md',
   'infra/generator/README.md',
   '.github/workflows/*.yml',
+  '{infra/deploy,packages/*/src,packages/*/test}/**/*.ts',
 ]
 const SETTINGS = ['tsconfig.json', 'renovate.json', '.oxfmtrc.json']
 
@@ -80,13 +92,18 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
     STARTER,
     ...Object.entries(parts).flatMap(([part, room]) => (keep.includes(part as PartName) ? [] : [room])),
   ]
-  const paths = listPaths(root, [...going.flatMap((part) => part.paths), ...(isFirst ? OURS : [])])
+  const kept: string[] = keep.flatMap((part) => parts[part].paths)
+  const paths = listPaths(
+    root,
+    [...going.flatMap((part) => part.paths), ...(isFirst ? OURS : [])].filter((path) => !kept.includes(path)),
+  )
   const scripts = going.flatMap((part) => part.scripts)
+  const topics = going.flatMap((part) => part.topic ?? [])
   const files = new Map<string, string>()
 
   for (const file of DOCUMENTS.flatMap((pattern) => globSync(pattern, { cwd: root }))) {
     const text = read(root, file)
-    const left = withoutRows(withoutBlocks(text, keep), scripts, paths)
+    const left = withoutRows(withoutBlocks(text, keep), scripts, paths, topics)
     if (left !== text) files.set(file, left)
   }
   for (const file of SETTINGS.filter((path) => existsSync(join(root, path)))) {
@@ -176,22 +193,30 @@ export function withoutBlocks(text: string, kept: readonly string[]): string {
   const left: string[] = []
   let hasGone = false
   for (const line of text.split('\n')) {
-    const [, words] = /^ *(?:<!--|#) keep: ([a-z, ]+?)(?: -->)?$/.exec(line) ?? []
+    const [, words] = /^ *(?:<!--|#|\/\/) keep: ([a-z, ]+?)(?: -->)?$/.exec(line) ?? []
     if (words) open.push(words.split(', ').some((word) => kept.includes(word)))
     const isGone = open.includes(false)
     // Of the blank lines around a block that has gone, one is enough.
     if (!isGone && !(hasGone && line === '' && left.at(-1) === '')) left.push(line)
     hasGone = isGone
-    if (/^ *(?:<!--|#) \/keep(?: -->)?$/.test(line)) open.pop()
+    if (/^ *(?:<!--|#|\/\/) \/keep(?: -->)?$/.test(line)) open.pop()
   }
   return left.join('\n')
 }
 
-/** Without the rows of tables, and of the floor plan, that are about what is gone: a command, or a folder. */
-function withoutRows(text: string, scripts: readonly string[], paths: readonly string[]): string {
+/** Without the rows of tables, and of the floor plan, that are about what is gone: a command, a folder, a topic. */
+function withoutRows(
+  text: string,
+  scripts: readonly string[],
+  paths: readonly string[],
+  topics: readonly string[],
+): string {
   const words = [...scripts.map((script) => `pnpm ${script}`), ...paths].join('|')
   const rooms = paths.flatMap((path) => /^infra\/([^/]+)$/.exec(path)?.[1] ?? [])
-  const left = text.replace(new RegExp(`^\\|.*\`(?:${words})\\b.*\\n`, 'gm'), '')
+  const left = topics.reduce(
+    (rest, topic) => rest.replace(new RegExp(`^\\|[^|]*\\b${topic}\\b.*\\n`, 'gim'), ''),
+    text.replace(new RegExp(`^\\|.*\`(?:${words})\\b.*\\n`, 'gm'), ''),
+  )
   return rooms.reduce(
     (rest, room) => rest.replace(new RegExp(`^ {2}${room}/ .*\\n(?: {20,}.*\\n)*`, 'm'), ''),
     left,

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { describeAbsent } from './absent.ts'
 
 test('an absent program has one line: how many tests were skipped for it, what they are about, how it comes', () => {
-  expect(describeAbsent(['memcached', 'haproxy'], { memcached: 31, haproxy: 1 })).toEqual([
-    'absent   memcached: 31 tests of sessions and limits on memcached were skipped. apt install memcached, or brew install memcached',
+  expect(describeAbsent(['redis', 'haproxy'], { redis: 31, haproxy: 1 })).toEqual([
+    'absent   redis-server or valkey-server: 31 tests of sessions, limits and faults on Redis were skipped. apt install redis-server, or brew install redis',
     'absent   haproxy: 1 test of the load balancer and its configuration was skipped. apt install haproxy, or brew install haproxy',
   ])
 })

@@ -4,15 +4,12 @@
  *
  * `sessions.connection` of @repo/session is one of these. In Postgres the release has made the table (`migrateLimits`).
  */
-export type LimitStore = { redis: object } | { memcached: Memcached } | { postgres: Postgres }
-
-interface Memcached {
-  send(command: string): Promise<{
-    status: string
-    value: string | null
-    flag(name: string): string | undefined
-  }>
-}
+export type LimitStore =
+  | { redis: object }
+  // keep: memcached
+  | { memcached: Memcached }
+  // /keep
+  | { postgres: Postgres }
 
 interface Postgres {
   query<Row>(text: string, values: readonly unknown[]): Promise<Row[]>
@@ -29,7 +26,10 @@ type Count = (key: string, windowMs: number) => Promise<Counted>
 /** What @fastify/rate-limit is told of the store: it brings the counter for Redis, the other two are here. */
 export function counterOptions(store: LimitStore): object {
   if ('redis' in store) return { redis: store.redis, nameSpace: 'limit:' }
-  return { store: storeClass('memcached' in store ? countIn(store.memcached) : countInTable(store.postgres)) }
+  // keep: memcached
+  if ('memcached' in store) return { store: storeClass(countInMemcached(store.memcached)) }
+  // /keep
+  return { store: storeClass(countInTable(store.postgres)) }
 }
 
 /** What @fastify/rate-limit asks of a store: a class with callbacks. */
@@ -44,14 +44,24 @@ function storeClass(count: Count): new () => object {
   }
 }
 
+// keep: memcached
+interface Memcached {
+  send(command: string): Promise<{
+    status: string
+    value: string | null
+    flag(name: string): string | undefined
+  }>
+}
+
 /** @see https://docs.memcached.org/protocols/meta/#meta-arithmetic: N makes the key, for so many seconds, with J. */
-function countIn({ send }: Memcached): Count {
+function countInMemcached({ send }: Memcached): Count {
   return async (key, windowMs) => {
     const { status, value, flag } = await send(`ma limit:${key} N${Math.ceil(windowMs / 1000)} J1 D1 t v`)
     if (status !== 'VA') throw new Error(`memcached does not count: ${status}`)
     return { current: Number(value), ttl: Number(flag('t')) * 1000 }
   }
 }
+// /keep
 
 // Not logged: after a crash of Postgres everybody begins anew, which is cheaper than to write each request to disk.
 const TABLE = `

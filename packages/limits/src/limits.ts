@@ -11,7 +11,7 @@ export interface Limit {
   max: number
   /** Whose requests are counted together: those of a network (`request.network`), or of the person who is signed in. */
   per: 'network' | 'user'
-  /** It begins with the first request that is counted. A second to 30 days; in Memcached whole seconds. */
+  /** It begins with the first request that is counted. A second to 30 days; whole seconds, which some stores need. */
   windowMs: number
   /** What becomes of a request while nobody can count it. Default: `allow`, and a line in the log. */
   whenAway?: 'allow' | 'refuse'

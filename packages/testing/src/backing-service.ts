@@ -121,7 +121,7 @@ async function childrenOf(pid: number): Promise<number[]> {
 }
 
 /**
- * Says one line to a server of lines (Redis's inline commands, Memcached) and resolves with its answer once that
+ * Says one line to a server of lines (such as Redis with its inline commands) and resolves with its answer once that
  * matches. Rejects when the server closes, or has not answered so within a second.
  */
 export async function expectAnswer(port: number, line: string, expected: RegExp): Promise<RegExpMatchArray> {

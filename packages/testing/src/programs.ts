@@ -40,6 +40,7 @@ export const programs = {
     apt: 'valkey-server',
     brew: 'valkey',
   },
+  // keep: memcached
   memcached: {
     names: ['memcached'],
     tests: 'sessions and limits on memcached',
@@ -47,6 +48,7 @@ export const programs = {
     apt: 'memcached',
     brew: 'memcached',
   },
+  // /keep
   haproxy: {
     names: ['haproxy'],
     tests: 'the load balancer and its configuration',
@@ -107,7 +109,7 @@ export function findProgram(...names: string[]): string | undefined {
  * Options of a test, or of a `describe` with all its tests, that starts this program: they are skipped on a machine
  * without it. Without a name nothing is needed, and nothing skipped.
  *
- * `test('a list survives', needs('memcached'), async () => {})`
+ * `test('a list survives', needs('redis'), async () => {})`
  */
 export function needs(name?: ProgramName): { skip: boolean; meta: { lacks?: ProgramName } } {
   const isThere = name === undefined || findProgram(...programs[name].names) !== undefined

@@ -5,7 +5,6 @@ import { expectAnswer } from '../src/backing-service.ts'
 import { findProgram, needs } from '../src/programs.ts'
 import { isListening } from '../src/ports.ts'
 import { openTemporaryFolder } from '../src/open-temporary-folder.ts'
-import { startMemcached } from '../src/servers/start-memcached.ts'
 import { findRedis, startRedis } from '../src/start-redis.ts'
 
 const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)
@@ -57,12 +56,4 @@ describe.concurrent('Redis', needs('redis'), () => {
   test('one that cannot start says why', async ({ expect }) => {
     await expect(startRedis({ args: ['--no-such-setting', '1'] })).rejects.toThrow(/Bad directive/)
   })
-})
-
-test('a killed memcached is back on its port, and empty', needs('memcached'), async () => {
-  await using memcached = (await startMemcached())!
-  await expectAnswer(portOf(memcached), 'set gone 0 0 3\r\nyes', /^STORED/)
-  await memcached.kill()
-  await memcached.restart()
-  await expectAnswer(portOf(memcached), 'get gone', /^END/)
 })

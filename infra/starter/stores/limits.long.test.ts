@@ -11,7 +11,7 @@ import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
 
-// Service, sessions and limits meet in apps, so here a limit is tried on every store that sessions may live in.
+// Packages import no package, so the limit of a service is tried here, on every store that sessions may be in.
 
 const alone = [
   { name: 'Redis', start: startRedis, program: 'redis' },

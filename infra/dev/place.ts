@@ -35,7 +35,7 @@ export interface Place {
 }
 
 /** What a place runs. */
-export interface Program {
+interface Program {
   cwd: string
   entry: string
   nodeArgs: string[]

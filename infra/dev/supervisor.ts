@@ -23,7 +23,7 @@ export interface SupervisorOptions {
 }
 
 /** Files that have changed, and how to call them in a sentence. */
-export interface Edit {
+interface Edit {
   paths: ReadonlySet<string>
   name: string
 }

@@ -1,5 +1,66 @@
-import type { Service } from './create-service.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import { createService, type Service, type ServiceOptions } from './create-service.ts'
+import type { Check } from './probes.ts'
 import type { ServiceEnv } from './service-env.ts'
+
+/**
+ * Makes this process a service: listens, and on SIGTERM or SIGINT stops without losing a request. What the process
+ * holds open is closed by the app's `onClose` hooks, which run once the last request is answered.
+ *
+ * Resolves when it listens. Ends the process with 0 after a stop in good order, with 1 otherwise.
+ */
+export async function runService(app: Service, env: ServiceEnv): Promise<void> {
+  if (env.SHUTDOWN_DEADLINE_MS <= env.DRAIN_MS) {
+    app.log.fatal('SHUTDOWN_DEADLINE_MS is not longer than DRAIN_MS, so that no stop could be in good order')
+    process.exit(78)
+  }
+  // For as long as it takes balancers to notice that we are not ready, they go on sending requests.
+  await runProcess(app, env, () => sleep(env.DRAIN_MS))
+}
+
+/** Work that has begun. To dispose of it is to take no new jobs and wait for those that run. */
+export interface StartedWork extends AsyncDisposable, Partial<Check> {
+  /** How many jobs this worker could begin now, if it had time: what workers are scaled by. */
+  countWaiting?(): Promise<number>
+}
+
+export interface WorkerOptions extends Pick<ServiceOptions, 'name' | 'env' | 'checks'> {
+  /**
+   * What it returns is disposed of when the process stops. If it has a `check`, that is the check `jobs`. What
+   * it counts is the metric `nonstick_queue_waiting`.
+   */
+  start(log: FastifyBaseLogger): Promise<StartedWork> | StartedWork
+}
+
+/**
+ * Makes this process a worker: answers the probes on `PORT`, starts its jobs, and on SIGTERM or SIGINT finishes
+ * those that run. Resolves when it works; ends the process as `runService` does.
+ */
+export async function runWorker({ name, env, checks, start }: WorkerOptions): Promise<void> {
+  let work: StartedWork | undefined
+  const jobs: Check = {
+    async check() {
+      if (!work) throw new Error('the jobs have not been started yet')
+      await work.check?.()
+    },
+  }
+  const measured = {
+    nonstick_queue_waiting: {
+      help: 'Jobs of this worker that could run now and that nobody runs',
+      labels: { worker: name },
+      async measure() {
+        if (!work?.countWaiting) throw new Error('there is nobody to count them')
+        return work.countWaiting()
+      },
+    },
+  }
+  const app = createService({ name, env, checks: { ...checks, jobs }, measured })
+
+  // The probes go on answering while the last jobs are finished: such a worker is alive, and not ready.
+  await runProcess(app, env, async () => work?.[Symbol.asyncDispose]())
+  work = await start(app.log)
+}
 
 /**
  * Listens, and owns the end of this process:
@@ -9,11 +70,7 @@ import type { ServiceEnv } from './service-env.ts'
  * 3. the app closes: it takes no connection any more, answers what is under way and closes what it holds;
  * 4. exit 0. If that takes longer than the deadline, it says what was open, and exit 1.
  */
-export async function runProcess(
-  app: Service,
-  env: ServiceEnv,
-  drain: () => PromiseLike<unknown>,
-): Promise<void> {
+async function runProcess(app: Service, env: ServiceEnv, drain: () => PromiseLike<unknown>): Promise<void> {
   let step: 'serving' | 'draining' | 'closing' = 'serving'
 
   async function stop(signal: NodeJS.Signals): Promise<void> {

@@ -4,7 +4,6 @@ import type { FastifyInstance } from 'fastify'
 import { expect, test } from 'vitest'
 import { createService, type Access, type Service } from '../src/index.ts'
 import * as access from '../src/access.ts'
-import { RouteLimitUncounted } from '../src/require-limiter.ts'
 import { startFixture } from './start-fixture.ts'
 import { testEnv } from './test-env.ts'
 
@@ -152,8 +151,20 @@ test('the codes that stop the boot are in the README, and no others', () => {
   const documented = [...readme.matchAll(/^\| `([A-Z_]+)` +\| boot /gm)].map(([, code]) => code)
 
   expect(documented).toEqual(
-    [access.RouteAccessMissing, access.RouteAccessUnchecked, RouteLimitUncounted].map(
+    [access.RouteAccessMissing, access.RouteAccessUnchecked, access.RouteLimitUncounted].map(
       (Thrown) => new Thrown().code,
     ),
+  )
+})
+
+test('a route with a limit that nothing counts stops the boot, by name', () => {
+  const app = createService({ name: 'service', env: testEnv })
+  const config = { access: 'public', limit: { max: 1, per: 'network', windowMs: 1000 } } as const
+
+  expect(() => app.post('/items', { config }, async () => 'written')).toThrow(
+    expect.objectContaining({
+      code: 'ROUTE_LIMIT_UNCOUNTED',
+      message: expect.stringContaining('POST /items'),
+    }),
   )
 })

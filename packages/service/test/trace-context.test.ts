@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { continueTrace } from '../src/trace-context.ts'
+import { continueTrace } from '../src/request-log.ts'
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
 const PARENT_ID = 'b7ad6b7169203331'

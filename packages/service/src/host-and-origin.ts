@@ -1,6 +1,24 @@
 import type { IncomingMessage } from 'node:http'
-import { HostRejected, RequestMalformed } from './errors.ts'
+import type { FastifyInstance } from 'fastify'
+import { HostRejected, OriginRejected, RequestMalformed } from './errors.ts'
 import type { ServiceEnv } from './service-env.ts'
+
+const ABSOLUTE_FORM = /^https?:\/\/([^/?#@\\\s]+)(?![^/?])(.*)$/i
+
+/**
+ * The path and query that a request asks for, or `*`. A target in absolute form, as clients send it to a proxy, names the
+ * host itself, and the Host header then counts for nothing: it is replaced.
+ *
+ * @see RFC 9112, 3.2.2 and 3.2.4
+ */
+export function readTarget(request: IncomingMessage): string {
+  const { url = '/', method } = request
+  const [, host, rest = ''] = ABSOLUTE_FORM.exec(url) ?? []
+  if (host === undefined) return url
+  request.headers.host = host
+  if (rest === '' && method === 'OPTIONS') return '*'
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
 
 /** @see RFC 3986, 3.2.2 and 3.2.3 */
 const HOST = /^(\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/i
@@ -46,4 +64,25 @@ function isRepeated(rawHeaders: readonly string[]): boolean {
     seen.add(name)
   }
   return false
+}
+
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'QUERY', 'TRACE'])
+
+/**
+ * Refuses what another site's page makes a browser send in our user's name. Browsers say where a request comes
+ * from and pages cannot forge it; programs such as curl say nothing, hold nobody's cookies, and pass.
+ *
+ * @see https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
+ */
+export function checkOrigin(app: FastifyInstance, origins: readonly string[]): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { origin, 'sec-fetch-site': site } = request.headers
+    const isOurs =
+      SAFE_METHODS.has(request.method) ||
+      (origin !== undefined && origins.includes(origin)) ||
+      site === 'same-origin' ||
+      site === 'none' ||
+      (site === undefined && origin === undefined)
+    done(isOurs ? undefined : new OriginRejected())
+  })
 }

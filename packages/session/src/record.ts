@@ -70,3 +70,54 @@ export function applyLines(record: string, lines: readonly Line[]): string {
     return json === '' ? others : `${others}\n${name}${json}`
   }, record)
 }
+
+/** A record as one request sees it: the text it has loaded, its values once they are read, and what it has changed. */
+export interface RecordCopy {
+  /** As the store has it; undefined when there is none yet. */
+  text: string | undefined
+  parsed: Record<string, unknown> | undefined
+  /** What the route has set, and the objects it has got and may have changed in place; undefined is "deleted". */
+  live: Map<string, unknown>
+}
+
+export function openCopy(text?: string): RecordCopy {
+  return { text, parsed: undefined, live: new Map() }
+}
+
+/** @throws SyntaxError when the record is damaged */
+export function readValue(copy: RecordCopy, key: string): unknown {
+  if (copy.live.has(key) || copy.text === undefined) return copy.live.get(key)
+  copy.parsed ??= readValues(copy.text)
+  const value = Object.hasOwn(copy.parsed, key) ? copy.parsed[key] : undefined
+  if (typeof value === 'object' && value !== null) copy.live.set(key, value)
+  return value
+}
+
+export function keysOf(copy: RecordCopy): string[] {
+  if (copy.text !== undefined) copy.parsed ??= readValues(copy.text)
+  const keys = new Set([...Object.keys(copy.parsed ?? {}), ...copy.live.keys()])
+  return [...keys].filter((key) => readValue(copy, key) !== undefined)
+}
+
+/** The lines that differ from the record. A value that was only read costs a comparison, a primitive not even that. */
+export function changedLines({ text = '', live }: RecordCopy): Line[] {
+  const lines = [...live].map(([key, value]): Line => [nameOf(key), JSON.stringify(value) ?? ''])
+  return lines.filter(([name, json]) => json !== findJson(text, name))
+}
+
+/** The same changes over a newer record: what this request has not changed is what the newer record says. */
+export function rebase(copy: RecordCopy, text: string): void {
+  for (const [key, value] of copy.live) {
+    const name = nameOf(key)
+    const json = findJson(copy.text ?? '', name)
+    const isUnchanged = JSON.stringify(value) === json
+    if (isUnchanged && json !== findJson(text, name)) copy.live.delete(key)
+  }
+  copy.text = text
+  copy.parsed = undefined
+}
+
+export function discardChanges(copy: RecordCopy): void {
+  copy.live.clear()
+  copy.parsed = undefined
+}

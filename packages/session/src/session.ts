@@ -9,23 +9,19 @@ import type {
   RouteOptions,
 } from 'fastify'
 import fp from 'fastify-plugin'
-import { readHead } from './record.ts'
-import { createCookieSigner, deadlineOf, hostCookieName, newSessionId } from './session-cookie.ts'
-import { ABSOLUTE_MS, IDLE_MS, MAX_PER_USER } from './session-env.ts'
-import { SignedOut } from './session-error.ts'
+import { openCopy, readHead, type RecordHead } from './record.ts'
 import {
-  abandonState,
-  commitState,
   finishOwned,
   hasChanges,
-  loadRecord,
-  openState,
-  STATE,
+  SESSION,
+  type RequestSession,
   type SessionPolicy,
-  type SessionState,
-  type Shell,
-} from './session-state.ts'
-import { viewSession } from './session-view.ts'
+} from './request-session.ts'
+import { createCookieSigner, deadlineOf, hostCookieName } from './session-cookie.ts'
+import { ABSOLUTE_MS, IDLE_MS, MAX_PER_USER } from './session-env.ts'
+import { SignedOut } from './session-error.ts'
+import { abandonSession, loadRecord, saveSession } from './save-session.ts'
+import { proxySession } from './session-proxy.ts'
 import type { SessionStore } from './store.ts'
 
 /**
@@ -69,73 +65,80 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   const cookieName = hostCookieName('session', options.origin)
   const attributes = { path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax' } as const
   const signer = createCookieSigner(options.secrets, cookieName)
-  const policy: SessionPolicy = { store, idleMs, absoluteMs, maxPerUser, issueShell }
-  let isIssuing = false
+  const policy: SessionPolicy = { store, idleMs, absoluteMs, maxPerUser, sign: (id) => signer.sign(id) }
+  // What @fastify/session gives the next of its session objects. A request without a session gets none, so it costs
+  // neither random bytes nor a signature.
+  let nextId = ''
 
-  // A request without a session gets no id, so it costs neither random bytes nor a signature.
-  function idGenerator(): string {
-    return isIssuing ? newSessionId(absoluteMs) : ''
-  }
-
-  /** @fastify/session answers a cookie that is not ours with a fresh session, at once and without its store. */
-  function issueShell(request: FastifyRequest): Shell {
-    const { session } = request
-    isIssuing = true
-    app.decryptSession('', request, () => {})
-    isIssuing = false
-    const shell = request.session
-    request.session = session
-    return shell
-  }
-
-  // The data does not pass through @fastify/session: it gets a shell without anything to stringify and hash, and is
+  // The data does not pass through @fastify/session: it gets an object without anything to stringify and hash, and is
   // never asked to store, because its `set` cannot tell a new session from one that another process has just ended.
   const adapter = {
-    get(id: string, done: (error: unknown, session?: Shell | null) => void): void {
+    get(id: string, done: (error: unknown, session?: FastifyRequest['session'] | null) => void): void {
       const { accepted } = signer
       loadRecord(policy, id).then((record) => {
         const head = record === null ? null : readHead(record)
         signer.accepted = accepted
-        done(null, head && ({ record, head, toJSON: () => '' } as unknown as Shell))
+        done(null, head && ({ record, head, toJSON: () => '' } as unknown as FastifyRequest['session']))
       }, done)
     },
-    set: (_id: string, _shell: Shell, done: () => void): void => done(),
+    set: (_id: string, _session: unknown, done: () => void): void => done(),
     destroy: (_id: string, done: () => void): void => done(),
   }
 
   function openSession(request: FastifyRequest, reply: FastifyReply, done: Done): void {
-    const state = openState(policy, request, reply)
-    request[STATE] = state
-    request.session = viewSession(state)
+    const { sessionId, encryptedSessionId } = request.session
+    const { record, head = null } = request.session as { record?: string; head?: RecordHead }
+    const current: RequestSession = {
+      policy,
+      request,
+      reply,
+      id: sessionId,
+      head,
+      copy: openCopy(record),
+      renewal: undefined,
+      failure: undefined,
+      isSignedOut: false,
+      isCookieDue: request.cookies[cookieName] !== encryptedSessionId,
+      hasThrown: false,
+      isRead: false,
+      isAnswering: false,
+      isAnswered: false,
+      owned: [],
+      turn: undefined,
+      cameAs: head ? (head.user?.id ?? null) : undefined,
+      begun: undefined,
+    }
+    request[SESSION] = current
+    request.session = proxySession(current)
     done()
   }
 
   /** Stores what the request changed before the first byte of the answer leaves. */
-  function saveSession(
+  function settleAnswer(
     request: FastifyRequest,
     reply: FastifyReply,
     _payload: unknown,
     done: () => void,
   ): Promise<void> | undefined {
-    const state = request[STATE]
-    if (reply.sent || state?.isAnswering) {
+    const current = request[SESSION]
+    if (reply.sent || current?.isAnswering) {
       // A handler that answered without returning it, and now answers again: the first answer is on its way.
       request.log.warn('This request has been answered already: did you forget to return the reply?')
       return
     }
-    const isFailed = isFailure(reply, state)
+    const isFailed = isFailure(reply, current)
     // The cookie of the session is all that an error may carry.
     if (isFailed) reply.removeHeader('set-cookie')
-    if (!state || !isToSettle(state, isFailed)) {
+    if (!current || !isToSettle(current, isFailed)) {
       sendCookie(request, reply)
       done()
       return
     }
     const restoreAnswer = rememberAnswer(reply)
-    state.isAnswering = true
-    return settle(state, reply)
+    current.isAnswering = true
+    return settle(current, reply)
       .finally(() => {
-        state.isAnswering = false
+        current.isAnswering = false
         restoreAnswer()
       })
       .then(() => sendCookie(request, reply))
@@ -146,24 +149,27 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
    * would put an old id back into a browser that another request has just signed in.
    */
   function sendCookie(request: FastifyRequest, reply: FastifyReply): void {
-    const state = request[STATE]
-    request.session = null as unknown as Shell
+    const current = request[SESSION]
+    request.session = null as unknown as FastifyRequest['session']
     const { access } = request.routeOptions.config as { access?: unknown }
-    const isPrivate = state?.isRead || access === 'user'
+    const isPrivate = current?.isRead || access === 'user'
     if (isPrivate && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
-    if (state) state.isAnswered = true
-    if (!state || state.failure) return
-    const { shell } = state
-    const isNew = state.data.record !== undefined && request.cookies[cookieName] !== shell.encryptedSessionId
-    if (!isNew && !state.isSignedOut) return
+    if (current) current.isAnswered = true
+    if (!current || current.failure) return
+    const isDue = current.copy.text !== undefined && current.isCookieDue
+    if (!isDue && !current.isSignedOut) return
     reply.header('cache-control', 'no-store')
-    if (isNew) {
-      const expires = new Date(deadlineOf(shell.sessionId))
+    if (isDue) {
+      // @fastify/session answers a cookie that is not ours with a fresh session of its own, at once and without its store.
+      nextId = current.id
+      app.decryptSession('', request, () => {})
+      nextId = ''
+      const expires = new Date(deadlineOf(current.id))
       // Not `secure`: @fastify/session drops a secure cookie in silence when the last hop is plain http.
       // Both, since clocks of clients go wrong, and some know `Expires` alone: RFC 6265, 5.3.
       const maxAge = Math.ceil((expires.getTime() - Date.now()) / 1000)
       const cookie = { secure: false, toJSON: () => ({ ...attributes, maxAge, expires }) }
-      request.session = Object.assign(shell, { isModified: () => true, cookie })
+      Object.assign(request.session, { isModified: () => true, cookie })
     } else {
       // Not the clearing of @fastify/session: a __Host- cookie that is cleared without `Secure` stays.
       reply.clearCookie(cookieName, attributes)
@@ -172,16 +178,16 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   }
 
   app.decorate('sessions', policy)
-  app.decorateRequest(STATE, null)
+  app.decorateRequest(SESSION, null)
   app.addHook('onRoute', noteErrors)
   if (!app.hasPlugin('@fastify/cookie')) await app.register(cookie)
-  app.addHook('onSend', saveSession as onSendHookHandler)
+  app.addHook('onSend', settleAnswer as onSendHookHandler)
   await app.register(fastifySession, {
     store: adapter,
     secret: signer,
     cookieName,
     cookie: attributes,
-    idGenerator,
+    idGenerator: () => nextId,
     rolling: false,
     saveUninitialized: false,
   })
@@ -189,7 +195,10 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   const service: AccessChecks = app
   if (service.addAccessCheck) service.addAccessCheck('user', requireUser)
   else app.addHook('onRequest', checkAccess)
-  store.decorate?.(app)
+  if ('redis' in store.connection) {
+    const { lendConnection } = await import('./stores/redis.ts')
+    lendConnection(app, store.connection.redis)
+  }
   app.addHook('onReady', async () => {
     await store.check().catch((error: Error) => {
       app.log.warn({ err: error.cause ?? error }, 'The session store is not available yet')
@@ -199,7 +208,7 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
 
 /** @throws SIGNED_OUT */
 function requireUser(request: FastifyRequest): void {
-  if (request[STATE]?.head?.user == null) throw new SignedOut()
+  if (request[SESSION]?.head?.user == null) throw new SignedOut()
 }
 
 /** On a Fastify that is no service nobody else looks at what a route asks for. */
@@ -213,28 +222,28 @@ function checkAccess(request: FastifyRequest, _reply: FastifyReply, done: Done):
 function noteErrors(route: RouteOptions): void {
   const { errorHandler } = route
   route.errorHandler = function handleError(error, request, reply) {
-    const state = request[STATE]
-    if (state) state.hasThrown = true
+    const current = request[SESSION]
+    if (current) current.hasThrown = true
     // A rejection goes on to the handler of the scope.
     return errorHandler ? errorHandler.call(this, error, request, reply) : Promise.reject(error)
   }
 }
 
 /** Whether the answer says that the request has failed. An error that is answered with a redirect, say, has not. */
-function isFailure({ statusCode }: FastifyReply, state: SessionState | null): boolean {
-  return statusCode >= 500 || (statusCode >= 400 && state?.hasThrown === true)
+function isFailure({ statusCode }: FastifyReply, current: RequestSession | null): boolean {
+  return statusCode >= 500 || (statusCode >= 400 && current?.hasThrown === true)
 }
 
-function isToSettle(state: SessionState, isFailed: boolean): boolean {
-  if (state.owned.length > 0 || state.failure) return true
-  return isFailed ? state.begun !== undefined : hasChanges(state)
+function isToSettle(current: RequestSession, isFailed: boolean): boolean {
+  if (current.owned.length > 0 || current.failure) return true
+  return isFailed ? current.begun !== undefined : hasChanges(current)
 }
 
-async function settle(state: SessionState, reply: FastifyReply): Promise<void> {
-  await finishOwned(state)
-  if (isFailure(reply, state)) return abandonState(state)
+async function settle(current: RequestSession, reply: FastifyReply): Promise<void> {
+  await finishOwned(current)
+  if (isFailure(reply, current)) return abandonSession(current)
   // An error that is on its way is not replaced by the failure it may well be about.
-  if (!state.failure || reply.statusCode < 400) await commitState(state)
+  if (!current.failure || reply.statusCode < 400) await saveSession(current)
 }
 
 /** A second answer writes its status and headers over those of the first: this puts them back. */

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import type { Line } from './record.ts'
 import type { MemcachedConnection } from './stores/memcached-connection.ts'
@@ -59,8 +59,6 @@ export interface SessionStore extends AsyncDisposable {
   check(): Promise<void>
   /** The store's own connection, lent to what else is to live there, as limits do. It ends with the store. */
   readonly connection: StoreConnection
-  /** Lends the service that connection, where a plugin of Fastify has a place for it. */
-  decorate?(app: FastifyInstance): void
 }
 
 /** By the kind of server. None of them keeps a queue, and only the session store's own commands have its deadline. */
@@ -68,6 +66,7 @@ export type StoreConnection =
   | { redis: Redis | Cluster }
   | { memcached: Pick<MemcachedConnection, 'send'> }
   | { postgres: { query<Row>(text: string, values: readonly unknown[]): Promise<Row[]> } }
+
 /** 'taken': there is such a key. 'gone': `remove` or `removeAll` took its name off the list before it was stored. */
 export type CreateResult = 'taken' | 'gone' | { listed: number }
 
@@ -77,3 +76,62 @@ export interface Patch {
 }
 
 export type PatchResult = 'done' | 'gone' | { conflict: string }
+
+// A name on the list without a session is either about to get one (its sign-in is under way) or a leftover.
+const LEFTOVER_AFTER_MS = 60_000
+
+type LivingRecord = ListedRecord & { head: string }
+
+/**
+ * The newest sessions of a person, oldest first. Those beyond `maxPerUser` end, and names without a session go. Of a
+ * list that has grown without a cap no more than a page is in memory at a time.
+ */
+export async function keepNewest(
+  store: SessionStore,
+  ownerKey: string,
+  { absoluteMs, maxPerUser }: { absoluteMs: number; maxPerUser: number },
+): Promise<LivingRecord[]> {
+  const newest: LivingRecord[] = []
+  for await (const page of pagesOf(store, ownerKey)) {
+    newest.push(...page.filter((listed): listed is LivingRecord => listed.head !== null))
+    const surplus = newest.splice(0, newest.length - maxPerUser)
+    const signedInBefore = Date.now() - LEFTOVER_AFTER_MS
+    const leftovers = page.filter(({ head, until }) => head === null && until - absoluteMs < signedInBefore)
+    await removeListed(store, ownerKey, [...surplus, ...leftovers])
+  }
+  return newest
+}
+
+/** The names on a person's list, oldest first. */
+export async function* pagesOf(store: SessionStore, ownerKey: string): AsyncGenerator<ListedRecord[]> {
+  let next: ListedRecord | undefined
+  do {
+    const page = await store.list(ownerKey, next)
+    yield page.sessions
+    next = page.next
+  } while (next)
+}
+
+export async function removeListed(
+  store: SessionStore,
+  ownerKey: string,
+  listed: readonly ListedRecord[],
+): Promise<number> {
+  if (listed.length === 0) return 0
+  return store.removeAll(
+    listed.map(({ key }) => key),
+    ownerKey,
+  )
+}
+
+const MOST_WAIT_MS = 20
+
+/**
+ * Resolves after a wait at random, of up to a millisecond for each attempt before and 20 at most. Writers that begin again at
+ * once go on in step, and one of them may be too late a hundred times in a row.
+ *
+ * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+ */
+export async function backOff(attempt: number): Promise<void> {
+  await sleep(Math.random() * Math.min(attempt, MOST_WAIT_MS))
+}

@@ -1,9 +1,37 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { ownWork } from './owned-work.ts'
-import { readHead } from './record.ts'
+import { readHead, type SessionUser } from './record.ts'
+import { changeUser, ownWork, sessionOf, userOf, type SessionPolicy } from './request-session.ts'
+import { destroySession } from './save-session.ts'
 import { keyOf } from './session-cookie.ts'
-import type { SessionPolicy } from './session-state.ts'
-import type { ListedRecord, SessionStore } from './store.ts'
+import { SignedOut } from './session-error.ts'
+import { keepNewest, pagesOf, removeListed } from './store.ts'
+
+/** The user who is signed in. @throws SIGNED_OUT */
+export function currentUser(request: FastifyRequest): Readonly<SessionUser> {
+  const user = userOf(sessionOf(request))
+  if (!user) throw new SignedOut()
+  return user
+}
+
+/**
+ * Signs a user in: the session gets a new id (the old one is dead), keeps what an anonymous visitor had put into it,
+ * and appears on the user's list with time and user agent. It is stored when the request is answered. An answer of 500
+ * or more, and the answer to an error that was thrown, signs nobody in, also when the session was saved already.
+ */
+export function signIn(request: FastifyRequest, user: SessionUser): Promise<void> {
+  changeUser(sessionOf(request), user)
+  return Promise.resolve()
+}
+
+/**
+ * Ends the session of this request, at once: when this resolves no process knows it any more, and a request that is still
+ * under way with it can store nothing. The answer clears the cookie.
+ *
+ * @throws SESSION_STORE_UNAVAILABLE
+ */
+export function signOut(request: FastifyRequest): Promise<void> {
+  return ownWork(request, destroySession(sessionOf(request)))
+}
 
 /** One place where a person is signed in. */
 export interface UserSession {
@@ -18,9 +46,6 @@ export interface UserSession {
 
 type Scope = FastifyRequest | FastifyInstance
 
-// A name on the list without a session is either about to get one (its sign-in is under way) or a leftover.
-const LEFTOVER_AFTER_MS = 60_000
-
 /** Where a person is signed in, newest first: as many as `maxPerUser` allows, and what is beyond that ends. */
 export function listSessions(scope: Scope, userId: string): Promise<UserSession[]> {
   return ownWork(scope, list(scope, userId))
@@ -30,7 +55,7 @@ async function list(scope: Scope, userId: string): Promise<UserSession[]> {
   const policy = policyOf(scope)
   const current = currentKey(scope)
   const sessions: UserSession[] = []
-  for (const { key, head: line, leftMs } of await keepNewest(policy, keyOf(userId))) {
+  for (const { key, head: line, leftMs } of await keepNewest(policy.store, keyOf(userId), policy)) {
     const head = readHead(line)
     if (!head) continue
     const lastSeenMs = Math.min(Date.now(), Math.max(head.createdAt, Date.now() + leftMs - policy.idleMs))
@@ -81,54 +106,10 @@ async function endAll(scope: Scope, userId: string, { except }: { except?: strin
   const pages = pagesOf(store, ownerKey)
   let count = 0
   for await (const page of pages) {
-    count += await removeAll(
-      store,
-      ownerKey,
-      page.filter(({ key }) => key !== spared),
-    )
+    const doomed = page.filter(({ key }) => key !== spared)
+    count += await removeListed(store, ownerKey, doomed)
   }
   return count
-}
-
-type Living = ListedRecord & { head: string }
-
-/**
- * The newest sessions of a person, oldest first. Those beyond `maxPerUser` end, and names without a session go. Of a
- * list that has grown without a cap no more than a page is in memory at a time.
- */
-export async function keepNewest(policy: SessionPolicy, ownerKey: string): Promise<Living[]> {
-  const { store, absoluteMs, maxPerUser } = policy
-  const newest: Living[] = []
-  for await (const page of pagesOf(store, ownerKey)) {
-    newest.push(...page.filter((listed): listed is Living => listed.head !== null))
-    const surplus = newest.splice(0, newest.length - maxPerUser)
-    const signedInBefore = Date.now() - LEFTOVER_AFTER_MS
-    const leftovers = page.filter(({ head, until }) => head === null && until - absoluteMs < signedInBefore)
-    await removeAll(store, ownerKey, [...surplus, ...leftovers])
-  }
-  return newest
-}
-
-/** The names on a person's list, oldest first. */
-async function* pagesOf(store: SessionStore, ownerKey: string): AsyncGenerator<ListedRecord[]> {
-  let next: ListedRecord | undefined
-  do {
-    const page = await store.list(ownerKey, next)
-    yield page.sessions
-    next = page.next
-  } while (next)
-}
-
-async function removeAll(
-  store: SessionStore,
-  ownerKey: string,
-  listed: readonly ListedRecord[],
-): Promise<number> {
-  if (listed.length === 0) return 0
-  return store.removeAll(
-    listed.map(({ key }) => key),
-    ownerKey,
-  )
 }
 
 function policyOf(scope: Scope): SessionPolicy {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { expect, test, vi } from 'vitest'
-import { guardStore } from '../src/guard.ts'
+import { guardStore } from '../src/open-session-store.ts'
 import type { SessionStore } from '../src/store.ts'
 
 /** The part of a store that a guard looks at: when it answers, and what. */

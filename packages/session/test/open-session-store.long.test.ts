@@ -108,7 +108,7 @@ describe('with Redis', needs('redis'), () => {
     })
   })
 
-  test('the service gets the very connection as app.redis.sessions, though Redis is away, and closing waits for nobody', async () => {
+  test('the service gets the very connection as app.redis, though Redis is away, and closing waits for nobody', async () => {
     await using away = await openSessionStore('redis://127.0.0.1:1')
     await using store = await openSessionStore(redis!.url)
     for (const [one, isThere] of [
@@ -118,7 +118,7 @@ describe('with Redis', needs('redis'), () => {
       const app = Fastify()
       await app.register(session, { store: one, secrets: ['x'.repeat(32)], origin: 'http://localhost' })
       await app.ready()
-      const pong = await app.redis['sessions']!.ping().catch(() => 'nobody')
+      const pong = await app.redis.ping().catch(() => 'nobody')
       expect(pong).toBe(isThere ? 'PONG' : 'nobody')
       await app.close()
     }
@@ -130,8 +130,8 @@ describe('with Redis', needs('redis'), () => {
     await using app = Fastify()
     await app.register(session, { store, secrets: ['x'.repeat(32)], origin: 'http://localhost' })
     await app.ready()
-    app.redis['sessions']!.disconnect()
-    await once(app.redis['sessions']!, 'end')
+    app.redis.disconnect()
+    await once(app.redis, 'end')
     await expect.poll(() => store.load('another', 1000), { timeout: 5000 }).toBeNull()
   })
 })

@@ -2,7 +2,7 @@ import { plant } from '../plant.ts'
 
 // Sign-ins that nobody counts.
 plant(
-  'packages/session/src/session-state.ts',
+  'packages/session/src/save-session.ts',
   'if (owner && created.listed > policy.maxPerUser) {',
   'if (false) {',
 )

@@ -1,8 +1,7 @@
-import { backOff } from '../back-off.ts'
 import { applyLines, findJson } from '../record.ts'
 import { sessionBusy, StoreUnsuitable } from '../session-error.ts'
 import { parseHost } from '../store-url.ts'
-import type { ListedRecord, SessionStore } from '../store.ts'
+import { backOff, type ListedRecord, type SessionStore } from '../store.ts'
 import { connectMemcached } from './memcached-connection.ts'
 
 const MONTH_S = 30 * 24 * 60 * 60

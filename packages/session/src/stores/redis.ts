@@ -151,8 +151,6 @@ export async function openStore(url: string): Promise<SessionStore> {
 
     connection: { redis: client },
 
-    decorate: (app) => decorate(app, client),
-
     async [Symbol.asyncDispose]() {
       isClosed = true
       // Not quit(): a frozen Redis never says goodbye.
@@ -224,14 +222,14 @@ function gatherWrites(client: Client): void {
 }
 
 /**
- * Lends the service our connection as `app.redis.sessions`, through @fastify/redis. It would wait for a Redis that is
- * away, and give up the whole boot after ten seconds, and at the end it would wait for a frozen one's goodbye: so it
- * is told, for the one synchronous call, that the client is ready, and never to close it.
+ * Lends the service our connection as `app.redis`, through @fastify/redis. That plugin would wait for a Redis that is away,
+ * and stop the boot after ten seconds; at the end it would wait for an answer of a frozen one. So for this one synchronous
+ * call the client says that it is ready, and the plugin is not to close it.
  */
-function decorate(app: FastifyInstance, client: Client): void {
+export function lendConnection(app: FastifyInstance, client: Redis | Cluster): void {
   const { status } = client
   client.status = 'ready'
-  fastifyRedis(app, { client: client as Redis, namespace: 'sessions' }, () => {})
+  fastifyRedis(app, { client: client as Redis }, () => {})
   client.status = status
 }
 

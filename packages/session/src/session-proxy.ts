@@ -1,0 +1,94 @@
+import type { FastifyRequest } from 'fastify'
+import { keysOf, readValue, type SessionUser } from './record.ts'
+import { changeId, changeUser, hasChanges, ownWork, userOf, type RequestSession } from './request-session.ts'
+import { destroySession, reloadSession, saveSession, updateSession } from './save-session.ts'
+import { SessionKeyReserved } from './session-error.ts'
+
+declare module 'fastify' {
+  /** What a service keeps in a session: `declare module 'fastify' { interface Session { cart?: string[] } }`. */
+  interface Session {
+    /** Who is signed in. To assign it moves the session to a new id, as `signIn` does. */
+    user?: Readonly<SessionUser>
+    /**
+     * Changes one key at once, safely against other requests: a compare-and-set. `fn` gets the stored value and may
+     * run several times.
+     *
+     * @throws SESSION_GONE when the session ended meanwhile
+     */
+    update<K extends keyof Session & string>(
+      key: K,
+      fn: (value: Session[K] | undefined) => Session[K] | undefined | Promise<Session[K] | undefined>,
+    ): Promise<Session[K] | undefined>
+  }
+}
+
+const methods = {
+  get: readKey,
+  set: writeKey,
+  update: (session: RequestSession, key: string, fn: (value: unknown) => unknown): Promise<unknown> =>
+    ownWork(session.request, updateSession(session, key, fn)),
+  isModified: hasChanges,
+  save: owned(saveSession),
+  reload: owned(reloadSession),
+  destroy: owned(destroySession),
+  regenerate: owned(async (session: RequestSession, keys: string[] = []) => changeId(session, keys)),
+}
+
+/** `request.session`: a property for each key, and the methods of @fastify/session. */
+export function proxySession(session: RequestSession): FastifyRequest['session'] {
+  return new Proxy(session, handler) as unknown as FastifyRequest['session']
+}
+
+const handler: ProxyHandler<RequestSession> = {
+  get(session, key) {
+    if (typeof key === 'symbol') return undefined
+    session.isRead = true
+    if (key === 'sessionId') return session.id
+    if (key === 'encryptedSessionId') return session.policy.sign(session.id)
+    if (!isMethod(key)) return readKey(session, key)
+    return (methods[key] as (session: RequestSession, ...args: unknown[]) => unknown).bind(undefined, session)
+  },
+  set(session, key, value) {
+    if (typeof key === 'symbol' || isReserved(key)) throw new SessionKeyReserved(String(key))
+    writeKey(session, key, value)
+    return true
+  },
+  deleteProperty: (session, key) => handler.set!(session, key, undefined, undefined),
+  has: (session, key) => typeof key === 'string' && (isReserved(key) || readKey(session, key) !== undefined),
+  ownKeys(session) {
+    session.isRead = true
+    return [...keysOf(session.copy), ...(userOf(session) ? ['user'] : [])]
+  },
+  getOwnPropertyDescriptor(session, key) {
+    const value = readKey(session, String(key))
+    return value === undefined ? undefined : { value, writable: true, enumerable: true, configurable: true }
+  },
+}
+
+function readKey(session: RequestSession, key: string): unknown {
+  session.isRead = true
+  return key === 'user' ? (userOf(session) ?? undefined) : readValue(session.copy, key)
+}
+
+function writeKey(session: RequestSession, key: string, value: unknown): void {
+  if (session.failure) throw session.failure
+  if (key === 'user') changeUser(session, (value as SessionUser | undefined) ?? null)
+  else session.copy.live.set(key, value)
+}
+
+function isMethod(key: string): key is keyof typeof methods {
+  return Object.hasOwn(methods, key)
+}
+
+function isReserved(key: string): boolean {
+  return isMethod(key) || key === 'sessionId' || key === 'encryptedSessionId'
+}
+
+function owned<T extends unknown[]>(work: (session: RequestSession, ...args: T) => Promise<void>) {
+  return (session: RequestSession, ...args: T): Promise<void> => {
+    // The types of @fastify/session offer a callback as well. It would never be called, and the request never answered.
+    if (args.some((arg) => typeof arg === 'function'))
+      throw new TypeError('A method of the session returns a promise and takes no callback.')
+    return ownWork(session.request, work(session, ...args))
+  }
+}

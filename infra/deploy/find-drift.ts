@@ -58,16 +58,6 @@ export function findTemplates(root: string): Finding[] {
 
 /** What is left of an app whose folder was deleted: its parts in other folders (`…/apps/<app>`), and the requests to it in the README. */
 function findOrphans(root: string, { running }: Formation): Finding[] {
-  const isThere = (folder: string): boolean =>
-    existsSync(join(root, 'apps', basename(folder), 'package.json'))
-  const parts = globSync('{apps,packages,infra,docs}/**/apps/*', {
-    cwd: root,
-    exclude: (path) => basename(path) === 'node_modules',
-  })
-  const orphans = parts
-    .filter((folder) => !isThere(folder))
-    .map((what) => ({ what, how: 'its app is gone', mend: 'pnpm infra', wanted: null }))
-
   const found = read(root, 'README.md') ?? ''
   const routes = running.flatMap(({ route }) => route ?? [])
   const wanted = found
@@ -77,11 +67,9 @@ function findOrphans(root: string, { running }: Formation): Finding[] {
       return path === undefined || routes.includes(path)
     })
     .join('\n')
-  if (wanted === found) return orphans
-  return [
-    ...orphans,
-    { what: 'README.md', how: 'asks an app that is gone', mend: 'pnpm infra', found, wanted },
-  ]
+  return wanted === found
+    ? []
+    : [{ what: 'README.md', how: 'asks an app that is gone', mend: 'pnpm infra', found, wanted }]
 }
 
 /** The versions outside the catalog of pnpm-workspace.yaml, and those in the catalog that no package uses. */

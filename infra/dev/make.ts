@@ -11,7 +11,7 @@ export interface Product {
   member: string
   /** The script in its package.json. */
   script: string
-  /** Files and folders it is made from, in the member. */
+  /** Files and folders it is made from, from the root on. */
   sources: readonly string[]
   /** The folder the script writes, in the member. */
   result: string
@@ -26,14 +26,15 @@ export function productsOf(root: string, { running }: Formation): Product[] {
     ...pages.map(({ app, page }) => ({
       member: app,
       script: 'page',
-      sources: [page!],
+      // Other apps have parts of it, in folders of the same name.
+      sources: [...globSync(`apps/*/${page}`, { cwd: root }).sort(), 'packages/page/src'],
       result: `dist/${page}`,
     })),
   ].filter(({ member }) => existsSync(join(root, member)))
 }
 
 function clientOf(member: string): Product {
-  return { member, script: 'generate', sources: ['schema.prisma'], result: 'src/generated' }
+  return { member, script: 'generate', sources: [join(member, 'schema.prisma')], result: 'src/generated' }
 }
 
 /**
@@ -47,7 +48,7 @@ export async function make(root: string, product: Product, say: (sentence: strin
   const manifest = await readFile(join(folder, 'package.json'), 'utf8')
   // The lockfile stands for the versions of tools: another Prisma generates another client.
   const parts = [manifest, packagesOf(root)]
-  for (const source of sources) parts.push(await contentOf(join(folder, source)))
+  for (const source of sources) parts.push(await contentOf(join(root, source)))
   const hash = createHash('sha256').update(parts.join('\0')).digest('hex')
   const stamp = join(root, '.dev/made', `${member.replaceAll('/', '-')}-${script}`)
   if (existsSync(join(folder, result)) && (await contentOf(stamp)) === hash) return
@@ -99,7 +100,7 @@ if (import.meta.main) {
     ...templates.map((schema) => clientOf(dirname(schema))),
     ...fixtures.map((schema) => {
       const [member, folder] = dirname(schema).split(/(?<=^packages\/[^/]+)\//)
-      return { ...clientOf(member!), sources: [folder!], result: `${folder}/src/generated` }
+      return { ...clientOf(member!), sources: [dirname(schema)], result: `${folder}/src/generated` }
     }),
   ]
   await Promise.all(products.map((product) => make(root, product, console.log)))

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { Refusal, type Change, type Step } from './change.ts'
 import { droppedPackages, removeImporter } from './lockfile.ts'
 import { snakeCase } from './names.ts'
@@ -9,8 +9,8 @@ const CATALOG = 'pnpm-workspace.yaml'
 const README = 'README.md'
 
 /**
- * Takes an app or a package away, with its schema and migrations, and with every other folder `apps/<name>`, which is its part of
- * the page, of tests and the like. What it has in a database stays there until somebody drops it.
+ * Takes an app or a package away: its folder, and what is derived from it. What it has in a database stays there until somebody
+ * drops it.
  *
  * @throws {Refusal} while something depends on it, naming the places
  */
@@ -20,8 +20,7 @@ export async function planRetirement(
   derive: (folder: string) => Promise<Step[]>,
 ): Promise<Change> {
   const name = folder.split('/')[1]!
-  const parts = findParts(root, folder)
-  const dependents = findDependents(root, [folder, ...parts])
+  const dependents = findDependents(root, folder)
   if (dependents.length > 0) {
     throw new Refusal(`${name} is still needed:\n${dependents.map((place) => `  ${place}`).join('\n')}`)
   }
@@ -29,27 +28,13 @@ export async function planRetirement(
   const left = removeImporter(lockfile, folder)
   const steps: Step[] = [
     // The app first: by the time its tables go, nobody asks for them.
-    ...[folder, ...parts].map((path) => ({ remove: path })),
+    { remove: folder },
     ...(await derive(folder)),
     { write: 'pnpm-lock.yaml', content: left, before: lockfile },
     ...withoutVersions(root, droppedPackages(lockfile, left)),
     ...withoutRequests(root, name),
   ]
   return { steps, notes: [], ...leavingsOf(root, folder) }
-}
-
-/** Folders `apps/<name>` that are not the app itself. One that is alone in its `apps` goes with that. */
-function findParts(root: string, folder: string): string[] {
-  if (!folder.startsWith('apps/')) return []
-  const paths = ['apps', 'packages', 'infra', 'docs']
-    .filter((top) => existsSync(join(root, top)))
-    .flatMap((top) => listFiles(join(root, top)).map((path) => `${top}/${path}`))
-  const inside = new RegExp(`^.+?/${folder}(?=/)`)
-  const parts = new Set(paths.flatMap((path) => inside.exec(path)?.[0] ?? []))
-  return [...parts].map((part) => {
-    const isAlone = readdirSync(join(root, dirname(part))).length === 1
-    return isAlone ? dirname(part) : part
-  })
 }
 
 /** The catalog's lines of packages that nobody uses any more. What hangs on them in the lockfile is pnpm's to tidy up. */
@@ -86,7 +71,7 @@ DO $$ BEGIN EXECUTE format('DROP ROLE IF EXISTS %I', current_database() || '_${s
 }
 
 /** Where others name it: its npm name, its route, its jobs, and in tests its folder, whose process they start. */
-function findDependents(root: string, [folder, ...parts]: [string, ...string[]]): string[] {
+function findDependents(root: string, folder: string): string[] {
   const name = folder.split('/')[1]!
   const words = [`@repo/${name}(?=['"/#])`, ...(folder.startsWith('apps/') ? ownWords(root, folder) : [])]
   const pattern = new RegExp(words.join('|'))
@@ -95,7 +80,7 @@ function findDependents(root: string, [folder, ...parts]: [string, ...string[]])
   return listMembers(root)
     .filter((member) => member !== folder)
     .flatMap((member) => listFiles(join(root, member)).map((path) => `${member}/${path}`))
-    .filter((path) => mayDepend(path) && !parts.some((part) => path.startsWith(`${part}/`)))
+    .filter(mayDepend)
     .flatMap((path) =>
       placesIn(path, readFileSync(join(root, path), 'utf8'), isTest(path) ? started : pattern),
     )

@@ -7,8 +7,8 @@ import { parseArgs } from 'node:util'
 const HELP = `pnpm retire <name>
 pnpm retire --examples
 
-Takes a service or a package away again, with its schema, its migrations and its part of the page, of tests and the
-like (folders apps/<name>), all of it or nothing. Refuses while something depends on it. A running pnpm dev stops its processes by itself.
+Takes a service or a package away again: its folder, and what is rendered from it, all of it or nothing. Refuses while
+something depends on it. A running pnpm dev stops its processes by itself.
 
   --examples  the apps that came with the starter to show how things are done: before your first release
   --dry-run   prints the change as a patch, and does nothing

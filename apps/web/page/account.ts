@@ -1,7 +1,4 @@
-import { call } from './api.ts'
-import { h } from './element.ts'
-import { formOf } from './form.ts'
-import type { User } from './sign-in.ts'
+import { call, formOf, h, type User } from '@repo/page'
 
 interface Session {
   id: string

@@ -1,8 +1,7 @@
-import { answers, call, Problem } from './api.ts'
-import { h } from './element.ts'
-import { places, type Place } from './places.ts'
+import { answers, call, h, Problem, type Place, type User } from '@repo/page'
+import { places } from './places.ts'
 import { processesStrip } from './processes.ts'
-import { signInView, type User } from './sign-in.ts'
+import { signInView } from './sign-in.ts'
 
 const header = h('header')
 const main = h('main')

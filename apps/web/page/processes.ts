@@ -1,5 +1,4 @@
-import { answers } from './api.ts'
-import { h } from './element.ts'
+import { answers, h } from '@repo/page'
 
 /** Which processes have answered, and how often: shown once an answer says it, which is in development only. */
 export function processesStrip(): HTMLElement {

@@ -1,11 +1,4 @@
-import { call } from './api.ts'
-import { h } from './element.ts'
-import { formOf } from './form.ts'
-
-export interface User {
-  id: string
-  email: string
-}
+import { call, formOf, h, type User } from '@repo/page'
 
 /** The door: sign in, or sign up and be in. */
 export function signInView(onSignedIn: (user: User) => void, notice = ''): HTMLElement {

@@ -1,5 +1,5 @@
 import { cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pollUntil } from '@repo/testing/poll-until'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -143,6 +143,20 @@ describe('pnpm dev', () => {
     const page = join(copy.root, 'apps/web/page/index.html')
     await writeFile(page, (await readFile(page, 'utf8')).replace(/<title>.*</, '<title>Edited<'))
     await soon('it is served', async () => (await (await fetch(dev.url)).text()).includes('<title>Edited<'))
+    expect(isAlive(dev.pid('web.1'))).toBe(true)
+  })
+
+  test("an edit of an app's part of the page is built and served, too", async () => {
+    const part = join(copy.root, 'apps/debugged/page/places.ts')
+    await mkdir(dirname(part))
+    await writeFile(
+      part,
+      "export const places = [{ word: 'edited', name: 'Of an app', show: () => new Text() }]\n",
+    )
+    await soon('it is served', async () => {
+      const [script] = /assets\/index-[^"]+\.js/.exec(await (await fetch(dev.url)).text()) ?? []
+      return (await (await fetch(`${dev.url}/${script}`)).text()).includes('Of an app')
+    })
     expect(isAlive(dev.pid('web.1'))).toBe(true)
   })
 

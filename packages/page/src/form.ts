@@ -1,4 +1,4 @@
-import { Problem } from './api.ts'
+import { Problem } from './call.ts'
 import { h } from './element.ts'
 
 interface Field {
@@ -21,6 +21,7 @@ interface FormOptions<Name extends string> {
   extra?: HTMLElement[]
 }
 
+// share-nothing: it runs in a browser, where one page has it for itself
 let lastId = 0
 
 /** A form that is off while it is being sent, and says what came of it. */

@@ -1,6 +1,4 @@
-import { call } from '../../api.ts'
-import { h } from '../../element.ts'
-import { formOf } from '../../form.ts'
+import { call, formOf, h } from '@repo/page'
 
 /** Until a stream that was refused is tried again. */
 const AGAIN_AFTER_MS = 1000

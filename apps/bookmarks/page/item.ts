@@ -1,6 +1,4 @@
-import { call } from '../../api.ts'
-import { h } from '../../element.ts'
-import { formOf } from '../../form.ts'
+import { call, formOf, h } from '@repo/page'
 
 export interface Bookmark {
   id: string

@@ -1,4 +1,4 @@
-import type { Place } from '../../places.ts'
+import type { Place } from '@repo/page'
 import { importsView } from './imports.ts'
 import { bookmarksView } from './list.ts'
 import './style.css'

@@ -1,7 +1,5 @@
-import { call } from '../../api.ts'
+import { call, formOf, h } from '@repo/page'
 import { bookmarkItem, splitTags, type Bookmark } from './item.ts'
-import { h } from '../../element.ts'
-import { formOf } from '../../form.ts'
 
 const PAGE_SIZE = 30
 const TYPING_PAUSE_MS = 200

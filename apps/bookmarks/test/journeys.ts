@@ -1,8 +1,14 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import type { Page } from 'playwright-core'
 import { pollUntil } from '@repo/testing/poll-until'
-import { field, fitsTelephone, signUp, submit, type Journeys } from '../../../infra/browser/visit.ts'
+import {
+  field,
+  fitsTelephone,
+  signUp,
+  submit,
+  type Journeys,
+  type Visit,
+} from '../../../infra/browser/visit.ts'
 
 const LINKS = 75
 
@@ -151,7 +157,7 @@ export const journeys: Journeys = {
   },
 }
 
-async function add(page: Page, address: string, title: string, tags: string): Promise<void> {
+async function add(page: Visit['page'], address: string, title: string, tags: string): Promise<void> {
   await field(page, 'Address').fill(address)
   await field(page, 'Title').fill(title)
   await field(page, 'Tags').fill(tags)
@@ -159,6 +165,6 @@ async function add(page: Page, address: string, title: string, tags: string): Pr
   await page.getByRole('link', { name: title || address }).waitFor()
 }
 
-async function titles(page: Page): Promise<string[]> {
+async function titles(page: Visit['page']): Promise<string[]> {
   return page.getByRole('list', { name: 'Bookmarks' }).getByRole('link').allInnerTexts()
 }

@@ -1,4 +1,4 @@
-import { plant } from '../plant.ts'
+import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
 // A route that forgets an `await`, and sessions that leave it to the route what becomes of their failures.
 plant(

@@ -1,4 +1,4 @@
-import { plant } from '../plant.ts'
+import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
 // A route that forgets an `await`, in a process that ends at the first rejection which nobody awaited.
 plant(

@@ -1,5 +1,5 @@
-import { existsSync, globSync, readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { diff } from 'node:util'
 import { parse } from 'yaml'
 import type { Formation } from '../formation.ts'

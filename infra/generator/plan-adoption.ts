@@ -39,7 +39,7 @@ export const parts = {
   },
   tests: {
     about: 'the tests of packages and infra, for a team that changes these; those of apps and templates stay',
-    paths: ['packages/*/test', 'infra/*/test', 'infra/**/*.test.ts', SERVERS],
+    paths: ['packages/*/test', 'infra/*/test', 'infra/test/forgotten-await', 'infra/**/*.test.ts', SERVERS],
     scripts: [],
   },
 } as const satisfies Record<string, Room & { about: string }>
@@ -88,7 +88,7 @@ export interface Adoption {
  */
 export async function planAdoption(root: string, { name, keep, origin }: Adoption): Promise<Change> {
   const isFirst = !existsSync(join(root, 'NOTICE'))
-  const going = [
+  const going: Room[] = [
     STARTER,
     ...Object.entries(parts).flatMap(([part, room]) => (keep.includes(part as PartName) ? [] : [room])),
   ]

@@ -20,7 +20,6 @@ interface Driver {
 // One import each, so that the library of a store that is not used is never loaded.
 const redis = (): Promise<Driver> => import('./stores/redis.ts')
 const postgres = (): Promise<Driver> => import('./stores/postgres.ts')
-const memcached = (): Promise<Driver> => import('./stores/memcached.ts')
 
 const drivers: Record<string, () => Promise<Driver>> = {
   redis,
@@ -29,14 +28,16 @@ const drivers: Record<string, () => Promise<Driver>> = {
   'rediss+cluster': redis,
   'redis+sentinel': redis,
   'rediss+sentinel': redis,
-  memcached,
+  // keep: memcached
+  memcached: () => import('./stores/memcached.ts'),
+  // /keep
   postgres,
   postgresql: postgres,
 }
 
 /**
  * Opens the store a URL names: `redis://host:6379/0`, `redis+cluster://a:7000,b:7000,c:7000`,
- * `redis+sentinel://a:26379,b:26379/name-of-the-master`, `memcached://host:11211`, `postgres://user@host/database`;
+ * `redis+sentinel://a:26379,b:26379/name-of-the-master`, `memcached://host:11211` (where it was kept), `postgres://user@host/database`;
  * `rediss` for TLS. A store that is away is no error: the process starts, `check()` rejects,
  * requests that carry a session are answered 503, and it recovers by itself.
  *

@@ -20,7 +20,7 @@ export const sessionEnv = {
     pattern: /^[a-z+]+:\/\/[^\s/]/.source,
     expected: 'a URL such as redis://host:6379 or redis+sentinel://a:26379,b:26379/name-of-the-master',
     description:
-      'Where sessions live: redis://, rediss://, redis+cluster://, redis+sentinel://, memcached:// or postgres://',
+      'Where sessions live: redis://, rediss://, redis+cluster://, redis+sentinel://, postgres://, or as packages/session/README.md says',
   }),
   SESSION_SECRETS: Type.Array(Type.String({ minLength: 32 }), {
     secret: 'session',
@@ -39,7 +39,7 @@ export const sessionEnv = {
   }),
   SESSION_MAX_PER_USER: Type.Integer({
     minimum: 1,
-    // A list of them must fit into one value of memcached.
+    // A list of them must fit into one value of a store (Memcached: 1 MB).
     maximum: 10_000,
     default: MAX_PER_USER,
     description: 'In so many places a person may be signed in; one sign-in more ends the oldest session',

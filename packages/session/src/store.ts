@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import type { Line } from './record.ts'
+// keep: memcached
 import type { MemcachedConnection } from './stores/memcached-connection.ts'
+// /keep
 
 /** Whose list a session stands on, and until when at the latest (epoch milliseconds). */
 export interface Owner {
@@ -64,7 +66,9 @@ export interface SessionStore extends AsyncDisposable {
 /** By the kind of server. None of them keeps a queue, and only the session store's own commands have its deadline. */
 export type StoreConnection =
   | { redis: Redis | Cluster }
+  // keep: memcached
   | { memcached: Pick<MemcachedConnection, 'send'> }
+  // /keep
   | { postgres: { query<Row>(text: string, values: readonly unknown[]): Promise<Row[]> } }
 
 /** 'taken': there is such a key. 'gone': `remove` or `removeAll` took its name off the list before it was stored. */

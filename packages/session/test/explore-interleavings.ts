@@ -6,7 +6,13 @@ import { openStage } from './behaviours/open-stage.ts'
 import { programOf, stores } from './behaviours/open-stores.ts'
 
 // Cluster and Sentinel are the driver of Redis.
-const shares = { Redis: 0.5, memcached: 0.25, Postgres: 0.25 }
+const shares = {
+  Redis: 0.5,
+  // keep: memcached
+  memcached: 0.25,
+  // /keep
+  Postgres: 0.25,
+}
 
 const browser = fc.nat(2)
 const process_ = fc.nat(3)

@@ -3,9 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
 import { needs } from '@repo/testing/needs'
-import { startMemcached } from '@repo/testing/start-memcached'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import Fastify from 'fastify'
@@ -24,7 +22,7 @@ test('an unknown scheme is an error that names those there are', async () => {
   for (const url of ['mysql://localhost', 'memory:', '', 'not a url', 'constructor://x']) {
     await expect(openSessionStore(url)).rejects.toMatchObject({
       code: 'SESSION_STORE_UNKNOWN',
-      message: expect.stringMatching(/redis, rediss, redis\+cluster, .*memcached, postgres/),
+      message: expect.stringMatching(/redis, rediss, redis\+cluster, .*postgres/),
     })
   }
 })
@@ -33,7 +31,9 @@ test('the library of a store that is not used is never loaded', async () => {
   const libraries = {
     'redis://127.0.0.1:1': 'ioredis',
     'postgres://127.0.0.1:1/x': 'pg',
+    // keep: memcached
     'memcached://127.0.0.1:1': undefined,
+    // /keep
   }
   for (const [url, own] of Object.entries(libraries)) {
     const script = `
@@ -147,38 +147,6 @@ test('a Postgres that freezes is silent also to who has no connection yet, so th
   await expect(store.load('key', 1000)).rejects.toMatchObject({ cause: 'it has been silent' })
 })
 
-test('a memcached that never says anything is left, however much it is asked, and another connection is made', async () => {
-  const connections = new Set<Socket>()
-  await using mute = await listen((socket) => void connections.add(socket.on('error', () => {})))
-  await using store = await openSessionStore(`memcached://127.0.0.1:${mute.port}`, { missesToOpen: Infinity })
-  await using _ = every(50, () => store.load('key', 1000).catch(() => {}))
-  await expect.poll(() => connections.size, { timeout: 5000 }).toBeGreaterThan(1)
-})
-
-test('a memcached that does not even take the connection costs a boot no more than a second', async () => {
-  // Its queue of two is full, so the kernel drops what comes: as a host does that is not there.
-  const busy = new Worker(DEAF, { eval: true })
-  const [port] = (await once(busy, 'message')) as [number]
-  const waiting = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').on('error', () => {}))
-  try {
-    await once(waiting[0]!, 'connect')
-    const startedAt = performance.now()
-    await using store = await openSessionStore(`memcached://127.0.0.1:${port}`)
-    expect(performance.now() - startedAt).toBeLessThan(3000)
-    await expect(store.check()).rejects.toMatchObject({ code: 'SESSION_STORE_UNAVAILABLE' })
-  } finally {
-    for (const socket of waiting) socket.destroy()
-    await busy.terminate()
-  }
-})
-
-const DEAF = `
-  const server = require('node:net').createServer()
-  server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
-    require('node:worker_threads').parentPort.postMessage(server.address().port)
-    setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30_000))
-  })`
-
 describe('an address of IPv6 is one in every URL', () => {
   test('of Redis', needs('redis'), async () => {
     await using server = (await startRedis({ args: ['--bind', '127.0.0.1', '::1'] }))!
@@ -187,12 +155,6 @@ describe('an address of IPv6 is one in every URL', () => {
       await using store = await openSessionStore(url)
       await store.check()
     }
-  })
-
-  test('of memcached', needs('memcached'), async () => {
-    await using server = (await startMemcached({ args: ['-l', '::1'] }))!
-    await using store = await openSessionStore(`memcached://[::1]:${new URL(server.url).port}`)
-    await store.check()
   })
 
   test('of Postgres', async () => {
@@ -280,13 +242,4 @@ async function forward(host: string, { hostname, port }: URL): Promise<AsyncDisp
     host,
     Number(port),
   )
-}
-
-function every(ms: number, work: () => unknown): AsyncDisposable {
-  const timer = setInterval(work, ms)
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer)
-    },
-  }
 }

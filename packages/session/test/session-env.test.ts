@@ -7,7 +7,9 @@ test.each([
   'rediss://name:secret@sessions.example/2',
   'redis+cluster://a:7000,b:7000,c:7000',
   'redis+sentinel://a:26379,b:26379/name-of-the-master',
+  // keep: memcached
   'memcached://127.0.0.1:11211',
+  // /keep
   'postgres://postgres@127.0.0.1:5432/postgres',
 ])('%s may be a session store', (url) => {
   expect(Value.Check(sessionEnv.SESSION_STORE_URL, url)).toBe(true)

@@ -44,8 +44,10 @@ test.each([
   'redis://:hunter2@localhost:port',
   'redis://:hunter2@[::1',
   'redis+sentinel://:hunter2@a:26379',
+  // keep: memcached
   'memcached://localhost:port',
   'memcached://',
+  // /keep
 ])('%s stops the boot, and no password is told', async (url) => {
   const error: Error = await openSessionStore(url).then(
     () => new Error('it was opened'),

@@ -5,7 +5,9 @@ import { overlap } from './overlap.ts'
 import type { Behaviour } from './play.ts'
 
 export { registerBehaviourRoutes, type SessionWords } from './behaviour-routes.ts'
+// keep: memcached
 export { openMemcachedUnderTest } from './memcached-under-test.ts'
+// /keep
 export type { Behaviour } from './play.ts'
 export { openPostgresUnderTest } from './postgres-under-test.ts'
 export { openRedisUnderTest, type BackingServer, type RedisUnderTestOptions } from './redis-under-test.ts'

@@ -1,16 +1,14 @@
 import type { ProgramName } from '@repo/testing/programs'
-import { startMemcached } from '@repo/testing/start-memcached'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import { startRedisCluster } from '@repo/testing/start-redis-cluster'
 import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
-import {
-  openMemcachedUnderTest,
-  openPostgresUnderTest,
-  openRedisUnderTest,
-  type StoreUnderTest,
-} from './index.ts'
+import { openPostgresUnderTest, openRedisUnderTest, type StoreUnderTest } from './index.ts'
 import { migrateSessions } from '../../src/stores/postgres.ts'
+// keep: memcached
+import { startMemcached } from '@repo/testing/start-memcached'
+import { openMemcachedUnderTest } from './memcached-under-test.ts'
+// /keep
 
 /** Starts a store of one kind with what it needs; undefined when this machine does not have it. */
 type Open = (resources: AsyncDisposableStack) => Promise<StoreUnderTest | undefined>
@@ -21,7 +19,9 @@ export const programOf: Record<string, ProgramName | undefined> = {
   Valkey: 'valkey',
   'Redis Cluster': 'redis',
   'Redis Sentinel': 'redis',
+  // keep: memcached
   memcached: 'memcached',
+  // /keep
 }
 
 /** Every store the package knows, on real servers of this machine. */
@@ -54,10 +54,12 @@ export const stores: Record<string, Open> = {
     return resources.use(openRedisUnderTest({ name, url, servers, watchers, cannot: {}, recoveryMs }))
   },
 
+  // keep: memcached
   async memcached(resources) {
     const server = await startMemcached({ args: ['-M', '-m', '4'] })
     return server && openMemcachedUnderTest(resources.use(server))
   },
+  // /keep
 
   async Postgres(resources) {
     const server = resources.use(await startPostgres())

@@ -214,7 +214,7 @@ function withoutRows(
   const words = [...scripts.map((script) => `pnpm ${script}`), ...paths].join('|')
   const rooms = paths.flatMap((path) => /^infra\/([^/]+)$/.exec(path)?.[1] ?? [])
   const left = topics.reduce(
-    (rest, topic) => rest.replace(new RegExp(`^\\|[^|]*\\b${topic}\\b.*\\n`, 'gim'), ''),
+    (rest, topic) => rest.replace(new RegExp(`^\\|[^|]*${topic}.*\\n`, 'gim'), ''),
     text.replace(new RegExp(`^\\|.*\`(?:${words})\\b.*\\n`, 'gm'), ''),
   )
   return rooms.reduce(

@@ -1,4 +1,4 @@
-import type { Place } from './place.ts'
+import type { SupervisedProcess } from './supervised-process.ts'
 import type { Printer } from './print.ts'
 
 /** Two processes that start share two cores: more at once would only keep the first from being ready. */
@@ -6,24 +6,24 @@ const AT_ONCE = 2
 
 /** The places of one process type. */
 export interface Crew {
-  readonly places: readonly Place[]
+  readonly places: readonly SupervisedProcess[]
 }
 
 /** Restarts places, never two of a crew at once, so that the others go on answering. */
 export interface RollingRestart {
   /** Adds places to those that wait for their turn. Who is starting just now gets another turn. */
-  restart(places: readonly Place[], why: string): void
+  restart(places: readonly SupervisedProcess[], why: string): void
 }
 
 /** @param crews in the order of their turns; within a crew, whoever does not run comes first */
 export function createRollingRestart(crews: () => readonly Crew[], print: Printer): RollingRestart {
-  const waiting = new Set<Place>()
+  const waiting = new Set<SupervisedProcess>()
   const busy = new Set<Crew>()
   let reason = ''
   let startedAt = 0
   let done: string[] = []
 
-  function restart(places: readonly Place[], why: string): void {
+  function restart(places: readonly SupervisedProcess[], why: string): void {
     if (places.length === 0) return
     for (const place of places) waiting.add(place)
     if (busy.size === 0) done = []
@@ -51,7 +51,7 @@ export function createRollingRestart(crews: () => readonly Crew[], print: Printe
   }
 
   /** The first places of all crews before the second ones: the sooner there is an answer from each type. */
-  function nextTurn(): { crew: Crew; place: Place } | undefined {
+  function nextTurn(): { crew: Crew; place: SupervisedProcess } | undefined {
     return crews()
       .filter((crew) => !busy.has(crew))
       .flatMap((crew) => crew.places.map((place, i) => ({ crew, place, turn: place.pid ? i + 1 : 0 })))
@@ -59,7 +59,7 @@ export function createRollingRestart(crews: () => readonly Crew[], print: Printe
       .sort((a, b) => a.turn - b.turn)[0]
   }
 
-  async function replace(crew: Crew, place: Place): Promise<void> {
+  async function replace(crew: Crew, place: SupervisedProcess): Promise<void> {
     const problem = await place.start()
     if (!problem) {
       done.push(`${place.name} (pid ${place.pid})`)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { freePort } from '@repo/testing/free-port'
 import { frontDoor, heapFlags, upstreams, type Formation, type ProcessType } from '../formation.ts'
-import { openPlace, type Place } from './place.ts'
+import { openSupervisedProcess, type SupervisedProcess } from './supervised-process.ts'
 import type { Printer, Row } from './print.ts'
 import { createRollingRestart, type Crew as Places } from './rolling-restart.ts'
 
@@ -64,7 +64,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     const gone = [...crews].filter(([name]) => !names.includes(name))
     for (const [name] of gone) crews.delete(name)
     const stale = everybody().filter((place) => edit && isTouched(place, edit))
-    const added: Place[] = []
+    const added: SupervisedProcess[] = []
 
     for (const type of next.running.filter(isWanted)) {
       const crew = crews.get(type.name)
@@ -86,18 +86,18 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     )
   }
 
-  async function open(type: ProcessType): Promise<readonly Place[]> {
+  async function open(type: ProcessType): Promise<readonly SupervisedProcess[]> {
     const count = isFrontDoor(type) ? 1 : each
     const numbers = Array.from({ length: count }, (_, i) => i + 1)
     const crew: Crew = { type, places: await Promise.all(numbers.map(openNumbered)) }
     crews.set(type.name, crew)
     return crew.places
 
-    async function openNumbered(n: number): Promise<Place> {
+    async function openNumbered(n: number): Promise<SupervisedProcess> {
       const name = `${type.name}.${n}`
       const isInspected = n === 1 && inspected.includes(type.name)
       const debuggerPort = isInspected ? [`--inspect=127.0.0.1:${await freePort()}`] : []
-      return openPlace({
+      return openSupervisedProcess({
         name,
         port: isFrontDoor(type) ? port : await freePort(),
         program: () => ({
@@ -142,7 +142,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     return [...crews.values()].sort((a, b) => turn(a) - turn(b))
   }
 
-  function everybody(): Place[] {
+  function everybody(): SupervisedProcess[] {
     return [...crews.values()].flatMap(({ places }) => places)
   }
 
@@ -170,6 +170,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   }
 }
 
-function isTouched(place: Place, { paths }: Edit): boolean {
+function isTouched(place: SupervisedProcess, { paths }: Edit): boolean {
   return place.pid === undefined || [...paths].some((path) => place.imports(path))
 }

@@ -9,7 +9,7 @@ import { frontDoor } from '../../formation.ts'
 import { installApart } from '../../install/install-apart.ts'
 import { atLeast, none, told, type Arena, type Attack } from '../attack.ts'
 import { NOTICE_MS } from '../deployment/open-deployment.ts'
-import type { Place } from '../deployment/place.ts'
+import type { Replica } from '../deployment/replica.ts'
 import { passwordOf, signUp } from '../load/person.ts'
 
 /** What drives the browser is installed here, apart from the workspace, which does without it. */
@@ -68,7 +68,7 @@ export const browser: Attack = {
     await agent.destroy()
 
     // Two edges would each take their turns for themselves.
-    const [edge, nextEdge] = deployment.inhabited(frontDoor(formation)) as [Place, Place]
+    const [edge, nextEdge] = deployment.inhabited(frontDoor(formation)) as [Replica, Replica]
     await nextEdge.stop()
 
     const { chromium } = (await import(pathToFileURL(PLAYWRIGHT).href)) as Playwright

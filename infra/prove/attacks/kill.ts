@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { atLeast, none, told, type Attack } from '../attack.ts'
 import { RELIED_ON_MS, type Deployment } from '../deployment/open-deployment.ts'
-import type { Place } from '../deployment/place.ts'
+import type { Replica } from '../deployment/replica.ts'
 import { failuresOf, standing, tellFailures } from '../load/standing.ts'
 import type { Result } from '../load/start-load.ts'
 
@@ -58,7 +58,7 @@ export const kill: Attack = {
 }
 
 /** Those whose type has another process that everybody knows of by now. */
-function expendable(deployment: Deployment): Place[] {
+function expendable(deployment: Deployment): Replica[] {
   return deployment.formation.running.flatMap((type) => {
     const known = deployment
       .places(type)

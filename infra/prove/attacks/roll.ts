@@ -1,5 +1,5 @@
 import { atLeast, atMost, none, told, type Attack } from '../attack.ts'
-import type { Departure } from '../deployment/place.ts'
+import type { Departure } from '../deployment/replica.ts'
 import { rollOver } from '../deployment/roll-over.ts'
 import { endings, failuresOf, standing, tellFailures } from '../load/standing.ts'
 

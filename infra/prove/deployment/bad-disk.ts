@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Otherwise } from './place.ts'
+import type { Otherwise } from './replica.ts'
 
 /** What may be wrong with every disk that a process sees. */
 export const badDisks = ['full', 'read-only'] as const

@@ -16,7 +16,7 @@ import {
   type ProcessType,
 } from '../../formation.ts'
 import { BALANCER_PROBE_MS, renderConfig, startHaproxy } from './haproxy.ts'
-import { openPlace, type Place, type PlaceEnvironment } from './place.ts'
+import { openReplica, type Replica, type ReplicaEnvironment } from './replica.ts'
 import { reservePorts } from './reserve-ports.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
@@ -43,7 +43,7 @@ export interface DeploymentOptions {
   /** Where sessions live, when not in a Redis of its own. */
   sessionStoreUrl?: string
   /** Given to every process, over all else. */
-  env?: PlaceEnvironment
+  env?: ReplicaEnvironment
   /** Given to Postgres. */
   postgresEnv?: Record<string, string>
   /** Modules that every process loads before its own entry: planted faults. */
@@ -64,9 +64,9 @@ export interface Deployment extends AsyncDisposable {
   /** Undefined when the row brought a session store of its own, or this machine has no Redis. */
   readonly redis: BackingService | undefined
   /** All places of a type, or of all types, whether somebody is there or not. */
-  places(type?: ProcessType): readonly Place[]
+  places(type?: ProcessType): readonly Replica[]
   /** The places in which a process runs. */
-  inhabited(type?: ProcessType): readonly Place[]
+  inhabited(type?: ProcessType): readonly Replica[]
   /** Processes that ended though nobody had ended them, a sentence each. */
   readonly crashes: string[]
   /** As at the beginning: everybody runs, and nobody else. */
@@ -94,7 +94,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
   const door = frontDoor(formation)
   if (!door) throw new Error('The formation has no process type with the route "/"')
 
-  const env: PlaceEnvironment = {
+  const env: ReplicaEnvironment = {
     NODE_ENV: 'test',
     LOG_LEVEL: 'warn',
     NODE_COMPILE_CACHE: join(ROOT, '.dev/compile-cache'),
@@ -115,7 +115,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
   const upstreamsOf = (type: ProcessType): string[] =>
     numbered.filter((place) => place.type === type).map((place) => `http://127.0.0.1:${place.port}`)
 
-  function environmentOf(type: ProcessType): PlaceEnvironment {
+  function environmentOf(type: ProcessType): ReplicaEnvironment {
     return {
       ...env,
       ...databaseOf(type),
@@ -134,7 +134,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
 
   const crashes: string[] = []
   const places = numbered.map((numbered) =>
-    openPlace({
+    openReplica({
       ...numbered,
       cwd: join(ROOT, numbered.type.app),
       env: environmentOf(numbered.type),
@@ -143,7 +143,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
       onCrash: (sentence) => void crashes.push(sentence),
     }),
   )
-  const of = (type?: ProcessType): Place[] => places.filter((place) => !type || place.type === type)
+  const of = (type?: ProcessType): Replica[] => places.filter((place) => !type || place.type === type)
   opening.defer(async () => void (await Promise.all(places.map((place) => place.kill()))))
 
   async function populate(): Promise<number> {

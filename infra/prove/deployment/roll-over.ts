@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Arena } from '../attack.ts'
 import { NOTICE_MS } from './open-deployment.ts'
-import type { Departure, Otherwise } from './place.ts'
+import type { Departure, Otherwise } from './replica.ts'
 
 /**
  * SIGTERM to one process of every type at a time, all types side by side, and the next one when its successor is known.

@@ -1,5 +1,5 @@
 import { atLeast, none, told, type Finding } from '../attack.ts'
-import type { Departure } from '../deployment/place.ts'
+import type { Departure } from '../deployment/replica.ts'
 import type { Load, Result } from './start-load.ts'
 
 /** What must be true after every attack under load, whatever was done. With a new secret cookies are signed again. */

@@ -5,7 +5,7 @@ import { Agent } from 'undici'
 import { atLeast, none, type Attack, type Finding } from '../../../../../infra/prove/attack.ts'
 import { badDisks, findDiskObstacle, onDisk } from '../../../../../infra/prove/deployment/bad-disk.ts'
 import { NOTICE_MS } from '../../../../../infra/prove/deployment/open-deployment.ts'
-import type { Otherwise, Place } from '../../../../../infra/prove/deployment/place.ts'
+import type { Otherwise, Replica } from '../../../../../infra/prove/deployment/replica.ts'
 import { signUp, type Person } from '../../../../../infra/prove/load/person.ts'
 import { serveBookmarkFiles } from '../bookmark-files.ts'
 
@@ -54,7 +54,7 @@ export const importDisk: Attack = {
   },
 }
 
-async function restart(places: readonly Place[], otherwise?: Otherwise): Promise<void> {
+async function restart(places: readonly Replica[], otherwise?: Otherwise): Promise<void> {
   await Promise.all(places.map((place) => place.kill()))
   await Promise.all(places.map((place) => place.start(otherwise)))
   // Nobody is told that somebody is back: edge and balancer look.

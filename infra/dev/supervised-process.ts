@@ -15,8 +15,8 @@ const STEADY_MS = 10_000
 const IS_MISCONFIGURED = 'not started, because the environment is wrong, as it says above.'
 const IS_BROKEN = 'not started, for the reason above. Mend it and save.'
 
-/** One numbered place of a process type, as `accounts.2`, and the port it keeps. Processes come and go in it. */
-export interface Place {
+/** One process of a process type, as `accounts.2`, which is replaced by a new one at each restart and keeps its name and port. */
+export interface SupervisedProcess {
   readonly name: string
   readonly url: string
   /** Of the process that serves now. */
@@ -24,8 +24,8 @@ export interface Place {
   /** Whether that process imports this file, or a later attempt to start one did. */
   imports(path: string): boolean
   /**
-   * Starts a process in the place of the one that serves. That one goes on until its successor is about to listen:
-   * one that cannot be started changes nothing.
+   * Starts the successor of the process that serves. That process goes on until its successor is about to listen: a successor that
+   * cannot be started changes nothing.
    *
    * @returns when it is ready nothing, else why it is not, as the end of a sentence that names it
    */
@@ -34,7 +34,7 @@ export interface Place {
   kill(): void
 }
 
-/** What a place runs. */
+/** What it runs. */
 interface Program {
   cwd: string
   entry: string
@@ -44,7 +44,7 @@ interface Program {
   env: Record<string, string | undefined>
 }
 
-export interface PlaceOptions {
+export interface SupervisedProcessOptions {
   name: string
   port: number
   /** Asked at each start. */
@@ -60,7 +60,7 @@ export interface PlaceOptions {
 
 const PRELOAD = new URL('./preload.ts', import.meta.url).href
 
-export function openPlace(options: PlaceOptions): Place {
+export function openSupervisedProcess(options: SupervisedProcessOptions): SupervisedProcess {
   const { name, port, onLine, onStart, onFailure, onTrouble } = options
   const url = `http://127.0.0.1:${port}`
   /** The one that serves, the one before it that drains, the one after it that starts. */

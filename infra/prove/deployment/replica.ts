@@ -13,8 +13,8 @@ export interface Departure {
   lastWords: string
 }
 
-/** One numbered place of a process type, as `accounts.2`, at a port of its own. Processes come and go in it. */
-export interface Place {
+/** One replica of a process type, as `accounts.2`, with a port of its own. Each start gives it a new process. */
+export interface Replica {
   readonly name: string
   readonly type: ProcessType
   readonly port: number
@@ -30,26 +30,26 @@ export interface Place {
   /** It keeps its connections and answers nothing (SIGSTOP), until `thaw()`. */
   freeze(): void
   thaw(): void
-  /** Resident memory; 0 when nobody is here. */
+  /** Resident memory; 0 when no process runs. */
   measureMemory(): Promise<number>
 }
 
-export type PlaceEnvironment = Record<string, string | undefined>
+export type ReplicaEnvironment = Record<string, string | undefined>
 
 /** What is different about one process, until it ends. */
 export interface Otherwise {
   /** Over its usual environment. */
-  env?: PlaceEnvironment
+  env?: ReplicaEnvironment
   /** A command that becomes the process. */
   via?: readonly string[]
 }
 
-export interface PlaceOptions {
+export interface ReplicaOptions {
   name: string
   type: ProcessType
   port: number
   cwd: string
-  env: PlaceEnvironment
+  env: ReplicaEnvironment
   nodeArgs: string[]
   graceMs: number
   /** Called when a process ends that nobody has ended. */
@@ -62,7 +62,7 @@ export interface PlaceOptions {
  */
 const whenACoreIsFree = pLimit(availableParallelism())
 
-export function openPlace(options: PlaceOptions): Place {
+export function openReplica(options: ReplicaOptions): Replica {
   const { name, type, port, cwd, graceMs, onCrash } = options
   let current: NodeProcess | undefined
   let readySince: number | undefined

@@ -2,13 +2,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '@repo/testing/free-port'
 import { expect, test } from 'vitest'
-import { openPlace } from '../place.ts'
+import { openSupervisedProcess } from '../supervised-process.ts'
 
 const ignore = (): void => {}
 
 test('a place whose app is gone says so, and everybody else lives on', async () => {
   const cwd = join(tmpdir(), 'an-app-that-was-retired')
-  const place = openPlace({
+  const place = openSupervisedProcess({
     name: 'orders.1',
     port: await freePort(),
     program: () => ({ cwd, entry: 'src/server.ts', nodeArgs: [], env: {} }),

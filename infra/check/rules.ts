@@ -25,7 +25,7 @@ const saysNothing = new Set([
 const skipped = new Set(['node_modules', 'dist', '.turbo', 'bench', 'browser'])
 const starter = join('infra', 'starter', sep)
 
-/** What commands of infra run of an app's imports what they give it. That of the starter goes when infra/starter goes. */
+/** Files of an app that commands of infra run: they import what these give them. Those of the starter go with infra/starter. */
 const isRunByInfra = /^apps\/[^/]+\/test\/(?:journeys\.ts$|prove\/|starter\/)/
 const goesWithStarter = /^(?:infra|apps\/[^/]+\/test)\/starter\//
 

@@ -2,12 +2,17 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import type { Change, Step } from './change.ts'
+import { ownReadme, withoutBlocks, withoutPaths, withoutRows } from './cut-text.ts'
 import { addImporter, droppedPackages } from './lockfile.ts'
 import { withoutVersions } from './plan-retirement.ts'
 import { dependenciesOf, formatFiles, readFolder, type Files, type Manifest } from './template.ts'
 
-/** The topologies of stores that are attacked in tests. What several parts have goes with the last of them. */
-const SERVERS = 'packages/testing/src/servers/start-{pgbouncer,redis-*}.ts'
+/** What two parts need goes with the second: topologies of stores, and the page in a real browser. */
+const SHARED = [
+  'packages/testing/src/servers/start-{pgbouncer,redis-*}.ts',
+  'infra/browser',
+  'apps/*/test/journeys.ts',
+]
 
 /** What a clone may do without: what each part is, where it is, and the scripts that run it. */
 export const parts = {
@@ -28,7 +33,7 @@ export const parts = {
   },
   prove: {
     about: 'pnpm prove: your services, attacked as those of the starter are',
-    paths: ['infra/prove', 'apps/*/test/prove', SERVERS],
+    paths: ['infra/prove', 'apps/*/test/prove', ...SHARED],
     scripts: ['prove'],
   },
   memcached: {
@@ -39,7 +44,7 @@ export const parts = {
   },
   tests: {
     about: 'the tests of packages and infra, for a team that changes these; those of apps and templates stay',
-    paths: ['packages/*/test', 'infra/*/test', 'infra/test/forgotten-await', 'infra/**/*.test.ts', SERVERS],
+    paths: ['packages/*/test', 'infra/*/test', 'infra/test/forgotten-await', 'infra/**/*.test.ts', ...SHARED],
     scripts: [],
   },
 } as const satisfies Record<string, Room & { about: string }>
@@ -101,7 +106,9 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
   const topics = going.flatMap((part) => part.topic ?? [])
   const files = new Map<string, string>()
 
+  const isGone = (path: string): boolean => paths.some((gone) => path === gone || path.startsWith(`${gone}/`))
   for (const file of DOCUMENTS.flatMap((pattern) => globSync(pattern, { cwd: root }))) {
+    if (isGone(file)) continue
     const text = read(root, file)
     const left = withoutRows(withoutBlocks(text, keep), scripts, paths, topics)
     if (left !== text) files.set(file, left)
@@ -185,64 +192,6 @@ export function listPaths(root: string, patterns: readonly string[]): string[] {
   )
   const isInside = (path: string): boolean => paths.some((other) => path.startsWith(`${other}/`))
   return paths.filter((path) => !isInside(path))
-}
-
-/** Without what stands between `keep: compose` and `/keep`, each in a comment of its own, when none of its words is kept. */
-export function withoutBlocks(text: string, kept: readonly string[]): string {
-  const open: boolean[] = []
-  const left: string[] = []
-  let hasGone = false
-  for (const line of text.split('\n')) {
-    const [, words] = /^ *(?:<!--|#|\/\/) keep: ([a-z, ]+?)(?: -->)?$/.exec(line) ?? []
-    if (words) open.push(words.split(', ').some((word) => kept.includes(word)))
-    const isGone = open.includes(false)
-    // Of the blank lines around a block that has gone, one is enough.
-    if (!isGone && !(hasGone && line === '' && left.at(-1) === '')) left.push(line)
-    hasGone = isGone
-    if (/^ *(?:<!--|#|\/\/) \/keep(?: -->)?$/.test(line)) open.pop()
-  }
-  return left.join('\n')
-}
-
-/** Without the rows of tables, and of the floor plan, that are about what is gone: a command, a folder, a topic. */
-function withoutRows(
-  text: string,
-  scripts: readonly string[],
-  paths: readonly string[],
-  topics: readonly string[],
-): string {
-  const words = [...scripts.map((script) => `pnpm ${script}`), ...paths].join('|')
-  const rooms = paths.flatMap((path) => /^infra\/([^/]+)$/.exec(path)?.[1] ?? [])
-  const left = topics.reduce(
-    (rest, topic) => rest.replace(new RegExp(`^\\|[^|]*${topic}.*\\n`, 'gim'), ''),
-    text.replace(new RegExp(`^\\|.*\`(?:${words})\\b.*\\n`, 'gm'), ''),
-  )
-  return rooms.reduce(
-    (rest, room) => rest.replace(new RegExp(`^ {2}${room}/ .*\\n(?: {20,}.*\\n)*`, 'm'), ''),
-    left,
-  )
-}
-
-/** Without the entries of lists that lead to what is gone. */
-function withoutPaths(settings: unknown, paths: readonly string[]): unknown {
-  if (Array.isArray(settings)) {
-    const isGone = (entry: unknown): boolean =>
-      typeof entry === 'string' && paths.some((path) => entry === path || entry.startsWith(`${path}/`))
-    return settings.filter((entry) => !isGone(entry)).map((entry) => withoutPaths(entry, paths))
-  }
-  if (typeof settings !== 'object' || settings === null) return settings
-  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, withoutPaths(value, paths)]))
-}
-
-/** Of the README that was there come the sections that the new one asks for: `<!-- README: Every day -->`. */
-function ownReadme(template: string, before: string, words: { name: string; origin: string }): string {
-  const sections = new Map(
-    before.split(/^(?=## )/m).map((text) => [/^## (.+)/.exec(text)?.[1] ?? '', text.trimEnd()]),
-  )
-  return template
-    .replaceAll('any-name', words.name)
-    .replaceAll('any-release', words.origin)
-    .replace(/^<!-- README: (.+) -->$/gm, (_, title: string) => sections.get(title) ?? '')
 }
 
 /** The manifests of infra and of packages without the dependencies, exports and scripts that nothing left there needs. */

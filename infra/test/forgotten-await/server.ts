@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { loadEnv } from '@repo/config'
 import { databaseEnv, type DatabaseOf, type GeneratedClient } from '@repo/database'
 import { listAppTables } from '@repo/database/app-tables'
-import { migrate, readMigrationStatus, settleMigration } from '@repo/database/migrate'
+import { makeExtensions, migrate, readMigrationStatus, settleMigration } from '@repo/database/migrate'
 import {
   defineJob,
   enqueue,
@@ -59,6 +59,7 @@ const calls: Record<string, (request: FastifyRequest) => Promise<unknown> | unde
   '@repo/database database.query': () => database.query('SELECT 1', []),
   '@repo/database database.$transaction': () => database.$transaction((tx) => tx.$queryRawUnsafe('SELECT 1')),
   '@repo/database/migrate migrate': () => migrate(url, tables),
+  '@repo/database/migrate makeExtensions': () => makeExtensions(url, [tables]),
   '@repo/database/migrate readMigrationStatus': () => readMigrationStatus(url, tables),
   '@repo/database/migrate settleMigration': () => settleMigration(url, tables, 'first', 'done'),
   '@repo/queue enqueue': () => enqueue(database, job, {}),

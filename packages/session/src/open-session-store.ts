@@ -37,7 +37,7 @@ const drivers: Record<string, () => Promise<Driver>> = {
 
 /**
  * Opens the store a URL names: `redis://host:6379/0`, `redis+cluster://a:7000,b:7000,c:7000`,
- * `redis+sentinel://a:26379,b:26379/name-of-the-master`, `memcached://host:11211` (where it was kept), `postgres://user@host/database`;
+ * `redis+sentinel://a:26379,b:26379/name-of-the-master`, `postgres://user@host/database`;
  * `rediss` for TLS. A store that is away is no error: the process starts, `check()` rejects,
  * requests that carry a session are answered 503, and it recovers by itself.
  *

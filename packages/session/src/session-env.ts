@@ -39,7 +39,7 @@ export const sessionEnv = {
   }),
   SESSION_MAX_PER_USER: Type.Integer({
     minimum: 1,
-    // A list of them must fit into one value of a store (Memcached: 1 MB).
+    // In some stores the list of them is one value.
     maximum: 10_000,
     default: MAX_PER_USER,
     description: 'In so many places a person may be signed in; one sign-in more ends the oldest session',

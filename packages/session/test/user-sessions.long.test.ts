@@ -169,7 +169,7 @@ async function hoard(
       await store.create(`hoarded-${randomUUID()}`, record, DAY_MS, { key: ownerKey, until: until + n })
     }
   }
-  // A list in memcached is one value, for which writers compete.
+  // In some stores a list is one value, for which writers compete.
   await Promise.all(Array.from({ length: 4 }, create))
 }
 

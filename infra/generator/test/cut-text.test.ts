@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { withoutBlocks } from '../plan-adoption.ts'
+import { withoutBlocks } from '../cut-text.ts'
 
 const TEXT = `One.
 

@@ -1,0 +1,57 @@
+/** Without what stands between `keep: compose` and `/keep`, each in a comment of its own, when none of its words is kept. */
+export function withoutBlocks(text: string, kept: readonly string[]): string {
+  const open: boolean[] = []
+  const left: string[] = []
+  let hasGone = false
+  for (const line of text.split('\n')) {
+    const [, words] = /^ *(?:<!--|#|\/\/) keep: ([a-z, ]+?)(?: -->)?$/.exec(line) ?? []
+    if (words) open.push(words.split(', ').some((word) => kept.includes(word)))
+    const isGone = open.includes(false)
+    // Of the blank lines around a block that has gone, one is enough.
+    if (!isGone && !(hasGone && line === '' && left.at(-1) === '')) left.push(line)
+    hasGone = isGone
+    if (/^ *(?:<!--|#|\/\/) \/keep(?: -->)?$/.test(line)) open.pop()
+  }
+  return left.join('\n')
+}
+
+/** Without the rows of tables, and of the floor plan, that are about what is gone: a command, a folder, a topic. */
+export function withoutRows(
+  text: string,
+  scripts: readonly string[],
+  paths: readonly string[],
+  topics: readonly string[],
+): string {
+  const words = [...scripts.map((script) => `pnpm ${script}`), ...paths].join('|')
+  const rooms = paths.flatMap((path) => /^infra\/([^/]+)$/.exec(path)?.[1] ?? [])
+  const left = topics.reduce(
+    (rest, topic) => rest.replace(new RegExp(`^\\|[^|]*${topic}.*\\n`, 'gim'), ''),
+    text.replace(new RegExp(`^\\|.*\`(?:${words})\\b.*\\n`, 'gm'), ''),
+  )
+  return rooms.reduce(
+    (rest, room) => rest.replace(new RegExp(`^ {2}${room}/ .*\\n(?: {20,}.*\\n)*`, 'm'), ''),
+    left,
+  )
+}
+
+/** Without the entries of lists that lead to what is gone. */
+export function withoutPaths(settings: unknown, paths: readonly string[]): unknown {
+  if (Array.isArray(settings)) {
+    const isGone = (entry: unknown): boolean =>
+      typeof entry === 'string' && paths.some((path) => entry === path || entry.startsWith(`${path}/`))
+    return settings.filter((entry) => !isGone(entry)).map((entry) => withoutPaths(entry, paths))
+  }
+  if (typeof settings !== 'object' || settings === null) return settings
+  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, withoutPaths(value, paths)]))
+}
+
+/** Of the README that was there come the sections that the new one asks for: `<!-- README: Every day -->`. */
+export function ownReadme(template: string, before: string, words: { name: string; origin: string }): string {
+  const sections = new Map(
+    before.split(/^(?=## )/m).map((text) => [/^## (.+)/.exec(text)?.[1] ?? '', text.trimEnd()]),
+  )
+  return template
+    .replaceAll('any-name', words.name)
+    .replaceAll('any-release', words.origin)
+    .replace(/^<!-- README: (.+) -->$/gm, (_, title: string) => sections.get(title) ?? '')
+}

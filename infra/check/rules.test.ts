@@ -194,3 +194,25 @@ test('a comment imports nothing and reads no process', () => {
     findViolations(buildHouse({ 'apps/one/src/domain/a.ts': text, 'packages/leaf/src/a.ts': text })),
   ).toEqual([])
 })
+
+test('a floor plan that names what is not there, or leaves out a room of infra, is wrong', () => {
+  const rooms = {
+    'infra/dev/main.ts': '',
+    'infra/test/main.ts': '',
+    'infra/formation.ts': '',
+    'infra/formation.test.ts': '',
+  }
+  const problemsOf = (plan: string): string[] =>
+    findViolations(buildHouse({ ...rooms, 'docs/architecture.md': planOf(plan) })).map(
+      ({ problem }) => problem,
+    )
+  expect(problemsOf('  formation.ts   the list\n  dev/ test/   the day, and dev/more\n')).toEqual([])
+  expect(problemsOf('  formation.ts   the list\n  dev/ old/   the day\n')).toEqual([
+    'the floor plan names infra/old/, which is not there',
+    'the floor plan does not name infra/test/',
+  ])
+})
+
+function planOf(rooms: string): string {
+  return `# Architecture\n\n\`\`\`\napps/   processes\n  one/   it\ninfra/   tools\n${rooms}\`\`\`\n`
+}

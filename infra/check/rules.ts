@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compareFloorPlan } from './floor-plan.ts'
 import { findUnhashedApps } from './find-unhashed-apps.ts'
 
 /** One broken rule: where, and what to do instead. */
@@ -33,11 +34,11 @@ const goesWithStarter = /^(?:infra|apps\/[^/]+\/test)\/starter\//
  * The structure of the house, checked: what may import what, and what a file may be called.
  * Each rule is a sentence of docs/architecture.md.
  *
- * @returns every violation, in the order of the files; empty when the house is in order
+ * @returns every violation, those of the floor plan last; empty when the house is in order
  */
 export function findViolations(root: string): Violation[] {
   const members = listMembers(root)
-  return members.flatMap((member) => {
+  const ofMembers = members.flatMap((member) => {
     const sources = listSources(root, member)
     return [
       ...sources
@@ -52,6 +53,7 @@ export function findViolations(root: string): Violation[] {
       ...cacheProblems(root, member, sources),
     ]
   })
+  return [...ofMembers, ...compareFloorPlan(root)]
 }
 
 function isWritten({ file }: Source): boolean {

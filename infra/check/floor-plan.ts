@@ -1,0 +1,44 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+const DOCUMENT = 'docs/architecture.md'
+
+/**
+ * The floor plan of docs/architecture.md, compared with the tree: what it names is there, and it names every folder and file of
+ * `infra/`. Of `apps/` and `packages/` it names what came with the starter; a team adds its own.
+ *
+ * @returns a sentence for each difference; empty when there is no such document
+ */
+export function compareFloorPlan(root: string): { file: string; problem: string }[] {
+  if (!existsSync(join(root, DOCUMENT))) return []
+  const named = readFloorPlan(readFileSync(join(root, DOCUMENT), 'utf8'))
+  const absent = named
+    .filter((path) => !existsSync(join(root, path)))
+    .map((path) => ({ file: DOCUMENT, problem: `the floor plan names ${path}, which is not there` }))
+  const unnamed = listRooms(root)
+    .filter((path) => !named.includes(path))
+    .map((path) => ({ file: DOCUMENT, problem: `the floor plan does not name ${path}` }))
+  return [...absent, ...unnamed]
+}
+
+/** The paths of the first block of code: `infra/` at the margin, and two spaces in its folders, several in one line. */
+function readFloorPlan(text: string): string[] {
+  const [, plan = ''] = /```\n([^]*?)```/.exec(text) ?? []
+  let parent = ''
+  return plan.split('\n').flatMap((line) => {
+    const [, indent, words] = /^( {0,2})(\S+(?: \S+)*)/.exec(line) ?? []
+    if (words === undefined) return []
+    const names = words.split(' ').filter((word) => /^[\w.-]+(?:\/|\.ts)$/.test(word))
+    if (indent === '') parent = names[0] ?? ''
+    return indent === '' ? names : names.map((name) => parent + name)
+  })
+}
+
+function listRooms(root: string): string[] {
+  return readdirSync(join(root, 'infra'), { withFileTypes: true })
+    .filter(({ name }) => name !== 'node_modules' && !name.startsWith('.'))
+    .flatMap((entry) => {
+      if (entry.isDirectory()) return [`infra/${entry.name}/`]
+      return /(?<!\.test)\.ts$/.test(entry.name) ? [`infra/${entry.name}`] : []
+    })
+}

@@ -14,6 +14,9 @@ const SHARED = [
   'apps/*/test/journeys.ts',
 ]
 
+/** Of the packages that came with the starter. Those of a package that the team has made are the team's. */
+const PACKAGE_TESTS = 'packages/{build,config,database,limits,page,queue,service,session,testing}/test'
+
 /** What a clone may do without: what each part is, where it is, and the scripts that run it. */
 export const parts = {
   procfile: {
@@ -44,7 +47,7 @@ export const parts = {
   },
   tests: {
     about: 'the tests of packages and infra, for a team that changes these; those of apps and templates stay',
-    paths: ['packages/*/test', 'infra/*/test', 'infra/test/forgotten-await', 'infra/**/*.test.ts', ...SHARED],
+    paths: [PACKAGE_TESTS, 'infra/*/test', 'infra/test/forgotten-await', 'infra/**/*.test.ts', ...SHARED],
     scripts: [],
   },
 } as const satisfies Record<string, Room & { about: string }>

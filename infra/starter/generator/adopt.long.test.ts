@@ -31,11 +31,21 @@ function adopt(...args: string[]): Promise<Ended> {
 /** What is there of each part, and is named somewhere though it is not there. */
 async function look(): Promise<{ there: string[]; named: string }> {
   const entries = Object.entries(parts)
+  const isShared = (path: string): boolean =>
+    entries.filter(([, part]) => part.paths.some((other) => other === path)).length > 1
   const there = entries
-    .filter(([, { paths }]) => listPaths(clone.root, paths).length > 0)
+    .filter(
+      ([, { paths }]) =>
+        listPaths(
+          clone.root,
+          paths.filter((path) => !isShared(path)),
+        ).length > 0,
+    )
     .map(([name]) => name)
   const gone = entries.filter(([name]) => !there.includes(name)).map(([, part]) => part)
-  const paths = gone.flatMap((part) => part.paths).filter((path) => /^[^*]+\/[^*]+$/.test(path))
+  const paths = gone
+    .flatMap((part) => part.paths)
+    .filter((path) => /^[^*{]+\/[^*{]+$/.test(path) && !existsSync(join(clone.root, path)))
   const commands = gone.flatMap((part) => part.scripts).map((script) => `pnpm ${script}`)
   const words = [...paths, ...commands, 'infra/starter/', 'pnpm (bench|verify) '].join('|')
   // Decisions tell what was; the generator knows the parts, and who looks for programs asks whether they are there.
@@ -54,7 +64,7 @@ async function look(): Promise<{ there: string[]; named: string }> {
 
 describe('what is kept is there, and nothing names the rest', () => {
   test.each([[], ...CHOICES.map((choice) => [choice]), CHOICES])(
-    'with %s %s %s %s %s',
+    'with %s %s %s %s %s %s %s',
     { timeout: 240_000 },
     async (...keep) => {
       const words = keep.filter((word) => word !== undefined)
@@ -118,6 +128,7 @@ test('a clone that keeps nothing is small, and its tests pass', { timeout: 900_0
   const { output } = await must(adopt('shop', '--keep', 'nothing'))
   const [, lines] = /You own \d+ files of (\d+) lines/.exec(output)!
   expect(Number(lines)).toBeLessThanOrEqual(MOST_LINES)
+  expect(listPaths(clone.root, ['packages/*/test'])).toEqual([])
   await clone.commit()
   await must(clone.pnpm('test'))
 })

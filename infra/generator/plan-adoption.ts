@@ -71,6 +71,9 @@ const STARTER: Room = {
 /** What of the starter a team has one of its own of: it goes once. */
 const OURS = ['.ci', 'LICENSE']
 
+/** Where the page says whose it is. */
+const BRANDED = ['apps/web/page/index.html', 'apps/web/page/main.ts']
+
 /** Which files have blocks about what goes: each a file, or a pattern. */
 const DOCUMENTS = [
   'docs/**/*.md',
@@ -131,6 +134,8 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
       ),
     )
     files.set('.github/workflows/ci.yml', withoutBlocks(read(root, 'infra/generator/adopted/ci.yml'), keep))
+    const title = name[0]!.toUpperCase() + name.slice(1).replaceAll('-', ' ')
+    for (const file of BRANDED) files.set(file, read(root, file).replaceAll('Nonstick', title))
     files.set(
       'NOTICE',
       `${name} began as a clone of Nonstick ${origin}, which has this licence:\n\n${read(root, 'LICENSE')}`,

@@ -87,6 +87,7 @@ test('the README, the CI and the notice are the team’s own', { timeout: 120_00
   expect(readme).toContain('a clone of Nonstick v1.')
   expect(readme).not.toMatch(/pnpm (bench|verify|prove)|<!-- README/)
   expect(await read('.github/workflows/ci.yml')).not.toMatch(/\.ci\/run|pnpm prove/)
+  expect(await read('apps/web/page/index.html')).toContain('<title>Shop</title>')
   expect(await read('NOTICE')).toMatch(/^shop began as a clone of Nonstick v1, .*\n\nMIT License\n/)
   expect(JSON.parse(await read('package.json'))).toMatchObject({ name: 'shop', private: true })
   expect((await clone.git('remote')).output).toBe('starter\n')

@@ -10,16 +10,16 @@ import type { Row } from './print.ts'
 
 export interface BackingServices extends AsyncDisposable {
   readonly rows: readonly Row[]
-  /** How to get into Postgres as somebody who may do anything there. */
+  /** The URL of Postgres, with a role that may create roles. */
   readonly admin: string
-  /** What a process finds of them in its environment. */
+  /** The environment variables with which a process of this type reaches them. */
   environmentOf(type: ProcessType, formation: Formation): Record<string, string>
 }
 
 /**
- * Postgres is the one of DATABASE_URL, as somebody who may make roles, or else our own in `.dev/postgres`. Sessions live in SESSION_STORE_URL, or
- * else in a Redis of our own in `.dev/redis`, or where the machine has none in that Postgres. What we start ourselves
- * keeps its data and ends with us.
+ * Opens Postgres and the session store. Postgres is DATABASE_URL, whose role may create roles, else our own server in
+ * `.dev/postgres`. The session store is SESSION_STORE_URL, else our own Redis in `.dev/redis`, else, when the machine has no
+ * Redis, that Postgres. Servers that we start keep their data, and stop when we stop.
  */
 export async function openBackingServices(
   root: string,
@@ -34,7 +34,7 @@ export async function openBackingServices(
       : startPostgres({ directory: join(root, '.dev/postgres'), port: known.postgresPort }),
     given.SESSION_STORE_URL ? undefined : startRedisIn(join(root, '.dev/redis'), known.redisPassword),
   ])
-  // Stopped only: disposal would be right for a folder that is temporary.
+  // Only stopped: disposal is for a temporary folder.
   for (const server of [postgres, redis]) if (server) opening.defer(() => server.stop())
 
   const admin = given.DATABASE_URL || postgres!.url
@@ -70,15 +70,15 @@ async function startRedisIn(directory: string, password: string): ReturnType<typ
   return startRedis({ directory, password })
 }
 
-/** What stays the same from one start to the next. */
+/** Values that stay the same from one start to the next. */
 interface Known {
   sessionSecret: string
   redisPassword: string
-  /** So that a client of one's own finds Postgres where it was. */
+  /** Kept while the port is free, so that a database client of the user finds Postgres again. */
   postgresPort: number
 }
 
-/** Made once, so that nobody is signed out by a restart, and readable by nobody else. */
+/** Reads the file, or creates what it lacks. A restart signs no user out, and only the owner can read the file. */
 async function readKnown(file: string): Promise<Known> {
   const text = await readFile(file, 'utf8').catch(() => '{}')
   const before = JSON.parse(text) as Partial<Known>

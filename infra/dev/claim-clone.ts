@@ -5,10 +5,10 @@ import { join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 
 /**
- * Makes sure that one `pnpm dev` runs in this clone. The claim is a Unix socket, which the kernel lets go of however
- * we die; whoever asks it is told who holds the claim.
+ * Makes sure that only one `pnpm dev` runs in this clone. The lock is a Unix socket: the kernel closes it however the
+ * process dies. It answers each connection with `whoWeAre`.
  *
- * @throws when another one runs, with what it says of itself
+ * @throws when another one runs; the message has its `whoWeAre`
  */
 export async function claimClone(root: string, whoWeAre: string): Promise<Disposable> {
   const path = socketIn(root)
@@ -25,17 +25,17 @@ export async function claimClone(root: string, whoWeAre: string): Promise<Dispos
   return { [Symbol.dispose]: () => server.close() }
 }
 
-/** Where the `pnpm dev` of this clone answers; undefined when none runs. */
+/** The URL of the `pnpm dev` that runs in this clone; undefined when none runs. */
 export async function findDevelopment(root: string): Promise<string | undefined> {
   return (await askHolder(socketIn(root)))?.split(' ')[0]
 }
 
-/** A socket's path may hold about a hundred characters, so it is told from where we stand. */
+/** Relative to the current folder, because the path of a Unix socket may have only about 100 characters. */
 function socketIn(root: string): string {
   return relative(process.cwd(), join(root, '.dev/claim')) || '.dev/claim'
 }
 
-/** Undefined when nobody holds the claim, or only the file is left of one who did. */
+/** What the running `pnpm dev` answers. Undefined when none runs, also when a dead one left its socket file. */
 async function askHolder(path: string): Promise<string | undefined> {
   const socket = connect(path)
   try {

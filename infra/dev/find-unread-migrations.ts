@@ -4,10 +4,10 @@ import { databaseUrlOf } from '../databases.ts'
 import { CONFIRM, findUnsafeMigrations } from '../migrate/find-unsafe-migrations.ts'
 
 /**
- * Why the migrations are not applied yet: one of those to come may take something away, and no person has said that it may.
- * Undefined when there is no such one.
+ * Why no migration is applied now: a pending one may lose data or is empty, and nobody has confirmed it with `-- safe: why`.
+ * Undefined when there is no such migration.
  *
- * @param admin the server that holds the tables of all whose URL is not in the environment
+ * @param admin the URL of the server that has the tables of all apps without a URL in the environment
  */
 export async function findUnreadMigrations(root: string, admin: string): Promise<string | undefined> {
   const unsafe = findUnsafeMigrations(root)
@@ -19,7 +19,7 @@ export async function findUnreadMigrations(root: string, admin: string): Promise
   return `No migration is applied, for this is not ready, or may lose data:\n${words}\n${CONFIRM}`
 }
 
-/** What to do about a migration that was applied, and then edited. Undefined when none was. */
+/** What to do about migrations that were edited after they were applied. Undefined when there are none. */
 export async function explainEdits(root: string, admin: string): Promise<string | undefined> {
   const statuses = await readStatuses(root, admin)
   const lines = [...statuses].flatMap(([app, { edited }]) =>
@@ -32,12 +32,12 @@ export async function explainEdits(root: string, admin: string): Promise<string 
   return lines.length > 0 ? lines.join('\n') : undefined
 }
 
-// It loads Prisma's engine, for which no start needs to wait.
+// Imported late: it loads Prisma's engine, which most starts do not need.
 async function readStatuses(root: string, admin: string) {
   const { readMigrationStatus } = await import('@repo/database/migrate')
   const statuses = new Map<string, Awaited<ReturnType<typeof readMigrationStatus>>>()
   for (const tables of listAppTables(join(root, 'apps'))) {
-    // Where the release has not been yet, nobody knows the role; and nothing is applied.
+    // Before the first release the app's role does not exist, and no migration is applied.
     const url = databaseUrlOf(tables.app, admin, process.env)
     const status = await readMigrationStatus(url, tables).catch(() => undefined)
     if (status) statuses.set(tables.app, status)

@@ -8,19 +8,19 @@ import { watchFolders } from './watch-folders.ts'
 
 interface EditsOptions {
   root: string
-  /** As it runs now. */
+  /** The formation that runs now. */
   formation: Formation
   supervisor: Supervisor
   print: Printer
-  /** Makes again what is made from sources that have changed. */
+  /** Makes the products whose sources have changed. */
   makeFor(formation: Formation): Promise<void>
   release(formation: Formation): Promise<void>
 }
 
-/** Does what an edit asks for: make again, release again, start, stop, restart. */
+/** Applies each edit: makes products, runs release processes, and starts, stops or restarts processes. */
 export function followEdits(options: EditsOptions): Disposable {
   const { root, supervisor, print, makeFor, release } = options
-  // What has changed since it could last be followed; all of it counts once it can be.
+  // All changes since the last edit that was applied without an error. The next edit applies them as well.
   let pending = new Set<string>()
   let known = JSON.stringify(options.formation)
 

@@ -8,19 +8,19 @@ import type { Supervisor } from './supervisor.ts'
 const HELP = `pnpm dev [type...] [--each N] [--inspect type] [--raw]
 
 Runs everything on this machine: Postgres and a session store, the migrations, one process of the public edge on
-http://localhost:3000, and two of every other process type. An edit restarts those who import the file.
+http://localhost:3000, and two of every other process type. An edit restarts the processes that import the file.
 
   type              these process types only, and the public edge
   --each N          N processes of each type instead of two
   --inspect type    a debugger on the first process of this type; may be given again
-  --raw             the log as the processes write it: a line of JSON each
+  --raw             the log as the processes write it: one line of JSON for each entry
 
   PORT=3001             another port
-  DATABASE_URL=...      a Postgres of yours, instead of the embedded one in .dev/postgres. PGSSLMODE and its like are not read:
-                        the URL says everything
-  SESSION_STORE_URL=... a session store of yours, instead of a private Redis or that Postgres
+  DATABASE_URL=...      your Postgres, instead of the embedded one in .dev/postgres. PGSSLMODE and the like are not read:
+                        all settings are in the URL
+  SESSION_STORE_URL=... your session store, instead of a private Redis or that Postgres
 
-Variables may also stand in a file .env at the root, which git ignores; the shell wins.
+Variables may also be in a file .env at the root, which git ignores. Variables of the shell take precedence.
 `
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -28,7 +28,7 @@ const { isRaw, ...options } = readArguments()
 loadDotEnv(root)
 forgetPostgresVariables()
 
-// Starting is mostly compiling: what was compiled once is kept for us and for every process we start.
+// Most of the start is compiling. This process and every process that it starts use the same cache.
 enableCompileCache(join(root, '.dev/compile-cache'))
 const { settleChange } = await import('../generator/settle-change.ts')
 const { createPrinter } = await import('./print.ts')
@@ -40,7 +40,7 @@ const running = new AsyncDisposableStack()
 let supervisor: Supervisor | undefined
 let stoppingSince: number | undefined
 
-/** Puts everything away, in good order. Whatever is left then is tethered to us, and ends when we do. */
+/** Stops everything in reverse order. A process that is still left is tethered to this one, and stops with it. */
 async function stop(exitCode: number): Promise<void> {
   if (stoppingSince !== undefined) return
   stoppingSince = performance.now()
@@ -49,7 +49,7 @@ async function stop(exitCode: number): Promise<void> {
 }
 
 function interrupt(): void {
-  // A person's second Ctrl-C; not the same one again, which the commands that started us may pass on.
+  // The user's second Ctrl-C. Within 300 ms it may be the first one again, passed on by npx or pnpm.
   if (stoppingSince !== undefined && performance.now() - stoppingSince > 300) {
     supervisor?.kill()
     process.exit(130)
@@ -60,7 +60,7 @@ function interrupt(): void {
 process.on('SIGINT', interrupt)
 process.on('SIGTERM', () => void stop(0))
 process.on('SIGHUP', () => void stop(0))
-// The terminal is closed: there is nobody to tell, and we still have things to put away.
+// After the terminal is closed, writes fail, and we still have to stop everything.
 process.stdout.on('error', () => {})
 process.stderr.on('error', () => {})
 watchParents(() => void stop(0))

@@ -7,17 +7,17 @@ import { readFormation, type Formation } from '../formation.ts'
 
 /** A folder that a script of a workspace member makes from sources, and that processes need to start. */
 export interface Product {
-  /** The member's folder, from the root on. */
+  /** The member's folder, relative to the root. */
   member: string
   /** The script in its package.json. */
   script: string
-  /** Files and folders it is made from, from the root on. */
+  /** The files and folders that it is made from, relative to the root. */
   sources: readonly string[]
   /** The folder the script writes, in the member. */
   result: string
 }
 
-/** What a formation needs: the database client of each app with tables, and the page of each process type that serves one. */
+/** The products of a formation: the client of each app with tables, and the page of each process type that serves one. */
 export function productsOf(root: string, { running }: Formation): Product[] {
   const apps = [...new Set(running.map(({ app }) => app))]
   const pages = running.filter(({ page }) => page !== undefined)
@@ -26,7 +26,7 @@ export function productsOf(root: string, { running }: Formation): Product[] {
     ...pages.map(({ app, page }) => ({
       member: app,
       script: 'page',
-      // Other apps have parts of it, in folders of the same name.
+      // Other apps have parts of the page, in folders of the same name.
       sources: [...globSync(`apps/*/${page}`, { cwd: root }).sort(), 'packages/page/src'],
       result: `dist/${page}`,
     })),
@@ -46,7 +46,7 @@ export async function make(root: string, product: Product, say: (sentence: strin
   const { member, script, sources, result } = product
   const folder = join(root, member)
   const manifest = await readFile(join(folder, 'package.json'), 'utf8')
-  // The lockfile stands for the versions of tools: another Prisma generates another client.
+  // The lockfile has the versions of tools: another version of Prisma generates another client.
   const parts = [manifest, packagesOf(root)]
   for (const source of sources) parts.push(await contentOf(join(root, source)))
   const hash = createHash('sha256').update(parts.join('\0')).digest('hex')
@@ -79,7 +79,7 @@ async function contentOf(path: string): Promise<string> {
   return contents.join('\0')
 }
 
-/** What pnpm-lock.yaml says about packages; '' without a lockfile. A new workspace member that needs no new package does not change it. */
+/** The packages in pnpm-lock.yaml; '' without a lockfile. A new member that needs no new package does not change them. */
 export function packagesOf(root: string): string {
   try {
     const text = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
@@ -89,8 +89,8 @@ export function packagesOf(root: string): string {
   }
 }
 
-// The `made` script of infra: all that the types and the tests of the workspace need, the clients of templates and of the tests
-// of packages too.
+// The `made` script of infra. It makes all that type checks and tests of the workspace need, also the clients of templates
+// and of the fixtures of packages.
 if (import.meta.main) {
   const root = resolve(import.meta.dirname, '../..')
   const templates = globSync('infra/generator/templates/*/schema.prisma', { cwd: root })

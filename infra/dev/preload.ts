@@ -3,12 +3,11 @@ import { readSync, writeSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 
 /**
- * Loaded before a process's own entry (`--import`), in development only. On descriptor 4 it tells the supervisor what
- * no process knows of itself:
+ * Loaded before a process's own entry (`--import`), in development only. It writes to the supervisor on descriptor 4:
  *
- * - each file of ours that it imports, so that an edit restarts those who run it and nobody else;
- * - `listen`, when it is about to take its port, and goes on when it is answered. So a successor starts while its
- *   predecessor still drains, and does not find the port taken.
+ * - the URL of each of our files that the process imports, so that an edit restarts only the processes that import it;
+ * - `listen`, before the process takes its port. It then waits for an answer. So a new process starts while the old one
+ *   still drains, and its port is free when it listens.
  */
 const SUPERVISOR = 4
 const told = new Set<string>()

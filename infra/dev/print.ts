@@ -7,32 +7,32 @@ export interface Row {
   type: string
   name: string
   url: string
-  /** As `pid 4711`, or what there is instead of one. */
+  /** As `pid 4711`, or why there is none, as `does not run`. */
   pid: string
 }
 
 /** Everything `pnpm dev` writes. Colour only on a terminal. */
 export interface Printer {
-  /** Whether a person is there to read it. */
+  /** Whether the output is a terminal. */
   readonly isTerminal: boolean
-  /** A sentence of our own. */
+  /** Prints a sentence of `pnpm dev` itself. */
   say(sentence: string): void
-  /** A sentence of our own about something that went wrong. */
+  /** Prints a sentence of `pnpm dev` itself about an error. */
   warn(sentence: string): void
   table(rows: readonly Row[]): void
-  /** A line that a process wrote. */
+  /** Prints a line that a process wrote. */
   log(name: string, line: string): void
-  /** What a process wrote until it was ready: what its own author wrote there, and what went wrong on the way. */
+  /** Prints what a process wrote until it was ready: lines that are not JSON logs, and errors; with `isRaw` all of it. */
   logStart(name: string, lines: readonly string[]): void
 }
 
 const PREFIXES: Colour[] = ['cyan', 'magenta', 'blue', 'green', 'yellow']
 const LEVELS: Record<string, Colour> = { warn: 'yellow', error: 'red', fatal: 'red' }
 
-/** What every start and stop says, of itself and of others: the table and our own sentences say it better. */
+/** Messages of every start and stop. They are not printed, because the table and our own sentences say the same. */
 const EXPECTED = /^(listening|stopping|stopped|upstream \w+|\w+ \/readyz .*)$/
 
-/** @param options.isRaw what processes write stays as it is, for other programs to read */
+/** @param options.isRaw prints what processes write unchanged, for other programs to read; default false */
 export function createPrinter(out: NodeJS.WriteStream, { isRaw = false } = {}): Printer {
   const colours = new Map<string, Colour>()
   let width = 0
@@ -95,7 +95,7 @@ export function createPrinter(out: NodeJS.WriteStream, { isRaw = false } = {}): 
   }
 }
 
-/** A log line, as it is shown to a person. */
+/** The parts of a log line that are printed. */
 interface LogLine {
   time: string
   level: string
@@ -119,7 +119,7 @@ interface LoggedError {
   cause?: LoggedError
 }
 
-/** Fields that only programs need, and those that the prefix of the line shows already. */
+/** Fields that are not printed: only programs need them, or the prefix of the line has them. */
 const LEFT_OUT = ['service', 'process', 'pid', 'hostname', 'trace_id', 'span_id', 'route']
 
 /** Reads a JSON log line of a service; null when the line is something else. */
@@ -135,7 +135,7 @@ export function readLogLine(line: string): LogLine | null {
     text = `${method} ${path} ${status} ${problem}${problem && ' '}${durationMs} ms${note}`
     for (const name of ['method', 'path', 'status', 'problem', 'durationMs']) delete rest[name]
   }
-  // As much of it as tells requests apart: the answer's header x-request-id begins with it.
+  // Eight characters are enough to tell requests apart. The response header x-request-id begins with them.
   if (request !== undefined) rest['request'] = String(request).slice(0, 8)
   const details = Object.entries(rest).map(([name, value]) => `${name}=${show(value)}`)
   const hasErrors = level === 'error' || level === 'fatal'

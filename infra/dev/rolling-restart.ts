@@ -1,7 +1,7 @@
 import type { SupervisedProcess } from './supervised-process.ts'
 import type { Printer } from './print.ts'
 
-/** Two processes that start share two cores: more at once would only keep the first from being ready. */
+/** How many processes start at the same time. On two cores, more would only delay the first one. */
 const AT_ONCE = 2
 
 /** The places of one process type. */
@@ -9,13 +9,13 @@ export interface Crew {
   readonly places: readonly SupervisedProcess[]
 }
 
-/** Restarts places, never two of a crew at once, so that the others go on answering. */
+/** Restarts places, never two of one process type at the same time, so that the others still answer. */
 export interface RollingRestart {
-  /** Adds places to those that wait for their turn. Who is starting just now gets another turn. */
+  /** Adds places to the queue. A place that is starting at this moment is restarted once more. */
   restart(places: readonly SupervisedProcess[], why: string): void
 }
 
-/** @param crews in the order of their turns; within a crew, whoever does not run comes first */
+/** @param crews in the order in which they are restarted. In all crews, places that do not run come first */
 export function createRollingRestart(crews: () => readonly Crew[], print: Printer): RollingRestart {
   const waiting = new Set<SupervisedProcess>()
   const busy = new Set<Crew>()
@@ -50,7 +50,7 @@ export function createRollingRestart(crews: () => readonly Crew[], print: Printe
     done = []
   }
 
-  /** The first places of all crews before the second ones: the sooner there is an answer from each type. */
+  /** The first place of every crew comes before the second of any, so that each type answers with the new code soon. */
   function nextTurn(): { crew: Crew; place: SupervisedProcess } | undefined {
     return crews()
       .filter((crew) => !busy.has(crew))
@@ -65,7 +65,7 @@ export function createRollingRestart(crews: () => readonly Crew[], print: Printe
       done.push(`${place.name} (pid ${place.pid})`)
       return
     }
-    // The others would fare no better, until the next save.
+    // The other places would fail as well, until the next edit.
     for (const other of crew.places) waiting.delete(other)
     const names = crew.places.filter(({ pid }) => pid !== undefined).map(({ name }) => name)
     const rest = names.length > 0 ? ` Until then ${names.join(' and ')} run the code from before.` : ''

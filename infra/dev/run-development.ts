@@ -13,10 +13,10 @@ import { createSupervisor, type Supervisor, type SupervisorOptions } from './sup
 export type DevelopmentOptions = Omit<SupervisorOptions, 'environmentOf'>
 
 /**
- * Starts what the formation says, and goes on following it. In order: the backing services, what processes are made
- * from, the release processes, all others.
+ * Starts the processes of the formation, and follows its changes. First the backing services are started and the products
+ * are made, at the same time; then the release processes run; then all others start.
  *
- * @param running takes up what is to be disposed of at the end, piece by piece, so that it may end half-way
+ * @param running gets each resource as soon as it is open, so that disposal also works in the middle of the start
  */
 export async function runDevelopment(
   options: DevelopmentOptions,
@@ -26,7 +26,7 @@ export async function runDevelopment(
   running.use(await claimClone(root, `http://localhost:${port} (pid ${process.pid})`))
   await assertPortIsFree(port)
   const formation = readFormation(root)
-  // As it was when it was last released: a release has the keys of all apps.
+  // The formation of the last release. The release process gets the database URLs of all its apps.
   let known = formation
   assertKnown([...options.only, ...options.inspected], formation)
 
@@ -40,7 +40,7 @@ export async function runDevelopment(
   running.defer(() => supervisor.stop())
   const problems = await supervisor.follow(formation)
   if (running.disposed) return supervisor
-  // A person mends and saves; a script that has nobody to ask is better told.
+  // On a terminal, the user can correct the file and save it. A script gets an error.
   if (!supervisor.isOfUse() && !print.isTerminal) throw new Error(problems.join('\n'))
   running.use(followEdits({ root, formation, supervisor, print, makeFor, release: releaseEdits }))
 
@@ -84,16 +84,16 @@ export async function runDevelopment(
 
   function environmentOf(type: ProcessType): Record<string, string | undefined> {
     return {
-      // The edge looks ten times a second who is there, so that a process may go as soon as it has said so.
+      // The edge probes its upstreams ten times a second, so a short drain is enough.
       UPSTREAM_PROBE_MS: '100',
       DRAIN_MS: '150',
       SHUTDOWN_DEADLINE_MS: '4000',
       PUBLIC_ORIGIN: `http://localhost:${port}`,
-      // The edge, which says who asked.
+      // The edge is the proxy. It sends the address of the client.
       TRUST_PROXY: 'loopback',
       ...process.env,
       NODE_ENV: 'development',
-      // Not the shell's own HOST, which some systems set.
+      // Not HOST of the shell, which some systems set.
       HOST: '127.0.0.1',
       NODE_COMPILE_CACHE: join(root, '.dev/compile-cache'),
       ...stores.environmentOf(type, known),
@@ -108,9 +108,9 @@ function assertKnown(asked: string[], { running }: Formation): void {
   throw new Error(`There is no process type ${unknown.join(', ')}. There are ${names.join(', ')}.`)
 }
 
-/** @throws when the front door's port is in use; the message says how to choose another one */
+/** @throws when the edge's port is taken or cannot be used; the message says how to choose another one */
 async function assertPortIsFree(port: number): Promise<void> {
-  // Both, because "localhost" may mean either, and another program may use only one of them.
+  // Both addresses, because "localhost" may mean either, and another program may use only one of them.
   for (const host of ['127.0.0.1', '::1']) {
     const server = createServer()
     try {

@@ -4,42 +4,41 @@ import { isListening } from '@repo/testing/is-listening'
 import { pollUntil } from '@repo/testing/poll-until'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 
-/** EX_CONFIG of sysexits.h: the environment is wrong, and stays so however often the process is started. */
+/** EX_CONFIG of sysexits.h: the environment is wrong, so another start would fail as well. */
 const WRONG_ENVIRONMENT = 78
 const START_DEADLINE_MS = 20_000
 const STOP_DEADLINE_MS = 5000
 const BACKOFF_MS = { first: 250, longest: 10_000 }
-/** Whoever ran this long has not crashed because it was started again. */
+/** After a process ran this long, the backoff of its next restart begins at the first value again. */
 const STEADY_MS = 10_000
 
 const IS_MISCONFIGURED = 'not started, because the environment is wrong, as it says above.'
 const IS_BROKEN = 'not started, for the reason above. Mend it and save.'
 
-/** One process of a process type, as `accounts.2`, which is replaced by a new one at each restart and keeps its name and port. */
+/** One process of a process type, as `accounts.2`. A restart replaces it by a new process with the same name and port. */
 export interface SupervisedProcess {
   readonly name: string
   readonly url: string
-  /** Of the process that serves now. */
+  /** Of the process that serves now; undefined when none does. */
   readonly pid: number | undefined
   /** Whether that process imports this file, or a later attempt to start one did. */
   imports(path: string): boolean
   /**
-   * Starts the successor of the process that serves. That process goes on until its successor is about to listen: a successor that
-   * cannot be started changes nothing.
+   * Starts a new process. The old one serves until the new one is about to listen, so a process that cannot be started
+   * changes nothing. With a debugger, the old one stops first.
    *
-   * @returns when it is ready nothing, else why it is not, as the end of a sentence that names it
+   * @returns undefined once it is ready, else why it is not: the end of a sentence that begins with its name
    */
   start(): Promise<string | undefined>
   stop(): Promise<void>
   kill(): void
 }
 
-/** What it runs. */
 interface Program {
   cwd: string
   entry: string
   nodeArgs: string[]
-  /** Whether those open a debugger's port. */
+  /** Whether `nodeArgs` open the port of a debugger. */
   isInspected?: boolean
   env: Record<string, string | undefined>
 }
@@ -47,14 +46,14 @@ interface Program {
 export interface SupervisedProcessOptions {
   name: string
   port: number
-  /** Asked at each start. */
+  /** Called at each start. */
   program(): Program
   onLine(line: string): void
-  /** What a process wrote until it was ready. */
+  /** Called when a process is ready, with what it wrote until then. */
   onStart(lines: string[]): void
-  /** What a process wrote that did not become ready. */
+  /** Called when a process did not become ready, with what it wrote. */
   onFailure(lines: string[]): void
-  /** What happens to it between one start and the next. */
+  /** Called when a process crashes, and with the result of its restart. */
   onTrouble(sentence: string): void
 }
 
@@ -63,7 +62,7 @@ const PRELOAD = new URL('./preload.ts', import.meta.url).href
 export function openSupervisedProcess(options: SupervisedProcessOptions): SupervisedProcess {
   const { name, port, onLine, onStart, onFailure, onTrouble } = options
   const url = `http://127.0.0.1:${port}`
-  /** The one that serves, the one before it that drains, the one after it that starts. */
+  /** The processes that are alive: the one that serves, the old one that drains, the new one that starts. */
   const living = new Set<NodeProcess>()
   let current: NodeProcess | undefined
   let files = new Set<string>()
@@ -76,7 +75,7 @@ export function openSupervisedProcess(options: SupervisedProcessOptions): Superv
     try {
       return await launch()
     } catch (error) {
-      // Its folder may be on its way out, when the app is retired while all restart.
+      // Its folder may be gone, when the app is retired during a restart of all processes.
       return isStopped ? undefined : `not started. ${(error as Error).message}`
     } finally {
       isStarting = false
@@ -85,7 +84,7 @@ export function openSupervisedProcess(options: SupervisedProcessOptions): Superv
 
   async function launch(): Promise<string | undefined> {
     const program = options.program()
-    // A debugger's port is free only once the predecessor has ended.
+    // The port of a debugger is free only after the old process has stopped.
     if (program.isInspected) await retire()
     if (isStopped) return undefined
     const seen = new Set<string>()
@@ -110,7 +109,7 @@ export function openSupervisedProcess(options: SupervisedProcessOptions): Superv
     })
     living.add(process)
     void process.exited.then(() => living.delete(process))
-    // Not before: until it listens, whoever answers on its port is its predecessor.
+    // Wait for this before `ready`: until the new process listens, the old one answers on its port.
     await Promise.race([listens.promise, process.exited, sleep(START_DEADLINE_MS, null, { ref: false })])
     const isReady = await process.ready.then(
       () => true,
@@ -119,7 +118,7 @@ export function openSupervisedProcess(options: SupervisedProcessOptions): Superv
     const lines = early
     early = undefined
     if (isStopped) return undefined
-    // What a failed start did not get round to importing still counts: the mistake may be in any of it.
+    // A failed start may not have imported all files. The mistake may be in any of them, so the earlier ones count too.
     files = isReady ? seen : new Set([...files, ...seen])
     if (current === process && process.isRunning) void watchOver(process)
     if (isReady) {
@@ -133,7 +132,7 @@ export function openSupervisedProcess(options: SupervisedProcessOptions): Superv
     return (await process.exited).code === WRONG_ENVIRONMENT ? IS_MISCONFIGURED : IS_BROKEN
   }
 
-  /** Resolves once the predecessor takes no connection any more; it may still answer what it has begun. */
+  /** Resolves once the old process accepts no connection any more. It may still answer requests that it has begun. */
   async function portIsFree(): Promise<void> {
     const isFree = async (): Promise<boolean> => living.size === 1 || !(await isListening(url))
     await pollUntil(`${url} is free`, isFree, { everyMs: 5 }).catch(() => {})
@@ -161,7 +160,7 @@ export function openSupervisedProcess(options: SupervisedProcessOptions): Superv
     else await recover(problem)
   }
 
-  /** Lets the one that serves answer what it has begun; resolves when it has ended. */
+  /** Stops the process that serves, which first answers the requests that it has begun. Resolves when it has stopped. */
   async function retire(): Promise<void> {
     const process = current
     current = undefined

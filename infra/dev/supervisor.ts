@@ -5,43 +5,43 @@ import { openSupervisedProcess, type SupervisedProcess } from './supervised-proc
 import type { Printer, Row } from './print.ts'
 import { createRollingRestart, type Crew as Places } from './rolling-restart.ts'
 
-/** Where a service is that was not asked for: the edge finds nobody there, and says so. */
+/** The URL of a service that was not asked for. Nothing listens there, so the edge answers that it is unavailable. */
 const NOBODY = 'http://127.0.0.1:1'
 
 export interface SupervisorOptions {
   root: string
-  /** Process types to run, beside the front door; all of them when empty. */
+  /** Process types to run beside the edge; all of them when empty. */
   only: readonly string[]
-  /** Processes of each type; of the front door there is one. */
+  /** The number of processes of each type. The edge has one. */
   each: number
   /** Process types whose first process gets a debugger. */
   inspected: readonly string[]
-  /** The front door's. */
+  /** The port of the edge. */
   port: number
   environmentOf(type: ProcessType): Record<string, string | undefined>
   print: Printer
 }
 
-/** Files that have changed, and how to call them in a sentence. */
+/** The files that have changed, and their name in a message. */
 interface Edit {
   paths: ReadonlySet<string>
   name: string
 }
 
-/** Runs so many processes of each type of a formation. */
+/** Runs the processes of a formation. */
 export interface Supervisor {
   /**
-   * Starts what is new, stops what is gone, and restarts, one after the other, who is declared otherwise, who imports
-   * an edited file, and who does not run.
+   * Starts new process types and stops removed ones. A rolling restart follows, of the processes whose declaration has
+   * changed, and after an `edit` of those that import an edited file or do not run.
    *
-   * @returns who of the new ones is not ready, and why; a sentence for each reason
+   * @returns a sentence for each reason why new processes are not ready, with their names
    */
   follow(formation: Formation, edit?: Edit): Promise<string[]>
   rows(): Row[]
-  /** Whether anybody runs of those that the front door leads to, or there is nobody. */
+  /** Whether a process other than the edge runs, or there is no other process type. */
   isOfUse(): boolean
   stop(): Promise<void>
-  /** Ends everybody at once. */
+  /** Kills all processes with SIGKILL. */
   kill(): void
 }
 
@@ -74,7 +74,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         stale.push(...crew.places)
       }
     }
-    // The edge last: by the time it hears of a new service, the service is there.
+    // The edge restarts last: when it gets the URL of a new service, the service runs.
     const problems = await Promise.all(added.map((place) => place.start()))
     const door = crews.get(frontDoor(next)?.name ?? '')?.places ?? []
     if (upstreamsBefore !== upstreamsNow()) stale.push(...door.filter((place) => !added.includes(place)))
@@ -110,7 +110,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         onLine: (line) => print.log(name, line),
         onStart: (lines) => print.logStart(name, lines),
         onFailure(lines) {
-          // One variable that is wrong is told by every process that reads it.
+          // Every process that reads a wrong variable reports it. It is printed once.
           if (told.has(lines.join())) return
           told.add(lines.join())
           for (const line of lines) print.log(name, line)
@@ -136,7 +136,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     return only.length === 0 || only.includes(type.name) || isFrontDoor(type)
   }
 
-  /** Services, then workers, then the front door: it has one place, and while that restarts nobody is answered. */
+  /** Services, then workers, then the edge: it has one place, and no request is answered while that restarts. */
   function inTurn(): Crew[] {
     const turn = ({ type }: Crew): number => (isFrontDoor(type) ? 2 : type.route ? 0 : 1)
     return [...crews.values()].sort((a, b) => turn(a) - turn(b))

@@ -1,18 +1,18 @@
 import { readdirSync, statSync, watch, type FSWatcher } from 'node:fs'
 import { join, sep } from 'node:path'
 
-/** What tools write there, or nobody imports. */
+/** Folders that tools write, or that no process imports. */
 const SKIPPED = new Set(['node_modules', 'dist', '.git', '.turbo', '.dev'])
 
-/** An editor's save is several events, and a `git switch` many: they are one batch once it is quiet this long. */
+/** One save causes several events, and a `git switch` many. They are one batch once no event has come for this long. */
 const QUIET_MS = 30
 
 /**
- * Watches folders with everything in them, and hands out the paths that changed, in batches: the next batch waits
- * until `onChange` has resolved.
+ * Watches folders with everything in them, and calls `onChange` with the paths that changed, in batches. The next batch
+ * waits until `onChange` has resolved.
  *
- * It holds one watcher for each folder, because `fs.watch` with `recursive` watches each file by its inode on Linux,
- * and goes blind to a file that an editor saves by renaming a new one into its place.
+ * It has one watcher for each folder, because `fs.watch` with `recursive` watches each file by its inode on Linux. It would
+ * miss the later changes of a file that an editor saves by renaming a new file to its name.
  */
 export function watchFolders(
   folders: readonly string[],
@@ -34,12 +34,12 @@ export function watchFolders(
     watchers.set(folder, watcher)
   }
 
-  /** What has come to stand here, or has gone: when it is a folder, its files came or went with it. */
+  /** Called for a path that has appeared or gone. A new folder is watched, and its files count as changed. */
   function adopt(path: string): void {
     forget(path)
     if (!isFolder(path)) return
     try {
-      // Watched before it is read, so that a file that comes in between is seen twice and not never.
+      // Watched before it is read, so that a file that appears in between is reported twice, and not missed.
       look(path)
       for (const name of readdirSync(path)) {
         if (SKIPPED.has(name)) continue
@@ -47,7 +47,7 @@ export function watchFolders(
         adopt(join(path, name))
       }
     } catch {
-      // It has gone again, which the folder above tells.
+      // The folder has gone again, which the watcher of its parent reports.
       forget(path)
     }
   }

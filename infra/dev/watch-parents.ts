@@ -9,8 +9,8 @@ interface Relative {
 }
 
 /**
- * Calls `onGone` when one of the commands that started us ends before we do: `npx pnpm dev` is four processes deep,
- * and one that is killed tells nobody. Its child is then given to another parent, which is what is looked for.
+ * Calls `onGone` when one of the commands that started us ends before we do: `npx pnpm dev` is four processes deep, and a
+ * killed one cannot signal its child. The kernel gives the child another parent, which is checked every 500 ms.
  */
 export function watchParents(onGone: () => void): Disposable {
   const chain = launchers()
@@ -23,7 +23,7 @@ export function watchParents(onGone: () => void): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) }
 }
 
-/** From us up to the topmost npx, npm or pnpm: not further, because a shell may well end before us (`nohup`). */
+/** From us up to the topmost npx, npm or pnpm. Not further, because a shell may end before us (`nohup`). */
 function launchers(): Relative[] {
   const chain: Relative[] = []
   let known = 0
@@ -42,7 +42,7 @@ function launchers(): Relative[] {
 function parentOf(pid: number): number {
   if (pid === process.pid) return process.ppid
   const stat = fromProc(pid, 'stat') ?? ps(pid, 'ppid')
-  // "pid (program name, which may hold spaces and brackets) state ppid ..."
+  // The format is "pid (program name) state ppid ...". The program name may contain spaces and parentheses.
   return Number(stat.includes(')') ? stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] : stat)
 }
 

@@ -5,7 +5,7 @@ import { pollUntil } from '@repo/testing/poll-until'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { copyRepository, isAlive, runDev, type Copy, type Dev } from './run-dev.ts'
 
-// Everything is started for real, and first of all compiled: on a busy machine that takes its time.
+// Every process is really started, and compiled first. On a busy machine that takes long.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let copy: Copy
@@ -29,7 +29,7 @@ function soon(claim: string, isTrue: () => boolean | Promise<boolean>): Promise<
   return pollUntil(claim, isTrue, { deadlineMs: 60_000 })
 }
 
-/** A route of the accounts service that was not there before. */
+/** Adds a route to the accounts service, or changes its answer. */
 async function edit(answer: string): Promise<void> {
   const source = await readFile(app, 'utf8')
   const route = `  app.get('/api/accounts/edit', { config: { access: 'public' } }, () => ({ answer: ${answer} }))\n`
@@ -42,7 +42,7 @@ async function ask(): Promise<{ status: number; process: string | null; answer: 
   return { status: response.status, process: response.headers.get('x-process'), answer }
 }
 
-/** Whether the next answers of both processes are this one. */
+/** Whether both processes give this answer. */
 async function bothAnswer(expected: unknown): Promise<boolean> {
   const answers = [await ask(), await ask()]
   return (
@@ -88,7 +88,7 @@ describe('pnpm dev', () => {
     stop.abort()
     await load
     expect(statuses.length).toBeGreaterThan(20)
-    // Nobody is signed in, and nobody has no address.
+    // 401 because no user is signed in, and 400 because the body has no address.
     expect(new Set(statuses)).toEqual(new Set([401, 400]))
     expect(others.every(isAlive)).toBe(true)
   })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { copyRepository, everythingEnds, isAlive, runDev, type Copy, type Dev } from './run-dev.ts'
 
-// Everything is started for real, and first of all compiled: on a busy machine that takes its time.
+// Every process is really started, and compiled first. On a busy machine that takes long.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let copy: Copy
@@ -18,7 +18,7 @@ beforeAll(async () => {
 
 afterAll(() => copy[Symbol.asyncDispose]())
 
-/** Starts another program, as `npx` does, and tells its pid in the words of our table. */
+/** Starts another program, as `npx` does, and prints the pid of that program in the form of our table. */
 const LAUNCHER = `
   import { spawn } from 'node:child_process'
   const [command, ...args] = process.argv.slice(2)
@@ -29,8 +29,8 @@ const LAUNCHER = `
 const asNpx = (command: string[]): string[] => [process.execPath, join(copy.root, 'npx.mjs'), ...command]
 
 /**
- * On a terminal of its own, whose keyboard is the file `keys`. It is closed when `script` ends. The shell that `script`
- * starts is one that everybody has, and leaves its place to the command instead of answering Ctrl-C itself.
+ * Runs the command on a terminal of its own, whose input is the file `keys`. It is closed when `script` ends. `script`
+ * starts /bin/sh, which every system has. The command replaces that shell (`exec`), so the shell does not handle Ctrl-C.
  */
 const onTerminal = (command: string[]): string[] => [
   'sh',

@@ -22,7 +22,7 @@ const COPIED = [
 ]
 const MANIFESTS = ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml']
 
-/** The working tree in a folder of its own, where a test may edit it. The installed packages are shared. */
+/** A copy of the working tree, which a test may edit. The installed packages are shared. */
 export interface Copy extends AsyncDisposable {
   root: string
 }
@@ -32,7 +32,7 @@ export async function copyRepository(): Promise<Copy> {
   for (const name of [...COPIED, ...MANIFESTS]) {
     await cp(join(repository, name), join(root, name), { recursive: true, verbatimSymlinks: true })
   }
-  // Not the folder itself, so that nobody writes into the one of the repository by way of ours.
+  // A link for each entry, not for the folder: what the copy writes there does not get into the repository's folder.
   await mkdir(join(root, 'node_modules'))
   for (const name of await readdir(join(repository, 'node_modules'))) {
     await symlink(join(repository, 'node_modules', name), join(root, 'node_modules', name))
@@ -40,25 +40,25 @@ export async function copyRepository(): Promise<Copy> {
   return { root, [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }) }
 }
 
-/** A `pnpm dev` that runs. */
+/** A running `pnpm dev`. */
 export interface Dev extends AsyncDisposable {
   port: number
   url: string
   command: TetheredProcess
-  /** Everything it wrote until now. */
+  /** All output until now. */
   said(): string
-  /** Resolves once it says this, after what it had said at the time of the call. */
+  /** Resolves once the output after this call matches. */
   says(what: RegExp, deadlineMs?: number): Promise<RegExpExecArray>
-  /** Of `accounts.1` or `postgres`, as it said last. */
+  /** The pid of `accounts.1` or `postgres` in the latest output. */
   pid(name: string): number
-  /** Of everything it has started, and its own. */
+  /** Its own pid, and those of all that it has started. */
   pids(): number[]
 }
 
 interface DevOptions {
   args?: string[]
   env?: Record<string, string | undefined>
-  /** Starts it another way than by itself; it stands in place of `%`. */
+  /** Wraps the command: returns another one, which starts it. */
   by?: (command: string[]) => string[]
 }
 
@@ -69,7 +69,7 @@ export async function runDev({ root }: Copy, { args = [], env = {}, by }: DevOpt
   let said = ''
   const command = spawnTethered(program!, rest, {
     cwd: root,
-    // The stores of the test run are not meant.
+    // Not the stores of the test run.
     env: {
       ...process.env,
       DATABASE_URL: undefined,
@@ -82,7 +82,7 @@ export async function runDev({ root }: Copy, { args = [], env = {}, by }: DevOpt
   })
 
   const pid = (name: string): number => {
-    // In the table, or in the sentence about a restart.
+    // The table has it, or the sentence about a restart.
     const told = [...said.matchAll(new RegExp(`\\b${name} +(?:\\S+://\\S+ +|\\()pid (\\d+)`, 'g'))]
     return Number(told.at(-1)?.[1])
   }
@@ -109,7 +109,7 @@ export async function runDev({ root }: Copy, { args = [], env = {}, by }: DevOpt
   }
 }
 
-/** Resolves once none of these processes is left, nor the port. */
+/** Resolves once all these processes have ended and the port is free. */
 export async function everythingEnds({ port }: Dev, pids: number[]): Promise<void> {
   await pollUntil(`nothing is left of ${pids.join(', ')}`, () => !pids.some(isAlive), { deadlineMs: 30_000 })
   await pollUntil('the port is free', async () => !(await isListening(`http://127.0.0.1:${port}`)))

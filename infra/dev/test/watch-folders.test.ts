@@ -25,7 +25,7 @@ afterEach(async () => {
   await rm(root, { recursive: true })
 })
 
-/** The batch that follows what is done. */
+/** The first batch after `act`. */
 async function batchAfter(act: () => Promise<unknown>): Promise<string[]> {
   const before = batches.length
   await act()
@@ -35,7 +35,7 @@ async function batchAfter(act: () => Promise<unknown>): Promise<string[]> {
 
 const save = (path: string): Promise<void> => writeFile(join(root, path), `${performance.now()}`)
 
-/** As many editors save: a new file is renamed into the place of the old one. */
+/** Saves as many editors do: a new file is renamed to the name of the old one. */
 async function saveByRename(path: string): Promise<void> {
   await save(`${path}.tmp`)
   await rename(join(root, `${path}.tmp`), join(root, path))

@@ -6,7 +6,7 @@ import { rename } from './names.ts'
 import { GENERATE } from './plan-service.ts'
 import { templateFolder, type Capability, type Files, type Manifest } from './template.ts'
 
-/** An app as it stands. Each function here changes it, in memory. */
+/** An app in memory. The functions of this file change it. */
 export interface App {
   name: string
   folder: string
@@ -14,7 +14,7 @@ export interface App {
   manifest: Manifest
 }
 
-/** What it has already, and whether it answers requests. */
+/** The capabilities that an app has already, and whether it answers requests. */
 export type Has = Record<Capability | 'server', boolean>
 
 export const ENV = 'src/env.ts'
@@ -26,7 +26,7 @@ export function addSession(app: App, has: Has): void {
       `Nobody signs in to a worker, and apps/${app.name} has no process that answers requests.`,
     )
   }
-  // A worker reads what it read before, and nothing of sessions.
+  // The worker reads the same variables as before, and none of sessions.
   if (has.queue && !app.files.has(WORKER_ENV)) separateWorkerEnv(app)
   edit(
     app,
@@ -75,7 +75,7 @@ export function addDatabase(app: App, notes: string[]): void {
   notes.push(`Its tables are declared in ${app.folder}/schema.prisma; pnpm migrate new writes the migration.`)
 }
 
-/** A process more, which runs the jobs that the app defines already, and those to come. */
+/** Adds a process that runs the jobs of the app: those that it defines already, and later ones. */
 export function addWorker(app: App, has: Has, notes: string[]): void {
   if (has.session) separateWorkerEnv(app)
   const template = has.session ? 'queue-session' : 'queue'
@@ -103,7 +103,7 @@ export function addWorker(app: App, has: Has, notes: string[]): void {
   if (handlers.length === 0) notes.push(`Its first job comes by pnpm new job ${app.name}/<name>.`)
 }
 
-/** What a resource is in an HTTP process: opened, handed to the app, and asked by `/readyz`. */
+/** Adds a resource to the HTTP process: it is opened, passed to the app, and checked by `/readyz`. */
 function openInServer(app: App, template: 'database' | 'session', resource: 'database' | 'sessions'): void {
   if (app.files.has('src/resources.ts')) addResource(app, template, resource)
   else {
@@ -130,7 +130,7 @@ function openInServer(app: App, template: 'database' | 'session', resource: 'dat
   edit(app, 'src/app.ts', edits, "import type { Resources } from './resources.ts'")
 }
 
-/** One resource more, in the words in which the template has it. */
+/** Adds a resource to src/resources.ts, with the lines of the template. */
 function addResource(app: App, template: 'database' | 'session', resource: 'database' | 'sessions'): void {
   const text = sourceOf(template, 'src/resources.ts')
   const lineOf = (pattern: string): string => new RegExp(pattern, 'm').exec(text)![0]
@@ -151,7 +151,7 @@ function addResource(app: App, template: 'database' | 'session', resource: 'data
   edit(app, 'src/resources.ts', edits, lineOf('^import .*open(SessionStore|Database)\\b.*$'))
 }
 
-/** The HTTP process of the app declares what it is attached to. */
+/** Adds a store to the declared `needs` of the HTTP process. */
 function needInServer(app: App, need: 'database' | 'session'): void {
   const processes = Object.entries(app.manifest.processes!).map(([name, declared]) =>
     declared.route === undefined
@@ -161,7 +161,7 @@ function needInServer(app: App, need: 'database' | 'session'): void {
   app.manifest = { ...app.manifest, processes: Object.fromEntries(processes) }
 }
 
-/** From now on a worker has variables of its own: those that the app has had, but for sessions. */
+/** Gives the worker variables of its own: those of the app, without those of sessions. */
 function separateWorkerEnv(app: App): void {
   const env = app.files.get(ENV)!
   const withoutSessions = env
@@ -187,7 +187,7 @@ function sourceOf(template: string, path: string): string {
   return readFileSync(join(templateFolder(template), path), 'utf8')
 }
 
-/** Something that comes as the template has it. */
+/** Adds a file of the template to the app. @throws {Refusal} when the app has that file */
 function take(app: App, template: string, path: string, change = (text: string): string => text): void {
   if (app.files.has(path)) throw new Refusal(`It is taken: ${app.folder}/${path} is there.`)
   const text = change(sourceOf(template, path))
@@ -200,7 +200,7 @@ function edit(app: App, path: string, edits: readonly Edit[], line: string): voi
   app.files.set(path, addImport(text, line) ?? text)
 }
 
-/** Whatever its name, and however its lines are broken. */
+/** The text without its line breaks and indentation, which may differ. */
 function comparable(text: string): string {
   return text.replaceAll(/\s+/g, ' ').trim()
 }

@@ -8,19 +8,19 @@ import type { Capability } from './template.ts'
 
 const HELP = `pnpm add-to <app> database|session|queue
 
-Gives an app that exists what pnpm new --with would have given it: variables, what the process opens, what it declares, all of it
-or nothing. What you have written stays as it is; the example that comes with a new service does not come.
+Gives an existing app what pnpm new --with would have given it: variables, resources and declarations, all of it or nothing.
+Your code stays as it is. The example of a new service is not added.
 
   database    tables of its own: an empty schema.prisma, and the client
-  session     knows who is signed in
-  queue       a worker, and tables, for jobs that are made in the transaction that made them necessary
+  session     knows which user is signed in
+  queue       a worker and tables, for jobs that are enqueued in the transaction that needs them
 
-  --dry-run   prints the change as a patch, and does nothing
+  --dry-run   prints the change as a patch, and changes nothing
   --force     also when there are changes that are not committed
 `
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-// Most of the time goes into compiling, once.
+// Most of the time is compiling, so its result is kept.
 enableCompileCache(join(root, '.dev/compile-cache'))
 const { applyChange } = await import('./apply-change.ts')
 const { deriveAgain } = await import('./derived-files.ts')
@@ -38,7 +38,7 @@ async function run(): Promise<void> {
   if (isDry) return printDry(root, await plan())
   const { notes } = await applyChange(root, async (): Promise<Change> => {
     const change = await plan()
-    // Before the files that import it: a running pnpm dev starts the app again at once.
+    // The links come before the files that import them, because a running pnpm dev restarts the app at once.
     for (const [path, to] of change.links) link(join(root, 'apps', app, path), to)
     return change
   })

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import type { PartName } from './plan-adoption.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-// Most of the time goes into compiling, once.
+// Most of the time is compiling, so its result is kept.
 enableCompileCache(join(root, '.dev/compile-cache'))
 const { applyChange } = await import('./apply-change.ts')
 const { Refusal } = await import('./change.ts')
@@ -14,7 +14,7 @@ const { countOwned, parts, planAdoption } = await import('./plan-adoption.ts')
 const { listExamples, retireMember } = await import('./retire-member.ts')
 const { printSteps, runCommand, tellPnpm } = await import('./run-command.ts')
 
-/** What each choice is, by its name. */
+/** A description of each choice, by its name. */
 const about = new Map<'example' | PartName, string>([
   ['example', 'the apps that show how things are done'],
   ...Object.entries(parts).map(([name, part]) => [name as PartName, part.about] as const),
@@ -23,13 +23,12 @@ const choices = [...about.keys()]
 
 const HELP = `pnpm adopt [name] [--keep ${choices.join(',')}]
 
-The first thing that a team does with its clone: takes away what proves the starter, and whatever is not kept; leaves a README, a CI and
-a notice of the licence; and makes the remote that was cloned the one named starter. Asks for what is not said. May be asked for again,
-to take more away.
+Makes a clone your team's own. Removes the tests of the starter itself, and each part that is not kept. Writes a README, a CI
+and a notice of the licence. Renames the remote origin to starter. Asks for what is not given. Run it again to remove more.
 
-  --keep      all, nothing, or of these
+  --keep      all, nothing, or some of these
 ${[...about].map(([name, what]) => `                ${name.padEnd(11)}  ${what}`).join('\n')}
-  --dry-run   says what would go, and what you would own; does nothing
+  --dry-run   prints what would be removed and what you would own, and changes nothing
   --force     also when there are changes that are not committed
 `
 
@@ -89,19 +88,19 @@ async function readWish(): Promise<{ name: string; keep: readonly (typeof choice
   return { name, keep: kept }
 }
 
-/** An npm name without a scope, of the kind that images and hosts may have too. */
+/** Why a name is invalid. Undefined for an npm name without a scope, of the kind that images and hosts may have too. */
 function problemOf(name = ''): string | undefined {
   return /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)
     ? undefined
     : 'A name has lower case letters, digits and hyphens.'
 }
 
-/** The release that was cloned, else its commit. */
+/** The tag that was cloned, else its commit. */
 function readOrigin(): string {
   return git('describe', '--tags', '--always') ?? 'of an unknown release'
 }
 
-/** `origin` is for the team's own repository. */
+/** Renames the remote `origin` to `starter`: `origin` is for the team's own repository. */
 function renameRemote(): void {
   const remotes = git('remote')?.split('\n') ?? []
   if (!remotes.includes('origin') || remotes.includes('starter')) return

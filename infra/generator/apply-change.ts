@@ -6,11 +6,12 @@ import { pathOf, Refusal, type Change, type Step } from './change.ts'
 import { claim, finish, put, settleChange, takeBack, type Journal } from './settle-change.ts'
 
 /**
- * Does a change, all of it or nothing. Everything is prepared beside the tree, in `.dev/changes`; that folder is then
- * renamed to `.dev/change`, which is the moment of decision: from there on whoever finds it finishes it. What remains
- * is one rename for each step.
+ * Applies a change, all of it or nothing. Everything is prepared in a folder of `.dev/changes`. Renaming that folder to
+ * `.dev/change` commits the change: from then on, any command that finds it finishes it. Each step is then one rename.
  *
- * @param plan asked again when somebody else has changed the tree meanwhile
+ * @param plan called again when the tree has changed meanwhile
+ * @returns the change that was applied
+ * @throws {Refusal} when a step fails; no step is then done
  */
 export async function applyChange(root: string, plan: () => Promise<Change>): Promise<Change> {
   for (;;) {
@@ -26,11 +27,10 @@ async function attempt(root: string, { steps }: Change): Promise<boolean> {
   let interruptedBy: NodeJS.Signals | undefined
   const interrupt = (signal: NodeJS.Signals): void => {
     interruptedBy = signal
-    // From the decision on a few renames are left, and the end comes after them. While the decision itself is under way,
-    // nobody can tell whether it has fallen.
+    // After the commit, a few renames are left, and the process ends after them. During the commit, its outcome is unknown.
     if (!isDeciding) end()
   }
-  // A write that is under way while the folder is emptied fills it again, and it is emptied once more.
+  // A write in progress may add a file while the folder is removed. Its removal is then tried again.
   const discard = (): void => rmSync(draft, { recursive: true, force: true, maxRetries: 10 })
   const end = (): never => {
     discard()
@@ -82,7 +82,7 @@ async function prepare(draft: string, number: number, step: Step): Promise<void>
   }
 }
 
-/** Nobody else changes the tree now, except by hand. */
+/** Whether the tree is still as it was when the change was planned. No other command changes it now, but a user may. */
 function isAsPlanned(root: string, steps: readonly Step[]): boolean {
   return steps.every((step) => {
     const path = join(root, pathOf(step))

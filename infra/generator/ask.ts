@@ -9,14 +9,14 @@ const ABOUT = {
   'http+worker': 'both, from one code base',
   package: 'a mechanism that apps share',
   database: 'tables of its own, and the first migration',
-  session: 'knows who is signed in',
-  queue: 'makes jobs, in the transaction that made them necessary',
+  session: 'knows which user is signed in',
+  queue: 'enqueues jobs in the transaction that needs them',
 }
 
-/** The form. Ctrl-C leaves it, and nothing has happened. */
+/** The form of `pnpm new`. Ctrl-C ends the command with exit code 130, and nothing is changed. */
 export async function ask(root: string, given?: string): Promise<Wish> {
   const taken = takenNames(root)
-  intro('A service more')
+  intro('A new service')
   const name =
     given ??
     (await answerTo(
@@ -55,7 +55,7 @@ export async function ask(root: string, given?: string): Promise<Wish> {
   return { name, kind, with: wanted }
 }
 
-/** The answer; whoever leaves the form is told that nothing has happened, and the command ends with 130. */
+/** The answer. After Ctrl-C it prints that nothing was changed, and ends the command with exit code 130. */
 export async function answerTo<T>(question: Promise<T>): Promise<Exclude<T, symbol>> {
   const answer = await question
   if (!isCancel(answer)) return answer as Exclude<T, symbol>

@@ -1,19 +1,19 @@
-/** One thing that is done to the tree, by one rename. Paths go from the root of the repository on, with slashes. */
+/** One step of a change, done by one rename. Paths are relative to the root of the repository, with slashes. */
 export type Step =
-  /** A folder that is not there yet, with its files and its symbolic links. */
+  /** Makes a new folder, with its files and its symbolic links. */
   | { make: string; files: ReadonlyMap<string, string>; links: ReadonlyMap<string, string> }
-  /** A file, new or in the place of what it was `before`. */
+  /** Writes a file. Its content was `before`; undefined when it is new. */
   | { write: string; content: string; before: string | undefined }
-  /** A file or a folder that goes. */
+  /** Removes a file or a folder. */
   | { remove: string }
 
-/** What a command is going to do: all of it, or nothing. */
+/** The steps of a command. All of them are done, or none. */
 export interface Change {
   /** In the order in which they are done. */
   steps: Step[]
-  /** What a person should know, a sentence each. */
+  /** What the user should know, one sentence each. */
   notes: string[]
-  /** SQL that takes from a database what migrations have made there that are no more. */
+  /** SQL that drops what the migrations of a removed app have made in a database. */
   leavings?: string
 }
 
@@ -21,7 +21,7 @@ export function pathOf(step: Step): string {
   return 'make' in step ? step.make : 'write' in step ? step.write : step.remove
 }
 
-/** A request that cannot be met. Its message says why, and what to ask for instead. */
+/** The command cannot be done. The message says why, and what to do instead. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
 }

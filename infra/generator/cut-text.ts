@@ -1,4 +1,4 @@
-/** Without what stands between `keep: compose` and `/keep`, each in a comment of its own, when none of its words is kept. */
+/** Removes the blocks of which no word is kept. A block is between the comments `keep: compose, prove` and `/keep`. */
 export function withoutBlocks(text: string, kept: readonly string[]): string {
   const open: boolean[] = []
   const left: string[] = []
@@ -7,7 +7,7 @@ export function withoutBlocks(text: string, kept: readonly string[]): string {
     const [, words] = /^ *(?:<!--|#|\/\/) keep: ([a-z, ]+?)(?: -->)?$/.exec(line) ?? []
     if (words) open.push(words.split(', ').some((word) => kept.includes(word)))
     const isGone = open.includes(false)
-    // Of the blank lines around a block that has gone, one is enough.
+    // Of the blank lines around a removed block, one is enough.
     if (!isGone && !(hasGone && line === '' && left.at(-1) === '')) left.push(line)
     hasGone = isGone
     if (/^ *(?:<!--|#|\/\/) \/keep(?: -->)?$/.test(line)) open.pop()
@@ -15,7 +15,7 @@ export function withoutBlocks(text: string, kept: readonly string[]): string {
   return left.join('\n')
 }
 
-/** Without the rows of tables, and of the floor plan, that are about what is gone: a command, a folder, a topic. */
+/** The text without the rows of tables and of the floor plan that name a removed command, path or topic. */
 export function withoutRows(
   text: string,
   scripts: readonly string[],
@@ -34,7 +34,7 @@ export function withoutRows(
   )
 }
 
-/** Without the entries of lists that lead to what is gone. */
+/** The settings without the entries of lists that are removed paths, or paths in them. */
 export function withoutPaths(settings: unknown, paths: readonly string[]): unknown {
   if (Array.isArray(settings)) {
     const isGone = (entry: unknown): boolean =>
@@ -45,7 +45,7 @@ export function withoutPaths(settings: unknown, paths: readonly string[]): unkno
   return Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, withoutPaths(value, paths)]))
 }
 
-/** Of the README that was there come the sections that the new one asks for: `<!-- README: Every day -->`. */
+/** The new README. Where the template has `<!-- README: Every day -->`, it gets that section of the README before. */
 export function ownReadme(template: string, before: string, words: { name: string; origin: string }): string {
   const sections = new Map(
     before.split(/^(?=## )/m).map((text) => [/^## (.+)/.exec(text)?.[1] ?? '', text.trimEnd()]),

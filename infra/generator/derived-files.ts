@@ -15,7 +15,7 @@ import type { Step } from './change.ts'
 import type { ChangedApp } from './plan-addition.ts'
 import type { ComingApp } from './plan-service.ts'
 
-/** The files that are derived from the formation, as they are once this app has come. */
+/** The steps that bring the files derived from the formation up to date after this app is added. */
 export async function deriveWith(root: string, { folder, processes, likeness }: ComingApp): Promise<Step[]> {
   const { release, running } = readFormation(root)
   const others = running.filter((type) => type.app !== folder)
@@ -24,7 +24,7 @@ export async function deriveWith(root: string, { folder, processes, likeness }: 
   return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
 }
 
-/** The same once an app that is there has become this. */
+/** The same after an existing app has changed to this. */
 export async function deriveAgain(root: string, app: ChangedApp): Promise<Step[]> {
   const likeness = makeLikeness(root, app)
   try {
@@ -34,7 +34,7 @@ export async function deriveAgain(root: string, app: ChangedApp): Promise<Step[]
   }
 }
 
-/** A folder in which the files of the app stand as they will. What it imports is where it will be as well. */
+/** Makes a folder with the files of the app as they will be, and with links to the packages that they import. */
 function makeLikeness(root: string, { folder, files, links }: ChangedApp): string {
   mkdirSync(join(root, '.dev/changes'), { recursive: true, mode: 0o700 })
   const likeness = mkdtempSync(join(root, '.dev/changes/app-'))
@@ -51,7 +51,7 @@ function makeLikeness(root: string, { folder, files, links }: ChangedApp): strin
   return likeness
 }
 
-/** The same once it has gone. */
+/** The same after an app is removed. */
 export async function deriveWithout(root: string, app: string): Promise<Step[]> {
   const { release, running } = readFormation(root)
   const stays = (type: ProcessType): boolean => type.app !== app
@@ -68,7 +68,7 @@ function stepsTo(root: string, files: ReadonlyMap<string, string>): Step[] {
   })
 }
 
-/** Shows a house in which each app of the formation stands where it will, though its folder is elsewhere. */
+/** Calls `look` with a temporary root in which each app of the formation is at its path, by a link to its real folder. */
 async function asIf<T>(
   root: string,
   { release, running }: Formation,

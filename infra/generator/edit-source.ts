@@ -1,13 +1,13 @@
 import { Refusal } from './change.ts'
 
-/** One place of a source file, which must be there: as a person is told of it, as it is found, and what comes in its stead. */
+/** One edit of a source file: the place, as messages name it; the pattern that must match there; and the replacement. */
 export type Edit = readonly [string, RegExp, (...found: string[]) => string]
 
 /**
- * A file in which each of these places is another.
+ * The text of a file after these edits.
  *
- * @param path as a person is told of it
- * @throws {Refusal} where one is not found: somebody has given the file another form
+ * @param path as messages name it
+ * @throws {Refusal} when a place is not found, because the file no longer has the form of a new service
  */
 export function editSource(path: string, text: string, edits: readonly Edit[]): string {
   let edited = text
@@ -23,7 +23,7 @@ export function editSource(path: string, text: string, edits: readonly Edit[]): 
   return edited
 }
 
-/** With an import more, in the order of their names, packages first. Undefined when there is none to stand beside. */
+/** The text with one more import, in sorted order. Undefined when the text has no import. */
 export function addImport(text: string, line: string): string | undefined {
   const imports = [...text.matchAll(/^import [^'"]*'[^']+'\n/gm)]
   if (imports.length === 0) return undefined
@@ -34,14 +34,14 @@ export function addImport(text: string, line: string): string | undefined {
   return `${text.slice(0, at)}${line}\n${text.slice(at)}`
 }
 
-/** Node's own first, then packages, then the app's files. */
+/** The key that imports are sorted by: Node's modules first, then packages, then the app's files. */
 function rankOf(statement: string): string {
   const from = /'([^']+)'\n?$/.exec(statement)?.[1] ?? ''
   if (from.startsWith('node:')) return `0${from}`
   return from.startsWith('.') ? `2${from}` : `1${from}`
 }
 
-/** A list as source has it between brackets, with one word more, in the order of the alphabet. */
+/** A list of words with commas, as in source, with one more word, in alphabetical order. */
 export function insertSorted(list: string, word: string): string {
   const words = list.split(',').map((each) => each.trim())
   return [...new Set([...words, word])].filter(Boolean).sort().join(', ')

@@ -2,10 +2,11 @@ import { Refusal } from './change.ts'
 import type { Manifest } from './template.ts'
 
 /**
- * pnpm-lock.yaml with one workspace member more, letter for letter as pnpm would write it. Every version it needs is
- * in the file already, because some other member has it: so nothing is resolved, and nothing downloaded.
+ * pnpm-lock.yaml with a new or changed workspace member, exactly as pnpm would write it. All its versions are in the file
+ * already, because another member uses them, so nothing is resolved or downloaded.
  *
- * @param folder of the new member, as `apps/orders`
+ * @param folder of the member, as `apps/orders`
+ * @throws {Refusal} when the file has no version of a dependency
  */
 export function addImporter(lockfile: string, folder: string, manifest: Manifest): string {
   const versions = knownVersions(lockfile)
@@ -37,13 +38,13 @@ export function addImporter(lockfile: string, folder: string, manifest: Manifest
   return start + others.map(({ text }) => text).join('') + end
 }
 
-/** The same without a member. What only that one used goes with the next `pnpm install`. */
+/** pnpm-lock.yaml without a member. The next `pnpm install` removes the packages that only this member used. */
 export function removeImporter(lockfile: string, folder: string): string {
   const { start, blocks, end } = readImporters(lockfile)
   return start + blocks.flatMap(({ name, text }) => (name === folder ? [] : [text])).join('') + end
 }
 
-/** The names of the packages that a member had before, and none has after: pnpm must tidy up after them. */
+/** The names of the packages that a member used before, and that none uses after. pnpm must then clean the lockfile. */
 export function droppedPackages(before: string, after: string): string[] {
   const left = namedPackages(after)
   return [...namedPackages(before)].filter((name) => !left.has(name))

@@ -3,27 +3,27 @@ import { join } from 'node:path'
 import { readFormation } from '../formation.ts'
 import { Refusal } from './change.ts'
 
-/** A name that cannot be had: why not, and one that can. */
+/** Why a name cannot be used, and a name that can. */
 export interface NameProblem {
   reason: string
   suggestion?: string
 }
 
-/** With room for `-worker` in a DNS label of a pod, and for `_items_user_id_id_idx` in an identifier of Postgres. */
+/** Leaves room for `-worker` in a pod's DNS label, and for `_items_user_id_id_idx` in a Postgres identifier. */
 const LONGEST = 30
 
 const WORD = /^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$/
 
-// Backing services have these host names in a network of containers, and Windows has these devices in every folder.
-// What else stands in a database has these schemas; a queue's is `<app>_queue`.
+// The host names of backing services in a network of containers, the names of Windows devices, which exist in every folder,
+// and the names of other schemas in a database (a queue has `<app>_queue`).
 const OCCUPIED =
   /^(postgres|redis|valkey|memcached|localhost|con|prn|aux|nul|com\d|lpt\d|sessions|queue|extensions|public|information-schema|pg-.*|.*-queue)$/
 
 /**
- * Whether a service or a package may have this name: it is its npm name, its folder, a DNS label and, with underscores,
- * the beginning of its tables' names, all at once.
+ * Why a service or a package cannot have this name; undefined when it can. The name is an npm name, a folder, a DNS label
+ * and, with underscores, a schema in Postgres and the beginning of table names.
  *
- * @param taken names that are in use, and who uses them
+ * @param taken names that are in use, and what uses them
  */
 export function checkName(name: string, taken: ReadonlyMap<string, string>): NameProblem | undefined {
   const reason = findProblem(name, taken)
@@ -68,7 +68,7 @@ function suggest(name: string, taken: ReadonlyMap<string, string>): string | und
   return candidates.find((candidate) => !findProblem(candidate, taken))
 }
 
-/** The names that a new app or package cannot have, and who has them: folders, npm names, process types, routes. */
+/** All names that are in use, and what uses them: folders, npm names, process types, routes. */
 export function takenNames(root: string): Map<string, string> {
   const taken = new Map<string, string>()
   for (const parent of ['apps', 'packages', 'infra/generator/templates']) {
@@ -89,7 +89,7 @@ export function takenNames(root: string): Map<string, string> {
   return taken
 }
 
-/** @throws {Refusal} */
+/** @throws {Refusal} when there is no such app; the message lists the apps */
 export function assertApp(root: string, name: string): void {
   const apps = listApps(root)
   if (!apps.includes(name)) throw new Refusal(`There is no app ${name}. There are ${apps.join(', ')}.`)
@@ -106,8 +106,7 @@ function listMembers(root: string, parent: string): string[] {
 }
 
 /**
- * Puts one name in the place of another, in each of its spellings. The template's name has two words, so that it shows
- * which spelling a place wants.
+ * Replaces a name by another, in each spelling. The template's name has two words, which shows the spelling of a place.
  *
  * @param from as `any-name`: `anyName`, `AnyName`, `any_name` and `ANY_NAME` are found as well
  */
@@ -116,7 +115,7 @@ export function rename(text: string, from: string, to: string): string {
   return text.replaceAll(new RegExp(found.join('|'), 'g'), (spelling) => wanted[found.indexOf(spelling)]!)
 }
 
-/** As tables and migrations are named. */
+/** The spelling in the names of tables and migrations. */
 export function snakeCase(name: string): string {
   return name.replaceAll('-', '_')
 }

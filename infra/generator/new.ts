@@ -6,7 +6,7 @@ import type { Change } from './change.ts'
 import type { Capability, Kind } from './template.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-// Most of the time goes into compiling, once.
+// Most of the time is compiling, so its result is kept.
 enableCompileCache(join(root, '.dev/compile-cache'))
 const { findDevelopment } = await import('../dev/claim-clone.ts')
 const { readFormation } = await import('../formation.ts')
@@ -23,17 +23,17 @@ const HELP = `pnpm new [name] [--kind ${kinds.join('|')}] [--with ${capabilities
 pnpm new route app/name
 pnpm new job app/name
 
-A service more, or a package, or a route or a job in an app: wired wherever it must be, all of it or nothing.
-Asks for what is not said. A running pnpm dev starts the new service by itself.
+Makes a service or a package, or a route or a job in an app, and registers it wherever needed: all of it or nothing.
+Asks for what is not given. A running pnpm dev starts the new service by itself.
 
   --kind      http           answers requests under /api/<name>; the default
               worker         runs jobs
               http+worker    both, from one code base
               package        a mechanism that apps share
   --with      database       tables of its own, and the first migration
-              session        knows who is signed in
-              queue          makes jobs, in the transaction that made them necessary
-  --dry-run   prints the change as a patch, and does nothing
+              session        knows which user is signed in
+              queue          enqueues jobs in the transaction that needs them
+  --dry-run   prints the change as a patch, and changes nothing
   --force     also when there are changes that are not committed
 `
 
@@ -49,7 +49,7 @@ interface Options {
   isForced: boolean
 }
 
-/** What is asked for: what it is called when it is there, and how it comes. */
+/** What the user asks for: its name in the last message, and the plan of the change. */
 interface Wish {
   title: string
   plan(): Promise<Change>
@@ -89,7 +89,7 @@ async function readWish(): Promise<Wish> {
   return {
     title: folder,
     plan: async () => {
-      // Asked again: somebody else may have taken it meanwhile.
+      // Checked again, because another command may have taken the name meanwhile.
       assertName(name)
       return planService(root, { name, kind, with: asked }, (app) => deriveWith(root, app))
     },

@@ -16,7 +16,7 @@ import {
 
 const WORDS = { database: 'tables of its own', session: 'sessions', queue: 'a worker' }
 
-/** What an app will be: its folder, what it declares, its files that change, and the links to what it has not needed before. */
+/** A changed app: its folder, its declared processes, the files that change, and the links to its new dependencies. */
 export interface ChangedApp {
   folder: string
   processes: NonNullable<Manifest['processes']>
@@ -24,14 +24,14 @@ export interface ChangedApp {
   links: Files
 }
 
-/** The files that are derived from the list of all processes, once this app has changed. */
+/** The steps that bring derived files up to date after this app has changed. */
 export type DeriveAgain = (app: ChangedApp) => Promise<Step[]>
 
 /**
- * Gives an app that exists what `pnpm new --with` would have given it: the wiring, but for the example that shows its use. All that
- * its author has written stays as it is.
+ * Plans a new capability for an existing app: the wiring as `pnpm new --with` gives it, without the example. The code of the
+ * app stays as it is.
  *
- * @throws {Refusal} when it has that already, or a file of its wiring no longer has the form that new services have
+ * @throws {Refusal} when the app has that already, or a file of its wiring no longer has the form of a new service
  */
 export async function planAddition(
   root: string,
@@ -60,7 +60,7 @@ export async function planAddition(
   const steps: Step[] = [
     ...(await derive({ folder: app.folder, processes: app.manifest.processes!, files: formatted, links })),
     { write: 'pnpm-lock.yaml', content: addImporter(lockfile, app.folder, app.manifest), before: lockfile },
-    // What declares the processes comes last: whoever watches for it finds the rest in place.
+    // package.json, which declares the processes, comes last: when `pnpm dev` sees it, the other files are in place.
     ...[...formatted]
       .sort(([a], [b]) => Number(a === 'package.json') - Number(b === 'package.json'))
       .map(([path, content]) => ({
@@ -96,7 +96,7 @@ function capabilitiesOf({ manifest }: App): Has {
   }
 }
 
-/** Of what a template with everything depends on, what this app imports by now and did not before. */
+/** The dependencies of the template with everything that this app imports now and does not declare yet. */
 function newDependencies({ files, manifest }: App): Manifest {
   const { dependencies, devDependencies } = readTemplate('queue-session').manifest
   return {

@@ -7,17 +7,17 @@ import { addImporter, droppedPackages } from './lockfile.ts'
 import { withoutVersions } from './plan-retirement.ts'
 import { dependenciesOf, formatFiles, readFolder, type Files, type Manifest } from './template.ts'
 
-/** What two parts need goes with the second: topologies of stores, and the page in a real browser. */
+/** Paths that two parts need, removed with the second of them: topologies of stores, and the page in a real browser. */
 const SHARED = [
   'packages/testing/src/servers/start-{pgbouncer,redis-*}.ts',
   'infra/browser',
   'apps/*/test/journeys.ts',
 ]
 
-/** Of the packages that came with the starter. Those of a package that the team has made are the team's. */
+/** The tests of the packages that came with the starter. Tests of a package that a team has made belong to the team. */
 const PACKAGE_TESTS = 'packages/{build,config,database,limits,page,queue,service,session,testing}/test'
 
-/** What a clone may do without: what each part is, where it is, and the scripts that run it. */
+/** The parts that a clone can do without: a description, the paths, and the scripts that run it. */
 export const parts = {
   procfile: {
     about: 'for Heroku, and whatever reads a Procfile',
@@ -58,23 +58,23 @@ interface Room {
   /** Files and folders, or patterns of them. */
   paths: readonly string[]
   scripts: readonly string[]
-  /** Rows of tables go whose first cell has this word. */
+  /** Table rows with this word in the first cell are removed. */
   topic?: string
 }
 
-/** What proves the starter: no clone keeps it. */
+/** The tests and measurements of the starter itself. No clone keeps them. */
 const STARTER: Room = {
   paths: ['infra/starter', 'apps/*/test/starter', 'infra/generator/adopted'],
   scripts: ['verify', 'bench'],
 }
 
-/** What of the starter a team has one of its own of: it goes once. */
+/** Files of the starter that a team has its own versions of. Only the first run removes them. */
 const OURS = ['.ci', 'LICENSE']
 
-/** Where the page says whose it is. */
+/** The files in which the page shows its name. */
 const BRANDED = ['apps/web/page/index.html', 'apps/web/page/main.ts']
 
-/** Which files have blocks about what goes: each a file, or a pattern. */
+/** The files that may have blocks or rows about a part. Each is a path or a pattern. */
 const DOCUMENTS = [
   'docs/**/*.md',
   'README.md',
@@ -86,7 +86,7 @@ const DOCUMENTS = [
 const SETTINGS = ['tsconfig.json', 'renovate.json', '.oxfmtrc.json']
 
 export interface Adoption {
-  /** As `shop`: what the team calls its repository. */
+  /** The name of the team's repository, as `shop`. */
   name: string
   keep: readonly PartName[]
   /** The release of the starter that was cloned, or its commit. */
@@ -94,8 +94,8 @@ export interface Adoption {
 }
 
 /**
- * What makes a clone of the starter a team's own: what proves the starter goes, and each part that is not kept. The first time it
- * leaves a README, a CI and a notice of the licence. It may be asked for again: to take more away, or what a merge has brought back.
+ * Makes a clone of the starter a team's own: removes the tests of the starter itself, and each part that is not kept. The
+ * first run also writes a README, a CI and a notice of the licence. A later run removes more, or what a merge brought back.
  */
 export async function planAdoption(root: string, { name, keep, origin }: Adoption): Promise<Change> {
   const isFirst = !existsSync(join(root, 'NOTICE'))
@@ -158,7 +158,7 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
   }
 }
 
-/** What is there now, and what would be: files and lines of text, but for the lockfile, of which so many are of tests. */
+/** Counts the files and their lines, without the lockfile, and the lines of tests: now, or after these steps. */
 export function countOwned(
   root: string,
   { steps }: Pick<Change, 'steps'> = { steps: [] },
@@ -190,7 +190,7 @@ export function countOwned(
   return owned
 }
 
-/** What of these is there, a name for each match of a pattern. Templates stay whole: they are what services are made of. */
+/** The existing paths that match a pattern. Templates are left out, because services are made of them. */
 export function listPaths(root: string, patterns: readonly string[]): string[] {
   const paths = patterns.flatMap((pattern) =>
     globSync(pattern, {
@@ -202,7 +202,7 @@ export function listPaths(root: string, patterns: readonly string[]): string[] {
   return paths.filter((path) => !isInside(path))
 }
 
-/** The manifests of infra and of packages without the dependencies, exports and scripts that nothing left there needs. */
+/** Removes from the manifests of infra and packages the dependencies, exports and scripts that are no longer needed. */
 function trimMembers(root: string, paths: readonly string[], files: Map<string, string>): Step[] {
   const before = read(root, 'pnpm-lock.yaml')
   let content = before

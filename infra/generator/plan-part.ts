@@ -5,7 +5,7 @@ import { addImport } from './edit-source.ts'
 import { camelCase, pascalCase, rename } from './names.ts'
 import { formatFiles, missingDependencies, readTemplate, type Manifest } from './template.ts'
 
-/** A route or a job inside an app that exists. */
+/** A route or a job in an existing app. */
 export interface Part {
   kind: 'route' | 'job'
   app: string
@@ -13,9 +13,10 @@ export interface Part {
 }
 
 /**
- * One file more in `routes/` or `jobs/`, its test, and the line that registers it in the file that lists them.
+ * Plans a new file in `routes/` or `jobs/`, its test, and the line that registers it in src/app.ts or src/start-jobs.ts.
  *
- * @throws {Refusal}
+ * @throws {Refusal} when the app has no process for it or lacks a dependency, a file exists already, or the file that
+ * registers it has another form
  */
 export async function planPart(root: string, { kind, app, name }: Part): Promise<Change> {
   const folder = `apps/${app}`
@@ -69,7 +70,7 @@ export async function planPart(root: string, { kind, app, name }: Part): Promise
   return { steps: [...steps, { write: list, content, before }], notes: [] }
 }
 
-/** After the last registration, which `return app` follows. */
+/** Registers the route after the last one, before `return app`. Undefined when the file has another form. */
 function addRoute(text: string, prefix: string, name: string): string | undefined {
   const register = `  await app.register(${camelCase(name)}Routes, { prefix: '${prefix}' })\n`
   const withImport = addImport(text, `import { ${camelCase(name)}Routes } from './routes/${name}.ts'`)
@@ -79,7 +80,7 @@ function addRoute(text: string, prefix: string, name: string): string | undefine
     : undefined
 }
 
-/** As the first of the list that `runJobs` is given. */
+/** Adds the job as the first of the list for `runJobs`. Undefined when the file has another form. */
 function addJob(text: string, name: string): string | undefined {
   const withImport = addImport(text, `import { handle${pascalCase(name)} } from './jobs/${name}.ts'`)
   const list = /\bjobs: \[/

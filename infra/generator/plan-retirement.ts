@@ -9,10 +9,10 @@ const CATALOG = 'pnpm-workspace.yaml'
 const README = 'README.md'
 
 /**
- * Takes an app or a package away: its folder, and what is derived from it. What it has in a database stays there until somebody
- * drops it.
+ * Plans the removal of an app or a package: its folder, and what is derived from it. Its schemas and role in a database stay
+ * until somebody drops them.
  *
- * @throws {Refusal} while something depends on it, naming the places
+ * @throws {Refusal} while something depends on it; the message lists the places
  */
 export async function planRetirement(
   root: string,
@@ -27,7 +27,7 @@ export async function planRetirement(
   const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
   const left = removeImporter(lockfile, folder)
   const steps: Step[] = [
-    // The app first: by the time its tables go, nobody asks for them.
+    // The app first: `pnpm dev` stops its processes before its tables are dropped.
     { remove: folder },
     ...(await derive(folder)),
     { write: 'pnpm-lock.yaml', content: left, before: lockfile },
@@ -37,7 +37,7 @@ export async function planRetirement(
   return { steps, notes: [], ...leavingsOf(root, folder) }
 }
 
-/** The catalog's lines of packages that nobody uses any more. What hangs on them in the lockfile is pnpm's to tidy up. */
+/** Removes the catalog's lines of packages that no member uses any more. pnpm removes what the lockfile has of them. */
 export function withoutVersions(root: string, names: readonly string[]): Step[] {
   const before = readFileSync(join(root, CATALOG), 'utf8')
   const lines = before
@@ -47,7 +47,7 @@ export function withoutVersions(root: string, names: readonly string[]): Step[] 
   return content === before ? [] : [{ write: CATALOG, content, before }]
 }
 
-/** The requests to it in the README's quick start. */
+/** Removes the requests to the app from the README's quick start. */
 function withoutRequests(root: string, name: string): Step[] {
   const before = readFileSync(join(root, README), 'utf8')
   const request = new RegExp(`^say .*/api/${name}\\b`)
@@ -58,7 +58,7 @@ function withoutRequests(root: string, name: string): Step[] {
   return content === before ? [] : [{ write: README, content, before }]
 }
 
-/** What takes its tables, its jobs and its role away from a database of one's own, as SQL. */
+/** The SQL that drops the app's tables, jobs and role from a database. */
 function leavingsOf(root: string, folder: string): { leavings?: string } {
   const manifest = readFileSync(join(root, folder, 'package.json'), 'utf8')
   const { processes = {} } = JSON.parse(manifest) as { processes?: Record<string, { needs?: string[] }> }
@@ -70,7 +70,7 @@ DO $$ BEGIN EXECUTE format('DROP ROLE IF EXISTS %I', current_database() || '_${s
   }
 }
 
-/** Where others name it: its npm name, its route, its jobs, and in tests its folder, whose process they start. */
+/** Where others name it: its npm name, its route, its jobs, and in tests the folder of an app whose processes they start. */
 function findDependents(root: string, folder: string): string[] {
   const name = folder.split('/')[1]!
   const words = [`@repo/${name}(?=['"/#])`, ...(folder.startsWith('apps/') ? ownWords(root, folder) : [])]
@@ -86,7 +86,7 @@ function findDependents(root: string, folder: string): string[] {
     )
 }
 
-/** A test of infra that names a service, and what such tests share, has made one of that name for itself. */
+/** Whether a file may depend on a member. Tests of infra do not: they make the services that they name. */
 function mayDepend(path: string): boolean {
   const isOwnHouse = /^infra\/(?:starter\/|.+\.test\.ts$|(?:.+\/)?test\/)/.test(path)
   return /\.ts$|\/(?:package|turbo)\.json$/.test(path) && !isOwnHouse

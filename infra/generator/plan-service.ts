@@ -17,7 +17,7 @@ import {
   type Manifest,
 } from './template.ts'
 
-/** The script of an app that has tables. */
+/** The `generate` script of an app with tables. */
 export const GENERATE = 'node ../../packages/database/src/generate.ts'
 
 export interface Wish {
@@ -26,21 +26,20 @@ export interface Wish {
   with: readonly Capability[]
 }
 
-/** What an app will be: its folder, what it declares, and a folder in which its files stand already. */
+/** A new app: its folder, its declared processes, and a folder that has its files already. */
 export interface ComingApp {
   folder: string
   processes: NonNullable<Manifest['processes']>
   likeness: string
 }
 
-/** The files that are derived from the list of all processes, once these are in it. */
+/** The steps that bring derived files up to date after this app is added. */
 export type Derive = (app: ComingApp) => Promise<Step[]>
 
 /**
- * A new app or package: its folder and its place in pnpm-lock.yaml. Everything else that knows of an app is derived from
- * what it declares.
+ * Plans a new app or package: its folder, its entry in pnpm-lock.yaml, and what is derived from its declared processes.
  *
- * @throws {Refusal}
+ * @throws {Refusal} when its kind and its capabilities do not fit together, or the lockfile lacks a version
  */
 export async function planService(root: string, wish: Wish, derive: Derive): Promise<Change> {
   const { name, kind, with: asked } = wish
@@ -53,7 +52,7 @@ export async function planService(root: string, wish: Wish, derive: Derive): Pro
   const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
   const content = addImporter(lockfile, folder, manifest)
   return {
-    // The folder of the app last: whoever watches for it finds the rest in place.
+    // The folder of the app comes last: when `pnpm dev` sees it, the rest is in place.
     steps: [
       ...(manifest.processes ? await derive({ folder, processes: manifest.processes, likeness }) : []),
       { write: 'pnpm-lock.yaml', content, before: lockfile },
@@ -123,7 +122,7 @@ function section(title: 'dependencies' | 'devDependencies', names: Record<string
   return Object.keys(names).length > 0 ? { [title]: names } : {}
 }
 
-/** The links that pnpm would make, so that the app runs before pnpm is asked again. */
+/** The links in node_modules that pnpm would make, so that the app runs before the next `pnpm install`. */
 export function linkDependencies(
   root: string,
   folder: string,
@@ -141,7 +140,7 @@ export function linkDependencies(
   return links
 }
 
-/** Now: migrations are applied in the order of their names. */
+/** The time now, for the name of a migration: migrations are applied in the order of their names. */
 function migrationTime(): string {
   return new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14)
 }

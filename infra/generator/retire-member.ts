@@ -8,10 +8,10 @@ import { planRetirement } from './plan-retirement.ts'
 import { printDry, printSteps, tellPnpm } from './run-command.ts'
 
 /**
- * Takes an app or a package away, and what the database of `pnpm dev` has of it.
+ * Removes an app or a package, and its schemas and role in the database of `pnpm dev`.
  *
  * @param folder as `apps/orders`
- * @throws {Refusal} while something depends on it, naming the places
+ * @throws {Refusal} while something depends on it; the message lists the places
  */
 export async function retireMember(
   root: string,
@@ -34,7 +34,7 @@ export async function retireMember(
   await tellPnpm(root, { mayTidyUp: steps.some((step) => pathOf(step) === 'pnpm-workspace.yaml') })
 }
 
-/** The apps that came with the starter to show how things are done. */
+/** The example apps of the starter, which have `"example": true` in their package.json. */
 export function listExamples(root: string): string[] {
   return listApps(root).filter((app) => {
     const manifest = readFileSync(join(root, 'apps', app, 'package.json'), 'utf8')
@@ -43,10 +43,11 @@ export function listExamples(root: string): string[] {
 }
 
 /**
- * Takes from the database of `pnpm dev` what an app that is gone had there, so that a service of the same name may come again. Any other database is left to a person.
+ * Drops what a removed app had in the database of `pnpm dev`, so that a new service can have the same name. In any other
+ * database the user does that.
  *
  * @param leavings as SQL
- * @returns whether there is such a database, and it is done
+ * @returns false when DATABASE_URL is set, or `pnpm dev` has no database yet
  */
 async function forgetTables(root: string, leavings: string): Promise<boolean> {
   const directory = join(root, '.dev/postgres')
@@ -58,11 +59,11 @@ async function forgetTables(root: string, leavings: string): Promise<boolean> {
   let url = await findDatabase()
   if (!url) {
     const own = await startPostgres({ directory })
-    // Stopped only: disposal would be right for a folder that is temporary.
+    // Only stopped: disposal is for a temporary folder.
     resources.defer(() => own.stop())
     url = own.url
   }
-  // Whoever still works on the tables is about to be stopped, but nobody waits for that for ever.
+  // Processes that still use the tables stop soon. The timeouts limit the wait for them.
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000, lock_timeout: 10_000 })
   await client.connect()
   resources.defer(() => client.end())
@@ -71,7 +72,7 @@ async function forgetTables(root: string, leavings: string): Promise<boolean> {
   return true
 }
 
-/** What is going to be done, before it is. */
+/** Prints the steps and the notes before they are applied. */
 function show(change: Change): Change {
   printSteps(change.steps)
   for (const note of notesOn(change)) console.log(note)

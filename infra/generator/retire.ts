@@ -7,16 +7,16 @@ import { parseArgs } from 'node:util'
 const HELP = `pnpm retire <name>
 pnpm retire --examples
 
-Takes a service or a package away again: its folder, and what is rendered from it, all of it or nothing. Refuses while
-something depends on it. A running pnpm dev stops its processes by itself.
+Removes a service or a package: its folder, and what is rendered from it, all of it or nothing. Refuses while something
+depends on it. A running pnpm dev stops its processes by itself.
 
-  --examples  the apps that came with the starter to show how things are done: before your first release
-  --dry-run   prints the change as a patch, and does nothing
+  --examples  the example apps of the starter: before your first release
+  --dry-run   prints the change as a patch, and changes nothing
   --force     also when there are changes that are not committed
 `
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-// Most of the time goes into compiling, once.
+// Most of the time is compiling, so its result is kept.
 enableCompileCache(join(root, '.dev/compile-cache'))
 const { Refusal } = await import('./change.ts')
 const { listApps } = await import('./names.ts')

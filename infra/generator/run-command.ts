@@ -8,8 +8,8 @@ import { pathOf, Refusal, type Change, type Step } from './change.ts'
 import { settleChange } from './settle-change.ts'
 
 /**
- * What stands around each command that changes the tree: a change that was left half done is finished first, what others have not
- * committed is in the way, and a refusal is its sentence and exit code 1.
+ * Runs a command that changes the tree. A change that a killed command left is finished first. Uncommitted changes are
+ * refused, unless the command is forced or dry. For a `Refusal` it prints the message, and the exit code is 1.
  */
 export async function runCommand(
   root: string,
@@ -28,26 +28,26 @@ export async function runCommand(
   }
 }
 
-/** What `--dry-run` prints: a patch, and beside it what a person should know. */
+/** Prints what `--dry-run` shows: the patch on stdout, the notes on stderr. */
 export function printDry(root: string, change: Change, notes: readonly string[] = change.notes): void {
   process.stdout.write(printChange(root, change))
   for (const note of notes) console.error(note)
 }
 
-/** What is done to the tree, a line each: what goes, and what changes. */
+/** Prints a line for each step: `-` before what is removed, `~` before what is written. */
 export function printSteps(steps: readonly Step[]): void {
   for (const step of steps) console.log(`  ${'remove' in step ? '-' : '~'} ${pathOf(step)}`)
 }
 
 /**
- * Has pnpm take note of a member that has come or gone, so that its next command finds nothing to install. There is
- * nothing to download, and no version in the lockfile that was not there before: so the network is not asked.
+ * Runs `pnpm install` after a member was added or removed, so that pnpm's next command finds nothing to install. It needs no
+ * network: there is nothing to download, and the lockfile has no new version.
  *
- * @param mayTidyUp in the lockfile, because a member that went may have been the last to use something
+ * @param mayTidyUp lets pnpm change the lockfile, because a removed member may have been the last that used a package
  */
 export async function tellPnpm(root: string, { mayTidyUp = false } = {}): Promise<void> {
   const pnpm = process.env.npm_execpath
-  // Without pnpm around us, its next command does this by itself.
+  // When pnpm has not started us, its next command does this by itself.
   if (!pnpm?.includes('pnpm')) return
   const args = [
     'install',
@@ -64,17 +64,17 @@ export async function tellPnpm(root: string, { mayTidyUp = false } = {}): Promis
   })
 }
 
-/** What `pnpm new` and `pnpm retire` have left uncommitted: each path, and a digest of its content. */
+/** The changes by these commands that are not committed: each path, and a digest of its content. */
 const RECORD = '.dev/own-changes.json'
 
 /** Each path that differs from the last commit, and a digest of its content; null where it is gone. */
 type Changes = Record<string, string | null>
 
 /**
- * What a command changes must be told apart from what was changed before. What an earlier one of these commands changed,
- * and nobody since, is in nobody's way.
+ * Makes sure that the changes of a command can be told apart from earlier ones. Changes that are not committed are accepted
+ * only if one of these commands made them and nobody has edited them since.
  *
- * @throws {Refusal}
+ * @throws {Refusal} with the first five paths of other changes
  */
 export function assertCleanTree(root: string): void {
   const own = readRecord(root)
@@ -87,7 +87,7 @@ export function assertCleanTree(root: string): void {
   )
 }
 
-/** Takes all that is not committed for a change of ours. For a command that has asserted a clean tree, at its end. */
+/** Records all changes that are not committed as ours. Only for the end of a command that has asserted a clean tree. */
 export function rememberOwnChanges(root: string): void {
   mkdirSync(dirname(join(root, RECORD)), { recursive: true, mode: 0o700 })
   writeFileSync(join(root, RECORD), JSON.stringify(readChanges(root), null, 2))
@@ -109,7 +109,7 @@ function readChanges(root: string): Changes {
     const paths = output.split('\0').flatMap((entry) => entry.slice('XY '.length) || [])
     return Object.fromEntries(paths.map((path) => [path, digestOf(join(root, path))]))
   } catch {
-    // No git, nothing to tell apart.
+    // Without git there are no commits to compare with.
     return {}
   }
 }
@@ -118,7 +118,7 @@ function digestOf(file: string): string | null {
   return existsSync(file) ? createHash('sha256').update(readFileSync(file)).digest('base64url') : null
 }
 
-/** The change as a patch, which `git apply` takes. What a tool makes, as node_modules, is not in it. */
+/** The change as a patch for `git apply`, without what tools make, as node_modules. */
 export function printChange(root: string, { steps }: Change): string {
   const folder = mkdtempSync(join(tmpdir(), 'change-'))
   try {
@@ -146,7 +146,7 @@ function diff(folder: string): string {
   try {
     return execFileSync('git', args, { cwd: folder, encoding: 'utf8', maxBuffer: 2 ** 26 })
   } catch (error) {
-    // That there are differences is exit code 1.
+    // git's exit code is 1 when there are differences.
     return (error as { stdout: string }).stdout
   }
 }

@@ -6,12 +6,12 @@ import { connect, createServer } from 'node:net'
 import { dirname, join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The steps of a change that was decided, each numbered by its place: `3.new` is put where step 3 says, `3.old` was there. */
+/** The steps of a committed change, numbered by their index: `3.new` is the new content of step 3, `3.old` the old one. */
 export type Journal = readonly { does: 'make' | 'write' | 'remove'; path: string }[]
 
 /**
- * Finishes a change that a killed command has left half done, and clears away what another one had prepared. Every
- * command of the house begins with this; when there is nothing, it costs two looks at the disk.
+ * Finishes a committed change of a killed command, or waits for a live one. Removes what a killed command had only prepared.
+ * Every command of this repository begins with this. When there is nothing to do, it only checks two paths.
  */
 export async function settleChange(root: string): Promise<void> {
   const decided = join(root, '.dev/change')
@@ -24,14 +24,14 @@ export async function settleChange(root: string): Promise<void> {
   if (!existsSync(drafts)) return
   for (const name of await readdir(drafts)) {
     const draft = join(drafts, name)
-    // One that has just begun may not have come to its claim yet.
+    // A command that has just begun may not have made its claim yet.
     const begunAt = statSync(draft, { throwIfNoEntry: false })?.mtimeMs ?? 0
     const isYoung = Date.now() - begunAt < 60_000 && !existsSync(join(draft, 'alive'))
     if (!isYoung && !(await isAlive(draft))) await rm(draft, { recursive: true, force: true })
   }
 }
 
-/** Says that the command which prepares this folder lives, until it does not: the kernel sees to that. */
+/** Opens a socket that shows that the command of this folder is alive. The kernel closes it when the process dies. */
 export async function claim(folder: string): Promise<Disposable> {
   const server = createServer((socket) => socket.destroy()).listen(socketIn(folder))
   await once(server, 'listening')
@@ -39,7 +39,7 @@ export async function claim(folder: string): Promise<Disposable> {
   return { [Symbol.dispose]: () => server.close() }
 }
 
-/** Does what is left to be done. May be called again wherever it was killed. */
+/** Does the steps that are not done yet. It may be killed at any point and called again. */
 export async function finish(root: string, journal: Journal): Promise<void> {
   const decided = join(root, '.dev/change')
   for (const [number, { does, path }] of journal.entries()) {
@@ -55,14 +55,14 @@ export async function finish(root: string, journal: Journal): Promise<void> {
   await clear(root)
 }
 
-/** Two commands may find the same change half done, and both finish it. */
+/** A missing source is no error: two commands may finish the same change at the same time. */
 async function move(from: string, to: string): Promise<void> {
   await rename(from, to).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
   })
 }
 
-/** Undoes what of these steps has been done. */
+/** Undoes the steps that have been done, the last one first. */
 export async function takeBack(root: string, journal: Journal): Promise<void> {
   const decided = join(root, '.dev/change')
   for (const [number, { does, path }] of [...journal.entries()].toReversed()) {
@@ -78,7 +78,7 @@ export async function takeBack(root: string, journal: Journal): Promise<void> {
   await clear(root)
 }
 
-/** Renames a folder to where none is; false when there is one. */
+/** Renames a folder; false when there is one at the new path already. */
 export async function put(from: string, to: string): Promise<boolean> {
   try {
     await rename(from, to)
@@ -89,7 +89,7 @@ export async function put(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** The decision goes at once, and its leavings after it. */
+/** Ends the change by one rename, and removes its files after that. */
 async function clear(root: string): Promise<void> {
   const rest = join(root, '.dev/changes', randomBytes(4).toString('hex'))
   await mkdir(dirname(rest), { recursive: true, mode: 0o700 })
@@ -97,7 +97,7 @@ async function clear(root: string): Promise<void> {
   await rm(rest, { recursive: true, force: true })
 }
 
-/** Undefined when it has gone meanwhile: its command has ended, and in good order. */
+/** Undefined when the change is gone meanwhile, because its command has finished it. */
 function readJournal(decided: string): Journal | undefined {
   try {
     return JSON.parse(readFileSync(join(decided, 'journal.json'), 'utf8')) as Journal
@@ -119,7 +119,7 @@ async function isAlive(folder: string): Promise<boolean> {
   }
 }
 
-// A socket's path may hold about a hundred characters, so it is told from where we stand.
+// Relative to the current folder, because the path of a Unix socket may have only about 100 characters.
 function socketIn(folder: string): string {
   return join(relative(process.cwd(), folder), 'alive')
 }

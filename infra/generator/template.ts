@@ -8,19 +8,19 @@ export const capabilities = ['database', 'session', 'queue'] as const
 export type Kind = (typeof kinds)[number]
 export type Capability = (typeof capabilities)[number]
 
-/** Which template to copy, and what of it. */
+/** The template to copy, and the parts of it. */
 export interface Choice {
   /** A folder of `templates/`. */
   template: string
-  /** The template's own name, which the new one takes the place of. */
+  /** The name in the template, which the new name replaces. */
   name: 'any-name' | 'own-name'
-  /** Of the processes that are wanted. What none of them imports stays behind. */
+  /** The entries of the wanted processes. TypeScript files that none of them imports are not copied. */
   entries: string[]
-  /** What was decided beyond what was asked for. */
+  /** What is added although it was not asked for, one sentence each. */
   notes: string[]
 }
 
-/** @throws {Refusal} */
+/** @throws {Refusal} when the kind and the capabilities do not fit together */
 export function chooseTemplate(kind: Kind, asked: readonly Capability[]): Choice {
   if (kind === 'package') {
     if (asked.length > 0) throw new Refusal('Packages are leaves: an app gives a package what it needs.')
@@ -65,12 +65,12 @@ export interface Manifest {
   scripts?: Record<string, string>
   dependencies?: Record<string, string>
   devDependencies?: Record<string, string>
-  /** Came with the starter to show how things are done. */
+  /** An example app of the starter. */
   example?: boolean
   processes?: Record<string, { entry: string; route?: string; needs?: ('database' | 'session')[] }>
 }
 
-/** The files of a member, by their path in it, with slashes. */
+/** The texts of a member's files, by their path in it, with slashes. */
 export type Files = Map<string, string>
 
 const TEMPLATES = join(import.meta.dirname, 'templates')
@@ -89,7 +89,7 @@ export function readTemplate(template: string): { files: Files; manifest: Manife
   return { files, manifest }
 }
 
-/** The files that these entries and their tests import, one from another, and whatever is no TypeScript. */
+/** These entries, their tests, all that they import directly or indirectly, and all files that are not TypeScript. */
 export function filesOf(entries: readonly string[], files: Files): Files {
   const tests = entries.map((entry) => `test/${basename(entry, '.ts')}.test.ts`)
   const wanted = new Set([...entries, ...tests].filter((path) => files.has(path)))
@@ -100,18 +100,18 @@ export function filesOf(entries: readonly string[], files: Files): Files {
   return new Map([...files].filter(([path]) => wanted.has(path) || !path.endsWith('.ts')))
 }
 
-/** Those dependencies that a file imports: a member names what it uses and nothing else. */
+/** The dependencies that a file imports: a member declares only what it uses. */
 export function dependenciesOf(files: Files, declared: Record<string, string> = {}): Record<string, string> {
   const text = [...files.values()].join('\n')
   const isUsed = (name: string): boolean =>
     text.includes(`'${name}'`) ||
     text.includes(`'${name}/`) ||
-    // What is generated from a schema imports it, and is no file of the template.
+    // Only the generated client imports it, which is not a file of the template.
     (name === '@prisma/client' && files.has('schema.prisma'))
   return Object.fromEntries(Object.entries(declared).filter(([name]) => isUsed(name)))
 }
 
-/** The same, but for those that the member names already. */
+/** The same, without those that the member declares already. */
 export function missingDependencies(
   files: Files,
   declared: Record<string, string> | undefined,
@@ -125,7 +125,7 @@ export function readFolder(folder: string): Files {
   return new Map(listFiles(folder).map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
 }
 
-/** What a person has written there, sorted. */
+/** The paths of all files that tools have not made, sorted. */
 export function listFiles(folder: string, below = ''): string[] {
   return readdirSync(join(folder, below), { withFileTypes: true })
     .filter(({ name }) => !MADE.has(name))
@@ -142,7 +142,7 @@ function relativeImports(path: string, text: string): string[] {
   )
 }
 
-/** As `pnpm format` would leave them: a longer name moves the line breaks. */
+/** The files as `pnpm format` would write them, because a longer name changes the line breaks. */
 export async function formatFiles(root: string, files: Files): Promise<Files> {
   const { ignorePatterns: _, ...options } = JSON.parse(
     readFileSync(join(root, '.oxfmtrc.json'), 'utf8'),

@@ -5,7 +5,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { pollUntil } from '@repo/testing/poll-until'
 import { expect, test, vi } from 'vitest'
 
-// Everything is started for real, and first of all compiled: on a busy machine that takes its time.
+// Every process is really started, and compiled first. On a busy machine that takes long.
 vi.setConfig({ testTimeout: 120_000 })
 
 const MAIN = resolve(import.meta.dirname, '../new.ts')
@@ -18,9 +18,9 @@ interface Form extends AsyncDisposable {
   ended: Promise<number | null>
 }
 
-/** `pnpm new` on a terminal of its own, in an environment that says as little as one can. */
+/** `pnpm new` on a terminal of its own, with as few environment variables as possible. */
 function openForm(...args: string[]): Form {
-  // A terminal without a size has room for one letter a line.
+  // A terminal without a size has one letter per line.
   const command = ['stty columns 100 rows 40; exec', process.execPath, MAIN, ...args].join(' ')
   const terminal = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
     env: { HOME: process.env.HOME, PATH: process.env.PATH, SHELL: '/bin/sh' },
@@ -47,7 +47,7 @@ function openForm(...args: string[]): Form {
   }
 }
 
-// Other systems have another `script`.
+// On other systems `script` has other options.
 const testOnLinux = test.skipIf(process.platform !== 'linux')
 
 testOnLinux('the form asks for name, kind and needs, and says at once why a name cannot be had', async () => {

@@ -5,7 +5,7 @@ import { addImporter, droppedPackages, removeImporter } from '../lockfile.ts'
 const ROOT = new URL('../../../', import.meta.url)
 const lockfile = await readFile(new URL('pnpm-lock.yaml', ROOT), 'utf8')
 
-// Members all of whose dependencies somebody else has, too.
+// Members whose dependencies other members have as well.
 test.each(['apps/migrate', 'packages/config'])(
   'a member that is taken out and put in again leaves no trace: %s',
   async (folder) => {

@@ -2,7 +2,7 @@ import { fleet, type Fleet } from '@repo/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signedIn } from './signed-in.ts'
 
-// Successive requests reach successive processes: what one of them is told, the other knows.
+// Successive requests reach different processes, so each process must know what was stored through the other.
 
 let service: Fleet
 beforeAll(async () => {

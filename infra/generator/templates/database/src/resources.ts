@@ -1,12 +1,12 @@
 import { openDatabase, type Database } from './database.ts'
 import type { Env } from './env.ts'
 
-/** What a process holds open. */
+/** The resources that a process holds open. */
 export interface Resources extends AsyncDisposable {
   database: Database
 }
 
-/** Waits for no server: a process boots while its stores are away, and says so on `/readyz`. */
+/** Does not wait for a server: a process also starts while its stores are unavailable, and `/readyz` says so. */
 export async function openResources(env: Env): Promise<Resources> {
   await using opened = new AsyncDisposableStack()
   const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))

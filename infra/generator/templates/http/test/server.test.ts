@@ -1,7 +1,7 @@
 import { fleet, type Fleet } from '@repo/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-// Successive requests reach successive processes: what one of them says, the other must say as well.
+// Successive requests reach different processes, so each process must give the same answer.
 
 let service: Fleet
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-/** How many there are, a thing named twice being one. */
+/** The number of different names. */
 export function countAnyName(names: Iterable<string>): number {
   return new Set(names).size
 }

@@ -4,7 +4,7 @@ import type { Env } from './env.ts'
 import type { Resources } from './resources.ts'
 import { itemRoutes } from './routes/items.ts'
 
-/** The own-name service, in the order it is put together. Read this file first. */
+/** Builds the own-name service, step by step. Read this file first. */
 export async function buildApp(env: Env, { database, sessions }: Resources): Promise<Service> {
   const app = createService({ name: 'own-name', env, checks: { database, sessions } })
 

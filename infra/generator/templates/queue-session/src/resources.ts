@@ -2,13 +2,13 @@ import { openSessionStore, type SessionStore } from '@repo/session'
 import { openDatabase, type Database } from './database.ts'
 import type { Env } from './env.ts'
 
-/** What an HTTP process holds open. */
+/** The resources that an HTTP process holds open. */
 export interface Resources extends AsyncDisposable {
   database: Database
   sessions: SessionStore
 }
 
-/** Waits for no server: a process boots while its stores are away, and says so on `/readyz`. */
+/** Does not wait for a server: a process also starts while its stores are unavailable, and `/readyz` says so. */
 export async function openResources(env: Env): Promise<Resources> {
   await using opened = new AsyncDisposableStack()
   const sessions = opened.use(await openSessionStore(env.SESSION_STORE_URL))

@@ -3,7 +3,7 @@ import type { Env } from './env.ts'
 import type { Resources } from './resources.ts'
 import { itemRoutes } from './routes/items.ts'
 
-/** The any-name service, in the order it is put together. Read this file first. */
+/** Builds the any-name service, step by step. Read this file first. */
 export async function buildApp(env: Env, { database }: Resources): Promise<Service> {
   const app = createService({ name: 'any-name', env, checks: { database } })
 

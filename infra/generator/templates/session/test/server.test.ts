@@ -2,7 +2,7 @@ import { fleet, type Fleet } from '@repo/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signedIn } from './signed-in.ts'
 
-// Successive requests reach successive processes: who is signed in on one of them is so on the other.
+// Successive requests reach different processes, so a user who is signed in must be known to each.
 
 let service: Fleet
 beforeAll(async () => {

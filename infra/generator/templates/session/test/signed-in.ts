@@ -6,7 +6,7 @@ import { buildApp } from '../src/app.ts'
 import { envSchema } from '../src/env.ts'
 import { openResources } from '../src/resources.ts'
 
-/** A browser in which somebody is signed in, without the service that does so in earnest. */
+/** A browser in which a user is signed in, without the service that signs users in. */
 export async function signedIn(fleet: Fleet, id: string = randomUUID()): Promise<Browser> {
   const env = parseEnv(envSchema, { ...fleet.env, PORT: '0', LOG_LEVEL: 'silent' })
   await using resources = await openResources(env)

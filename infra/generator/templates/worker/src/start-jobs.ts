@@ -3,7 +3,7 @@ import { openDatabase } from './database.ts'
 import type { Env } from './env.ts'
 import { handleGreet } from './jobs/greet.ts'
 
-/** The jobs of the any-name worker. */
+/** Starts to run the jobs of the any-name worker. */
 export async function startJobs(env: Env, log: QueueLog): Promise<RunningJobs> {
   await using opened = new AsyncDisposableStack()
   const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))

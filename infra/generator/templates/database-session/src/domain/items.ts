@@ -16,7 +16,7 @@ export async function addItem(database: Database, userId: string, title: string)
   return await database.ownNameItem.create({ data: { userId, title }, select: fields })
 }
 
-/** Their items, the newest first. */
+/** The newest 100 items of a user, the newest first. */
 export async function listItems(database: Database, userId: string): Promise<Item[]> {
   return await database.ownNameItem.findMany({
     where: { userId },
@@ -33,7 +33,7 @@ export async function readItem(database: Database, userId: string, id: string): 
   return item
 }
 
-/** Doing it twice changes nothing. @throws OWN_NAME_ITEM_NOT_FOUND */
+/** Marks an item as done. A second call changes nothing. @throws OWN_NAME_ITEM_NOT_FOUND */
 export async function finishItem(database: Database, userId: string, id: string): Promise<Item> {
   await database.ownNameItem.updateMany({ where: { id, userId, doneAt: null }, data: { doneAt: new Date() } })
   return await readItem(database, userId, id)

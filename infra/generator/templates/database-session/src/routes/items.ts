@@ -7,7 +7,7 @@ import { addItem, OwnNameItemNotFound, finishItem, listItems, readItem } from '.
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
 
 const NewItem = Type.Object(
-  // Postgres stores no NUL; without the pattern, whoever sends one would get a 500.
+  // Postgres cannot store NUL. Without the pattern, a request with NUL would get 500.
   { title: Type.String({ minLength: 1, maxLength: 200, pattern: /^[^\0]*$/.source }) },
   { additionalProperties: false },
 )
@@ -21,7 +21,7 @@ const ItemBody = Type.Object({
 
 const ItemId = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
-/** Items of who is signed in. */
+/** The items of the user who is signed in. */
 export async function itemRoutes(app: Service, { database }: { database: Database }): Promise<void> {
   app.get(
     '/',

@@ -16,7 +16,7 @@ export async function addItem(database: Database, title: string): Promise<Item> 
   return await database.anyNameItem.create({ data: { title }, select: fields })
 }
 
-/** The newest first. */
+/** The newest 100 items, the newest first. */
 export async function listItems(database: Database): Promise<Item[]> {
   return await database.anyNameItem.findMany({ orderBy: { id: 'desc' }, take: 100, select: fields })
 }
@@ -28,7 +28,7 @@ export async function readItem(database: Database, id: string): Promise<Item> {
   return item
 }
 
-/** Doing it twice changes nothing. @throws ANY_NAME_ITEM_NOT_FOUND */
+/** Marks an item as done. A second call changes nothing. @throws ANY_NAME_ITEM_NOT_FOUND */
 export async function finishItem(database: Database, id: string): Promise<Item> {
   await database.anyNameItem.updateMany({ where: { id, doneAt: null }, data: { doneAt: new Date() } })
   return await readItem(database, id)

@@ -2,7 +2,7 @@ import type { Service } from '@repo/service'
 import { Type } from 'typebox'
 import { greet } from '../domain/greet.ts'
 
-/** A greeting for whoever asks. */
+/** A greeting for everyone. */
 export async function greetingRoutes(app: Service): Promise<void> {
   app.get(
     '/',

@@ -6,7 +6,7 @@ export const anyPartJob = defineJob({
   payload: Type.Object({ subject: Type.String() }),
 })
 
-/** It may be run more than once, so doing it twice must change nothing. What it writes, it writes with `transaction` of its context. */
+/** A job may run more than once, so a second run must change nothing. Its writes go through `transaction` of its context. */
 export function handleAnyPart(): HandledJob {
   return handle(anyPartJob, async ({ subject }, { log }) => {
     log.info({ subject }, 'nothing to do yet')

@@ -8,14 +8,14 @@ export interface Item {
   createdAt: Date
 }
 
-/** Makes the job that finishes an item, in the transaction that adds it. */
+/** Enqueues the job that finishes an item, in the transaction that adds the item. */
 export type EnqueueFinish = (transaction: Transaction, itemId: string) => Promise<unknown>
 
 export const OwnNameItemNotFound = createError('OWN_NAME_ITEM_NOT_FOUND', 'There is no such item.', 404)
 
 const fields = { id: true, title: true, doneAt: true, createdAt: true } as const
 
-/** Adds an item, and the job that will finish it: there is no item without its job, and no job without its item. */
+/** Adds an item and the job that finishes it, in one transaction: neither exists without the other. */
 export async function addItem(
   database: Database,
   userId: string,
@@ -29,7 +29,7 @@ export async function addItem(
   })
 }
 
-/** Their items, the newest first. */
+/** The newest 100 items of a user, the newest first. */
 export async function listItems(database: Database, userId: string): Promise<Item[]> {
   return await database.ownNameItem.findMany({
     where: { userId },
@@ -46,7 +46,7 @@ export async function readItem(database: Database, userId: string, id: string): 
   return item
 }
 
-/** Doing it twice changes nothing: a job may be run again. */
+/** Marks an item as done. A second call changes nothing, because a job may run again. */
 export async function finishItem(transaction: Transaction, id: string): Promise<void> {
   await transaction.ownNameItem.updateMany({ where: { id, doneAt: null }, data: { doneAt: new Date() } })
 }

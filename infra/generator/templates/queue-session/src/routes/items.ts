@@ -9,7 +9,7 @@ import { finishJob } from '../jobs/finish-item.ts'
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
 
 const NewItem = Type.Object(
-  // Postgres stores no NUL; without the pattern, whoever sends one would get a 500.
+  // Postgres cannot store NUL. Without the pattern, a request with NUL would get 500.
   { title: Type.String({ minLength: 1, maxLength: 200, pattern: /^[^\0]*$/.source }) },
   { additionalProperties: false },
 )
@@ -21,14 +21,14 @@ const ItemBody = Type.Object({
   createdAt: Time,
 })
 
-// What is acknowledged holds for good. Whether it is done does not: a worker may be faster than the answer.
+// Without `doneAt`, which may be wrong when the answer arrives: a worker may be faster.
 const AddedItem = Type.Omit(ItemBody, ['doneAt'])
 
 const ItemId = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 const enqueueFinish: EnqueueFinish = (transaction, itemId) => enqueue(transaction, finishJob, { itemId })
 
-/** Items of who is signed in. */
+/** The items of the user who is signed in. */
 export async function itemRoutes(app: Service, { database }: { database: Database }): Promise<void> {
   app.get(
     '/',

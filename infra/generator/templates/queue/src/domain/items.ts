@@ -8,14 +8,14 @@ export interface Item {
   createdAt: Date
 }
 
-/** Makes the job that finishes an item, in the transaction that adds it. */
+/** Enqueues the job that finishes an item, in the transaction that adds the item. */
 export type EnqueueFinish = (transaction: Transaction, itemId: string) => Promise<unknown>
 
 export const AnyNameItemNotFound = createError('ANY_NAME_ITEM_NOT_FOUND', 'There is no such item.', 404)
 
 const fields = { id: true, title: true, doneAt: true, createdAt: true } as const
 
-/** Adds an item, and the job that will finish it: there is no item without its job, and no job without its item. */
+/** Adds an item and the job that finishes it, in one transaction: neither exists without the other. */
 export async function addItem(
   database: Database,
   title: string,
@@ -28,7 +28,7 @@ export async function addItem(
   })
 }
 
-/** The newest first. */
+/** The newest 100 items, the newest first. */
 export async function listItems(database: Database): Promise<Item[]> {
   return await database.anyNameItem.findMany({ orderBy: { id: 'desc' }, take: 100, select: fields })
 }
@@ -40,7 +40,7 @@ export async function readItem(database: Database, id: string): Promise<Item> {
   return item
 }
 
-/** Doing it twice changes nothing: a job may be run again. */
+/** Marks an item as done. A second call changes nothing, because a job may run again. */
 export async function finishItem(transaction: Transaction, id: string): Promise<void> {
   await transaction.anyNameItem.updateMany({ where: { id, doneAt: null }, data: { doneAt: new Date() } })
 }

@@ -8,7 +8,7 @@ import { finishJob } from '../jobs/finish-item.ts'
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
 
 const NewItem = Type.Object(
-  // Postgres stores no NUL; without the pattern, whoever sends one would get a 500.
+  // Postgres cannot store NUL. Without the pattern, a request with NUL would get 500.
   { title: Type.String({ minLength: 1, maxLength: 200, pattern: /^[^\0]*$/.source }) },
   { additionalProperties: false },
 )
@@ -20,14 +20,14 @@ const ItemBody = Type.Object({
   createdAt: Time,
 })
 
-// What is acknowledged holds for good. Whether it is done does not: a worker may be faster than the answer.
+// Without `doneAt`, which may be wrong when the answer arrives: a worker may be faster.
 const AddedItem = Type.Omit(ItemBody, ['doneAt'])
 
 const ItemId = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 const enqueueFinish: EnqueueFinish = (transaction, itemId) => enqueue(transaction, finishJob, { itemId })
 
-/** Items, which anybody may read and add. Where only users may, the service needs sessions: `user` does not boot without. */
+/** Items that everyone may read and add. The access `user` needs sessions: without them the service does not start. */
 export async function itemRoutes(app: Service, { database }: { database: Database }): Promise<void> {
   app.get(
     '/',

@@ -3,7 +3,7 @@ import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
 import { greet } from '../domain/greet.ts'
 
-/** A greeting for who is signed in. */
+/** A greeting for the user who is signed in. */
 export async function greetingRoutes(app: Service): Promise<void> {
   app.get(
     '/',

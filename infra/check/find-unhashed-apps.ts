@@ -10,7 +10,7 @@ interface TurboConfig {
  * The apps that a member's tests name, and so may start, but whose files turbo does not hash for those tests. When such an app
  * breaks, turbo still takes the passing report of the tests from its cache.
  *
- * @param member its folder from the root on, and its name
+ * @param member its folder, relative to the root, and its name
  * @param tests the contents of its test files
  * @param apps the names of the folders in apps/
  * @returns the names of those apps

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 const DOCUMENT = 'docs/architecture.md'
 
 /**
- * The floor plan of docs/architecture.md, compared with the tree: what it names is there, and it names every folder and file of
- * `infra/`. Of `apps/` and `packages/` it names what came with the starter; a team adds its own.
+ * Compares the floor plan of docs/architecture.md with the tree. All that it names must exist, and it must name every folder
+ * and `.ts` file that is directly in `infra/`. It need not name all of `apps/` and `packages/`, because a team adds its own.
  *
  * @returns a sentence for each difference; empty when there is no such document
  */
@@ -21,7 +21,7 @@ export function compareFloorPlan(root: string): { file: string; problem: string 
   return [...absent, ...unnamed]
 }
 
-/** The paths of the first block of code: `infra/` at the margin, and two spaces in its folders, several in one line. */
+/** The paths in the first code block: `infra/` without indentation, its entries after two spaces, several in one line. */
 function readFloorPlan(text: string): string[] {
   const [, plan = ''] = /```\n([^]*?)```/.exec(text) ?? []
   let parent = ''

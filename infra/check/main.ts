@@ -8,12 +8,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 await settleChange(root)
 
 const checks = {
-  formatting: 'every file reads as oxfmt writes it                mend: pnpm format',
-  lint: 'no mistake that oxlint knows                       mend: pnpm lint --fix',
-  types: 'TypeScript agrees with itself',
-  rules: 'the structure of the house (infra/check/rules.ts)',
-  migrations: 'no migration that the release before would not survive',
-  drift: 'what is rendered from the formation is up to date  mend: pnpm infra',
+  formatting: 'every file is formatted by oxfmt                   fix: pnpm format',
+  lint: 'oxlint finds no mistake                            fix: pnpm lint --fix',
+  types: 'TypeScript finds no type error',
+  rules: 'the structure of the repository (infra/check/rules.ts)',
+  migrations: 'no migration breaks the previous release',
+  drift: 'what is rendered from the formation is up to date  fix: pnpm infra',
 }
 
 const help = `pnpm check [name...] [--json]

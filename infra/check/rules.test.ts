@@ -9,7 +9,7 @@ afterEach(() => houses.splice(0).forEach((house) => rmSync(house, { recursive: t
 
 const manifest = (name: string, dependencies = {}) => JSON.stringify({ name: `@repo/${name}`, dependencies })
 
-/** A house in order, plus the files of one planted fault. */
+/** A repository without violations, plus these files. */
 function buildHouse(files: Record<string, string>): string {
   const house = mkdtempSync(join(tmpdir(), 'house-'))
   houses.push(house)
@@ -126,7 +126,7 @@ test.each(STARTS)('an app whose test says %s is found, until turbo knows of it',
   const [violation, ...others] = findViolations(buildHouse(files))
   expect(others).toEqual([])
   expect(violation!.file).toBe('apps/one/turbo.json')
-  // What the rule says to write is what satisfies it.
+  // The text that the message says to write must satisfy the rule.
   const told = /Write (.*)$/.exec(violation!.problem)![1]!
   expect(findViolations(buildHouse({ ...files, 'apps/one/turbo.json': told }))).toEqual([])
   const known = '{"tasks":{"test":{"inputs":["$TURBO_ROOT$/apps/two/src/**"]}}}'

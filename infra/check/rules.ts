@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { compareFloorPlan } from './floor-plan.ts'
 import { findUnhashedApps } from './find-unhashed-apps.ts'
 
-/** One broken rule: where, and what to do instead. */
+/** One broken rule: the file, and what to do instead. */
 export type Violation = { file: string; problem: string }
 
 type Manifest = { dependencies?: Record<string, string>; devDependencies?: Record<string, string> }
@@ -26,15 +26,15 @@ const saysNothing = new Set([
 const skipped = new Set(['node_modules', 'dist', '.turbo', 'bench', 'browser'])
 const starter = join('infra', 'starter', sep)
 
-/** Files of an app that commands of infra run: they import what these give them. Those of the starter go with infra/starter. */
+/** Files of an app that commands of infra run. They may import from infra. test/starter is removed with infra/starter. */
 const isRunByInfra = /^apps\/[^/]+\/test\/(?:journeys\.ts$|prove\/|starter\/)/
 const goesWithStarter = /^(?:infra|apps\/[^/]+\/test)\/starter\//
 
 /**
- * The structure of the house, checked: what may import what, and what a file may be called.
+ * Checks the structure of the repository: which imports are allowed, and which file names.
  * Each rule is a sentence of docs/architecture.md.
  *
- * @returns every violation, those of the floor plan last; empty when the house is in order
+ * @returns every violation, those of the floor plan last
  */
 export function findViolations(root: string): Violation[] {
   const members = listMembers(root)
@@ -97,7 +97,7 @@ function* importProblems({ file, member, imports, isTest }: Source): Generator<V
   }
 }
 
-/** A clone may have retired any app. Tests may name the one that they start. */
+/** A package must not name an app, because a clone may have retired it. Its tests may name the one that they start. */
 function* appProblems(root: string, { file, member, text, isTest }: Source): Generator<Violation> {
   if (member.kind !== 'package' || isTest) return
   const words = withoutComments(text)
@@ -130,18 +130,18 @@ function* manifestProblems(root: string, member: Member, sources: Source[]): Gen
     }
   }
   for (const name of Object.keys(dependencies)) {
-    // Quoted anywhere, not only imported: a file may ask where a package lies.
+    // The quoted name is enough, also without an import: a file may ask for the path of a package.
     const isUsed =
       sources.some(({ text }) =>
         [`'${name}'`, `'${name}/`, `"${name}`].some((used) => text.includes(used)),
       ) ||
-      // What is generated from a schema imports it, and need not be there.
+      // The generated client imports it, and may not be generated yet.
       (name === '@prisma/client' && existsSync(join(root, member.folder, 'schema.prisma')))
     if (!isUsed) yield { file, problem: `${name} is a dependency that no file imports` }
   }
 }
 
-/** What a test starts is among what turbo hashes, or the test passes from the cache while that is broken. */
+/** Turbo must hash the apps that a test starts. Otherwise the test passes from the cache while such an app is broken. */
 function* cacheProblems(root: string, member: Member, sources: Source[]): Generator<Violation> {
   const tests = sources.filter(({ isTest }) => isTest).map(({ text }) => withoutComments(text))
   for (const app of findUnhashedApps(root, member, tests, listFolders(join(root, 'apps')))) {
@@ -168,7 +168,7 @@ function listMembers(root: string): Member[] {
   ]
 }
 
-/** The generator's templates follow the rules of what is made from them. */
+/** The generator's templates. They follow the rules for the apps and packages that are made from them. */
 function listTemplates(root: string): Member[] {
   const parent = join('infra', 'generator', 'templates')
   if (!existsSync(join(root, parent))) return []
@@ -195,7 +195,7 @@ function listSources(root: string, member: Member): Source[] {
   const walk = (folder: string): string[] =>
     readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
       const path = join(folder, entry.name)
-      // A member inside a member, as a template is, speaks for itself.
+      // A member inside a member, as a template, is checked by itself.
       if (skipped.has(entry.name) || existsSync(join(root, path, 'package.json'))) return []
       return entry.isDirectory() ? walk(path) : entry.name.endsWith('.ts') ? [path] : []
     })

@@ -1,4 +1,4 @@
-/** The part of the syntax tree that is looked at. @see https://github.com/estree/estree */
+/** The part of the syntax tree that the rule reads. @see https://github.com/estree/estree */
 interface Node {
   type: string
   name?: string
@@ -14,8 +14,8 @@ interface Context {
 }
 
 /**
- * A rule for oxlint: the path of a file is not the `pathname` of its URL, in which a blank is `%20` and `ü` is `%C3%BC`.
- * It sees `new URL(…, import.meta.url).pathname`.
+ * A rule for oxlint: the `pathname` of a file URL is not the path of the file, because in a URL a blank is `%20` and `ü` is
+ * `%C3%BC`. It finds `new URL(…, import.meta.url).pathname`.
  *
  * @see https://nodejs.org/api/url.html#urlfileurltopathurl-options
  */

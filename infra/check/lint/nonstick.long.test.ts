@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }))
 
-/** What the rules say about a module, a sentence each. */
+/** The messages of the rules about a module. */
 function lint(module: string): Promise<string[]> {
   const { promise, resolve, reject } = Promise.withResolvers<string[]>()
   void writeFile(join(folder, 'module.ts'), module).then(() => {

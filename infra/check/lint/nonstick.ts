@@ -2,7 +2,7 @@ import { filePaths } from './file-paths.ts'
 import { shareNothing } from './share-nothing.ts'
 import { visiblePatterns } from './visible-patterns.ts'
 
-// oxlint asks for a default export.
+// oxlint requires a default export.
 // oxlint-disable-next-line import/no-default-export
 export default {
   meta: { name: 'nonstick' },

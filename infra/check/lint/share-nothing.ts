@@ -1,12 +1,12 @@
 /**
- * An oxlint rule: no module of an app or a package keeps anything that changes. Whatever it keeps, another
- * process of the same type does not have, and it is gone when this one dies.
+ * An oxlint rule: no module of an app or a package has mutable state. Another process of the same type does not have that
+ * state, and it is lost when this process dies.
  *
- * It sees `let` and `var`, collections that begin empty or are changed later, and `globalThis`, at the top of a module.
- * What is hidden in a closure it does not see: the fleets and the proof do.
+ * The rule finds `let` and `var` at the top of a module, collections there that begin empty or are changed later, and
+ * changes of `globalThis`. It does not find state in a closure: tests with several processes and the proof do.
  */
 
-/** The part of the syntax tree that is looked at. @see https://github.com/estree/estree */
+/** The part of the syntax tree that the rule reads. @see https://github.com/estree/estree */
 interface Node {
   type: string
   name?: string

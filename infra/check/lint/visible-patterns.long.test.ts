@@ -12,7 +12,7 @@ const OXLINT = join(dirname(resolve('oxlint/package.json')), 'bin/oxlint')
 
 let folder: string
 
-/** A tree with the configuration of this one. */
+/** A folder with the lint configuration of this repository. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nonstick-lint-'))
   const config = JSON.parse(await readFile(join(ROOT, '.oxlintrc.json'), 'utf8')) as { jsPlugins: string[] }
@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }))
 
-/** The rules that have something to say about a module which stands there. */
+/** The rules that report a module at this path. */
 async function lint(path: string, module: string): Promise<string[]> {
   await mkdir(dirname(join(folder, path)), { recursive: true })
   await writeFile(join(folder, path), module)

@@ -1,9 +1,9 @@
 /**
- * An oxlint rule: the `pattern` of a schema is written as a regular expression, `/^[^\0]*$/.source`, and not as a text. Patterns
- * meet what strangers send, and the rules that find slow regular expressions (`regexp/no-super-linear-*`) see literals only.
+ * An oxlint rule: the `pattern` of a schema is written as a literal, `/^[^\0]*$/.source`, and not as a string. Patterns are
+ * applied to what clients send, and the rules that find slow ones (`regexp/no-super-linear-*`) read only literals.
  */
 
-/** The part of the syntax tree that is looked at. @see https://github.com/estree/estree */
+/** The part of the syntax tree that the rule reads. @see https://github.com/estree/estree */
 interface Node {
   type: string
   name?: string

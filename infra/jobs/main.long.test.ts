@@ -14,7 +14,7 @@ const withQueue = apps.filter(({ hasQueue }) => hasQueue).map(({ app }) => app)
 const jobs = (url: string | undefined, ...args: string[]) =>
   runCommand(join(import.meta.dirname, 'main.ts'), args, { DATABASE_URL: url })
 
-// A clone without an app that has jobs has nothing to show.
+// Only when an app of this clone has jobs.
 test.runIf(withQueue.length > 0)(
   'shows what failed for good, and has it tried again',
   async () => {

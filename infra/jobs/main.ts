@@ -14,14 +14,14 @@ import { findAppDatabase, noDatabase } from '../databases.ts'
 
 const help = `pnpm jobs [app...] [--failed | retry <app/id> | retry --all] [--json]
 
-  pnpm jobs                  of each app, or of these: how many jobs wait, run, wait for their time, and have failed
-  pnpm jobs --failed         the last hundred of each that failed for good, and why
+  pnpm jobs                  for each app, or these: how many jobs wait, run, wait for a later time, and have failed
+  pnpm jobs --failed         the last 100 jobs of each app that failed for good, and why
   pnpm jobs retry orders/7   gives a failed job all its attempts again, from now on; --all does so for every one
 
   --json   ends with one line of JSON
 
-The server is DATABASE_URL, as somebody who may make roles, else the one of pnpm dev while that runs; for an app with
-DATABASE_URL_<APP> it is that one.
+The server is DATABASE_URL, with a role that may create roles, else the server of a running pnpm dev. For an app with
+DATABASE_URL_<APP> it is that URL.
 `
 
 const { values: options, positionals } = parseArgs({
@@ -59,7 +59,7 @@ async function run(): Promise<void> {
   if (options.json) console.log(JSON.stringify(answer))
 }
 
-/** What `ask` says of the queue of each of these apps, by their names. */
+/** What `ask` returns for the queue of each of these apps, by the name of the app. */
 async function ofEach<T>(
   names: readonly string[],
   ask: (queries: RawQueries, app: string) => Promise<T>,

@@ -2,17 +2,19 @@ import { cancel, confirm, isCancel } from '@clack/prompts'
 import { MigrationError } from '@repo/database/migrate'
 import { renameStatement, type ChooseRenames, type Rename } from '@repo/database/write-migration'
 
-/** What was said on the command line, for those who cannot be asked. */
+/** The answers on the command line, for use without a terminal. */
 interface Given {
   /** As `orders.title=name`, or `orders=purchases`. */
   rename: readonly string[]
-  /** Whatever looks like a rename is none. */
+  /** Nothing is a rename: old columns and tables are dropped. */
   isDrop: boolean
 }
 
 /**
- * Chooses the renames by what was given, or by asking. Where nobody can be asked and nothing was given it stops, since to
- * drop a column is to lose what is in it.
+ * Chooses the renames from the command line, or asks the user.
+ *
+ * @throws {MigrationError} when nothing was given and there is no terminal, because dropping a column loses its data; or
+ * when a rename that was given is not possible
  */
 export function renamesBy({ rename, isDrop }: Given): ChooseRenames {
   return async (likely) => {
@@ -37,7 +39,7 @@ export function renamesBy({ rename, isDrop }: Given): ChooseRenames {
   }
 }
 
-/** Asks before something is lost; `isSure` is the answer of those who cannot be asked. */
+/** Asks before data is lost, unless `isSure`. @throws {MigrationError} when the answer is no, or there is no terminal */
 export async function assertSure(isSure: boolean, what: string): Promise<void> {
   if (isSure) return
   if (!isTerminal()) throw new MigrationError(`${what}\nNothing was changed. To say that it may: --yes`)

@@ -39,7 +39,7 @@ test(
     }
     await runShell(backup!, before!)
     await release(after!)
-    // The words are those for accounts; what stands there of it stands for each.
+    // The document has the commands for accounts. They are run for each app.
     for (const { schema } of apps) {
       const words = restore!.replaceAll('ACCOUNTS', schema.toUpperCase()).replaceAll('accounts', schema)
       await runShell(words, after!)

@@ -1,22 +1,22 @@
 import { globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 
-/** A migration that may break the release before, or lose data. */
+/** A migration that may break the previous release, or lose data. */
 export interface UnsafeMigration {
-  /** Whose it is, as `orders`. */
+  /** The app, as `orders`. */
   app: string
   name: string
-  /** Of its file, in the clone. */
+  /** The path of its file, relative to the root. */
   path: string
   /** What is unsafe in it, and what to do: two lines for each statement. */
   words: string
 }
 
-/** What to do about it, where `findUnsafeMigrations` found something. */
+/** What to do about the result of `findUnsafeMigrations`. */
 export const CONFIRM =
   'Correct the file. Or, once you know that nobody needs what it takes away, say so in a line before the statement: -- safe: why'
 
-/** The migrations of this clone that may break the release before (docs/operations.md), in the order of their paths. */
+/** The migrations of this clone that may break the previous release (docs/operations.md), in the order of their paths. */
 export function findUnsafeMigrations(root: string): UnsafeMigration[] {
   const files = globSync('apps/*/migrations/*/migration.sql', { cwd: root }).toSorted()
   return files.flatMap((file) => {
@@ -29,10 +29,10 @@ export function findUnsafeMigrations(root: string): UnsafeMigration[] {
   })
 }
 
-/** A statement that may break the release before, which still runs while the migration is applied; and what to do instead. */
+/** A statement that may break the previous release, which runs while the migration is applied; and what to do instead. */
 export interface UnsafeStatement {
   line: number
-  /** Its first 60 characters, so that a person finds it. */
+  /** Its first 60 characters, so that the user finds it. */
   statement: string
   problem: string
 }
@@ -40,7 +40,7 @@ export interface UnsafeStatement {
 interface Rule {
   pattern: RegExp
   problem: string
-  /** Harmless to a table that the same migration makes: nobody reads it yet, and it is empty. */
+  /** Safe on a table that the same migration makes: it is empty, and no process reads it yet. */
   isOnTable?: boolean
 }
 
@@ -56,7 +56,7 @@ const RULES: Rule[] = [
     problem: `the release before still reads that column: ${LATER}`,
   },
   {
-    // The name of an index or of a constraint is nobody's business.
+    // No code uses the name of an index or of a constraint.
     pattern: /^alter\s+(?!index\b)\w+\b.*\brename\b(?!\s+constraint\b)/,
     problem:
       'the release before knows the old name: add the new beside it, write both, and drop the old in a later release',
@@ -119,8 +119,8 @@ const RULES: Rule[] = [
 ]
 
 /**
- * Finds what is unsafe in a migration when a release is rolled out process by process: the old code runs on the new schema for
- * minutes, and for longer after a rollback. A statement after a line `-- safe: why` counts as reviewed.
+ * Finds what is unsafe in a migration during a rolling restart: the old code runs on the new schema for minutes, and longer
+ * after a rollback. A statement after a line `-- safe: why` counts as reviewed. An empty migration is unsafe.
  */
 export function findUnsafeStatements(sql: string): UnsafeStatement[] {
   const statements = splitStatements(sql)
@@ -149,7 +149,7 @@ export function findUnsafeStatements(sql: string): UnsafeStatement[] {
   })
 }
 
-/** Each statement in lower case on one line, without comments and without what stands in quotes. */
+/** Each statement in lower case on one line, without comments and without the text of string constants. */
 function splitStatements(sql: string): { text: string; line: number; isSafe: boolean }[] {
   const statements: { text: string; line: number; isSafe: boolean }[] = []
   const piece = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|;|[^-/'$;]+|[-/'$]/g

@@ -15,21 +15,21 @@ import { dropTables, runRelease, whereReleased } from './release.ts'
 
 const help = `pnpm migrate [new [app] <name> | amend <app> | reset [app] | undone <name> | done <name> | --status]
 
-  pnpm migrate                    applies what the database does not have yet: runs the release process
+  pnpm migrate                    applies pending migrations: runs the release process
   pnpm migrate new [app] <name>   writes the migration from the last one to apps/<app>/schema.prisma, to read, correct
                                   and commit; --empty writes one to fill by hand. Applies nothing. Asks what was
-                                  renamed; for a script: --rename orders.title=name, or --drop
-  pnpm migrate amend <app>        once the schema or the file has changed again: takes the newest migration back and
-                                  writes it anew. For what was never released, on a database of this machine
+                                  renamed; in a script: --rename orders.title=name, or --drop
+  pnpm migrate amend <app>        after another change of the schema or the file: undoes the newest migration and
+                                  writes it again. Only if it was never released, in a database of this machine
   pnpm migrate reset [app]        empties the tables of an app, or of all, and applies all migrations from the first
-  pnpm migrate --status           what is applied and what is not; exits with 1 when they differ
+  pnpm migrate --status           prints what is applied and what is not; exits with 1 when something is not
 
-"amend" and "reset" ask before they drop; --yes is the answer of a script. The server is DATABASE_URL, as somebody who
-may make roles, else the one of pnpm dev while that runs; for an app with DATABASE_URL_<APP> it is that one. "new"
-changes none: it tries the migrations on a scratch database there, or on a server of its own when there is none.
+"amend" and "reset" ask before they drop; in a script: --yes. The server is DATABASE_URL, with a role that may create
+roles, else the server of a running pnpm dev. For an app with DATABASE_URL_<APP> it is that URL. "new" changes no
+database: it tries the migrations on a scratch database there, or on a server of its own when there is none.
 
 When a release was killed in the middle of a migration, "undone" says that nothing of it remains, so that it is applied
-again, and "done" that all of it is there. (One that fails by itself needs neither: it leaves nothing behind.)
+again, and "done" says that all of it is there. (One that fails by itself needs neither: it leaves nothing behind.)
 `
 
 const { values: options, positionals } = parseArgs({
@@ -63,7 +63,7 @@ try {
   console.error(error.message)
   process.exitCode = 1
 }
-// The engine never clears the timer of its own lock, which would keep us waiting for ten seconds.
+// Prisma's engine never clears the timer of its lock, which would keep this process alive for ten seconds.
 process.exit()
 
 async function run(): Promise<void> {
@@ -108,7 +108,7 @@ async function writeNew(): Promise<void> {
   sayWhatIsWritten(await writeMigration(admin, tables, title!, { isEmpty: options.empty, choose }))
 }
 
-/** The one app whose schema says more than its migrations. */
+/** The app whose schema differs from its migrations. @throws {MigrationError} unless there is exactly one */
 async function findChanged(admin: string): Promise<AppTables> {
   const changed: AppTables[] = []
   for (const tables of apps) if ((await draftMigration(admin, tables)) !== null) changed.push(tables)
@@ -169,7 +169,7 @@ function sayWhatIsWritten(file: string): void {
   else console.log('Read it. pnpm dev applies it when it runs; else: pnpm migrate')
 }
 
-/** What loses rows is for development only. */
+/** What loses rows is for development only. @throws {MigrationError} when the database is on another machine */
 function assertOfThisMachine(url: string): void {
   const { hostname } = new URL(url)
   if (['localhost', '127.0.0.1', '[::1]', ''].includes(hostname)) return
@@ -191,7 +191,7 @@ async function printStatus(): Promise<void> {
   }
 }
 
-/** Of an app whose role the release has yet to make, nothing is applied. */
+/** Nothing is applied while the release has not made the app's role yet. */
 async function readStatus(tables: AppTables): ReturnType<typeof readMigrationStatus> {
   const url = await databaseOf(tables)
   if (await canLogIn(url)) return await readMigrationStatus(url, tables)
@@ -206,7 +206,7 @@ async function canLogIn(url: string): Promise<boolean> {
     return true
   } catch (error) {
     const { code, message } = error as { code?: string; message: string }
-    // Of a role that is not there Postgres says no more than that: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    // Postgres gives no other code for a missing role: https://www.postgresql.org/docs/current/errcodes-appendix.html
     if (code?.startsWith('28')) return false
     throw new MigrationError(`The database cannot be reached: ${message}`, { cause: error })
   } finally {

@@ -7,10 +7,10 @@ import { databaseEnvironment } from '../databases.ts'
 import { readFormation } from '../formation.ts'
 
 /**
- * Runs the release processes on a server that all apps share. Database and session store URLs in the environment win.
+ * Runs the release processes on a server that all apps share. URLs of stores in the environment take precedence.
  *
- * @param server the URL of a role that may make roles
- * @returns the exit code of the first that failed, else 0
+ * @param server the URL of a role that may create roles
+ * @returns the exit code of the first process that failed, else 0
  */
 export async function runRelease(root: string, server: string): Promise<number> {
   const formation = readFormation(root)

@@ -1,5 +1,5 @@
-// Says in one sentence when this machine's Node is too old, instead of a stack trace from the first file of TypeScript.
-// Plain JavaScript that an old Node reads. It runs after every install, by the Node that runs pnpm.
+// Prints one sentence when this machine's Node is too old, instead of a stack trace from the first TypeScript file.
+// It is plain JavaScript, which an old Node can read. It runs after every install, with the Node that runs pnpm.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 const root = resolve(process.argv[2] ?? join(fileURLToPath(import.meta.url), '../../..'))
 const installed = join(root, 'node_modules/.bin/node')
 
-// pnpm puts this one before the machine's own. It is there for glibc and macOS: elsewhere it is absent, or does not start.
+// pnpm prefers this Node to the machine's own. It exists for glibc and macOS. Elsewhere it is absent, or does not start.
 const { status, stderr } = spawnSync(installed, ['--version'], { encoding: 'utf8' })
 if (status !== 0) {
   rmSync(installed, { force: true })
@@ -16,7 +16,7 @@ if (status !== 0) {
   const [, oldest] = /^>=(\d+)$/.exec(engines.node)
   const [own] = process.versions.node.split('.')
   if (Number(own) < Number(oldest)) {
-    // Since Node 25 it may be libatomic that is missing, which Debian's libatomic1 brings.
+    // Since Node 25 libatomic may be missing, which is in Debian's libatomic1.
     const why = stderr ? ` (${stderr.trim().split('\n')[0]})` : ''
     console.error(
       `Node ${oldest} or newer is needed. This machine has ${process.version}, and npm has no Node for ` +

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 
 const OTHER_LIBC = '#!/lib/ld-of-another-libc.so.1\n'
 
-/** Runs the preflight in a clone that asks for `oldest`, after `install` has put a Node there, or none. */
+/** Runs the preflight in a clone that needs Node `oldest`, after `install` has put a Node there, or none. */
 async function preflight(oldest: number, install: (bin: string) => Promise<void>) {
   await using folder = await openTemporaryFolder('preflight of ü')
   const bin = join(folder.path, 'node_modules/.bin/node')

@@ -1,26 +1,26 @@
 import { globSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-/** What a clone's node_modules may weigh. Node itself, Postgres, Prisma and turbo are most of it. */
+/** The largest size of a clone's node_modules. Node itself, Postgres, Prisma and turbo are most of it. */
 const BUDGET_MB = 480
 
-/** Parts of packages that nothing here can run. A part that is absent, as in another version, is no concern. */
+/** Parts of packages that nothing here uses. A part that is absent, as in another version, is skipped. */
 const DEAD_WEIGHT = [
-  // C++ headers, for those who compile native code.
+  // C++ headers, to compile native code.
   'node-*@*/node_modules/node-*/{include,share}',
   // Query compilers for databases that are not Postgres.
   '@prisma+client@*/node_modules/@prisma/client/runtime/*.{cockroachdb,mysql,sqlite,sqlserver}.*',
   // Engines of Prisma's command line, and its Studio: of the command line only `generate` is run, which needs neither.
   'prisma@*/node_modules/prisma/build/{query_compiler_*,schema_engine_bg.wasm,studio.*}',
-  // Sources, types and maps of what nobody but that command line loads.
+  // Sources, types and maps of packages that only that command line loads.
   'effect@*/node_modules/effect/{src,dist/dts,dist/**/*.map}',
   '@prisma+client@*/node_modules/@prisma/client/runtime/*.map',
 ]
 
 /**
- * Takes out of an installed `node_modules` what nothing here can run; the store that it was linked from stays whole.
+ * Removes from an installed `node_modules` what nothing here uses. pnpm's store, from which it was linked, stays complete.
  *
- * @returns the bytes that are gone
+ * @returns the number of bytes that were removed
  */
 export function trimPackages(root: string): number {
   const packages = join(root, 'node_modules/.pnpm')
@@ -33,7 +33,7 @@ export function trimPackages(root: string): number {
   return bytes
 }
 
-/** On disk, as `du` counts: a file with several names once. */
+/** The size on disk in bytes, as `du` counts it: a file with several names counts once. */
 function sizeOf(path: string, seen = new Set<number>()): number {
   const stat = lstatSync(path, { throwIfNoEntry: false })
   if (!stat || seen.has(stat.ino)) return 0
@@ -46,7 +46,7 @@ function toMb(bytes: number): number {
   return Math.ceil(bytes / 2 ** 20)
 }
 
-// Run after every install (`postinstall`), when it only says what is left of the budget; with --check it fails over it.
+// Run after every install (`postinstall`), where it only prints the size. With --check it fails above the budget.
 if (import.meta.main) {
   const root = resolve(import.meta.dirname, '../..')
   const gone = trimPackages(root)

@@ -2,8 +2,8 @@ import { basename } from 'node:path'
 import { programs, type ProgramName } from '@repo/testing/programs'
 
 /**
- * A line for each program that this machine lacks: what was skipped for want of it, or what is so without it, and how to
- * install it. Valkey has none where there is no Redis either: what stands for Redis stands for it.
+ * A line for each program that this machine lacks: how many tests were skipped without it, or what is different without it,
+ * and how to install it. Valkey has no line when Redis is absent too, because the line of Redis names both.
  */
 export function describeAbsent(
   absent: ProgramName[],
@@ -16,7 +16,7 @@ export function describeAbsent(
       const count = skipped[name] ?? 0
       const were = count === 1 ? '1 test of % was skipped' : `${count} tests of % were skipped`
       const what = count === 0 ? `no test was skipped, ${without}` : were.replace('%', tests)
-      // One name may be looked for in many folders.
+      // The same name may be listed with several folders.
       const called = [...new Set(names.map((path) => basename(path)))]
       return `absent   ${called.join(' or ')}: ${what}. apt install ${apt}, or brew install ${brew}`
     })

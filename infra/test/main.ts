@@ -19,11 +19,11 @@ pnpm test:long [word...] [--file word] [--json]
 
 Tests every member of the workspace, or those whose name contains one of the words, as "session".
 A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the machine has one
-(SESSION_STORE_URL if set). What cannot have changed since it passed is not run again (turbo's cache).
+(SESSION_STORE_URL if set). Tests that passed are not run again until something they depend on changes (turbo's cache).
 The generator's templates are tested by their name, as "templates", and in test:long.
 
-  :long    what takes minutes (processes are killed, servers freeze, time passes), and nothing else; the same as --long
-  --file   of these members the test files only whose path contains the word, as "accounts --file sign-in"
+  :long    only tests that take minutes (processes are killed, servers freeze, time passes); the same as --long
+  --file   only test files whose path contains the word, as "accounts --file sign-in"
   --json   ends with one line of JSON
 
 Ends with "N passed, N failed", and fails when a test failed, a report is missing, or nothing ran.
@@ -41,7 +41,7 @@ const isAsked = ({ folder }: Member): boolean => {
   const { file = '', long } = options
   if ((file || long) && !listTests(folder, { long }).some((path) => path.includes(file))) return false
   if (long) return true
-  // Their tests are those of each service that is made of them, which test:long runs there.
+  // Each service that is made of a template has its tests, and test:long makes such services and runs them.
   return words.length > 0 || !isTemplate(folder)
 }
 const members = listMembers(words).filter(isAsked)
@@ -71,13 +71,13 @@ function readArguments() {
 
 async function testMembers(): Promise<boolean> {
   const startedAt = Date.now()
-  // The report of an earlier run would be counted as this one's.
+  // Otherwise the reports of an earlier run would be counted.
   for (const { report } of members) await rm(report, { force: true })
   await using resources = new AsyncDisposableStack()
-  // Long tests attack what they started, and measure: each has the machine for itself.
+  // Long tests attack processes and measure, so one member runs at a time.
   const pace = { atOnce: options.long ? 1 : 3, file: options.file }
   const turbo = resources.use(runTurbo(members, await startServices(resources), pace))
-  // Ctrl-C reaches us alone: turbo, and then the servers, end in this order.
+  // Ctrl-C reaches only this process. It stops turbo first, and then the servers.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void turbo.stop())
 
   const results: Result[] = []
@@ -90,7 +90,7 @@ async function testMembers(): Promise<boolean> {
   return sum(results, [...waiting], code === 0)
 }
 
-/** The backing services, once for all members, and what names them in the members' environment. */
+/** Starts the backing services, once for all members. Resolves to the environment variables for the members. */
 async function startServices(resources: AsyncDisposableStack): Promise<Record<string, string | undefined>> {
   // Tests start hundreds of processes of the same few programs.
   const env: Record<string, string | undefined> = { NODE_COMPILE_CACHE: join(root, '.dev/compile-cache') }
@@ -101,7 +101,7 @@ async function startServices(resources: AsyncDisposableStack): Promise<Record<st
     const redis = await startRedis()
     if (redis) env.SESSION_STORE_URL = resources.use(redis).url
   }
-  // Part of turbo's key: what was skipped for want of a server is not "unchanged" once the server is there.
+  // Part of turbo's cache key: tests that were skipped without a server must run once the server is installed.
   const absent = findAbsent()
   env.TEST_SERVERS = Object.keys(programs)
     .filter((name) => !absent.includes(name as ProgramName))
@@ -144,7 +144,7 @@ function sum(results: Result[], missing: Member[], turboIsContent: boolean): boo
     console.log('FAILED: every test passed, but a runner ended with an error')
   }
   if (failed + passed === 0) console.log('FAILED: not a single test ran')
-  // Also those for want of which nothing was skipped: Valkey is tested where it is, and Redis stands for it elsewhere.
+  // Also programs without which no test was skipped: without Valkey, its tests run on Redis.
   const absent = findAbsent()
   const lacking: Result['lacking'] = {}
   for (const name of absent) {

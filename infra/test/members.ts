@@ -5,9 +5,9 @@ import { join, resolve } from 'node:path'
 export interface Member {
   /** As `@repo/session`. */
   name: string
-  /** From the root on, as `packages/session`. */
+  /** Relative to the root, as `packages/session`. */
   folder: string
-  /** Where its runner leaves its report. */
+  /** The path of its test report. */
   report: string
 }
 
@@ -30,20 +30,20 @@ export function listMembers(words: string[] = []): Member[] {
     )
 }
 
-/** Its test files, from its folder on: those that take minutes, which run apart, or all others. */
+/** The test files of a member, relative to its folder: the long ones (`*.long.test.ts`), or all others. */
 export function listTests(folder: string, { long }: { long: boolean }): string[] {
   const files = globSync('{*,!(node_modules)/**/*}.test.ts', { cwd: join(root, folder) })
-  // Templates stand in a room of infra, and are members of their own.
+  // Templates are in a folder of infra, but are members of their own.
   const isOwn = (file: string): boolean => isTemplate(folder) || !isTemplate(join(folder, file))
   return files.filter((file) => isOwn(file) && file.endsWith('.long.test.ts') === long)
 }
 
-/** Of a template's folder what follows `infra`, which is another member. */
+/** The folder. For a template it is the part after `infra/`, because infra is another member. */
 function ownPart(folder: string): string {
   return isTemplate(folder) ? folder.slice('infra/'.length) : folder
 }
 
-/** What `pnpm new` makes services of. */
+/** Whether this folder is a template of `pnpm new`. */
 export function isTemplate(folder: string): boolean {
   return folder.startsWith('infra/generator/templates/')
 }

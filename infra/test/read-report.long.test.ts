@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { root } from './members.ts'
 import { countSkipped, readReport } from './read-report.ts'
 
-/** Has the real runner write its report on these test files. */
+/** Runs the real vitest on these test files. Returns the path of its report. */
 function runVitest(files: Record<string, string>): string {
   const folder = mkdtempSync(join(tmpdir(), 'nonstick-report-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))

@@ -1,18 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import type { ProgramName } from '@repo/testing/programs'
 
-/** What a member's runner says about its tests. */
+/** The results of a member's tests. */
 export interface Result {
   folder: string
   passed: number
   failed: number
-  /** By their full names. Not those that lack a program. */
+  /** The full names of skipped tests, without those that lack a program. */
   skipped: string[]
-  /** How many were skipped for want of each program (`needs` of @repo/testing). */
+  /** How many tests were skipped because a program is absent (`needs` of @repo/testing). */
   lacking: Partial<Record<ProgramName, number>>
-  /** Those among the passed that failed at first (`retry` of vitest.config.ts): their full names, and of what. */
+  /** Passed tests that failed at first (`retry` of vitest.config.ts): their full names and errors. */
   flaky: string[]
-  /** Nothing it depends on has changed since these tests passed: turbo brought the report back from its cache. */
+  /** Turbo took the report from its cache, because nothing has changed since these tests passed. */
   isCached: boolean
 }
 
@@ -30,12 +30,12 @@ interface VitestReport {
   }[]
 }
 
-/** How many tests were skipped, whatever for. */
+/** How many tests were skipped, for any reason. */
 export function countSkipped({ skipped, lacking }: Pick<Result, 'skipped' | 'lacking'>): number {
   return Object.values(lacking).reduce((total, count) => total + count, skipped.length)
 }
 
-/** Counts a report. Undefined when there is none, or not yet a whole one. */
+/** The results in a report. Undefined when there is none, or it is not complete yet. */
 export async function readReport(
   folder: string,
   file: string,
@@ -55,7 +55,7 @@ export async function readReport(
       const [failure] = failureMessages
       if (failure !== undefined) result.flaky.push(`${fullName}: ${failure.split('\n', 1)[0]}`)
     }
-    // A file that cannot be loaded, and a hook that throws, fail their file without failing a test.
+    // A file that cannot be loaded or a hook that throws fails the file, but no test.
     result.failed += status === 'failed' ? Math.max(failed, 1) : failed
     const others = assertionResults.filter((test) => test.status !== 'failed' && test.status !== 'passed')
     for (const { fullName, meta } of others) {
@@ -63,7 +63,7 @@ export async function readReport(
       else result.skipped.push(fullName)
     }
   }
-  // A `test` script that finds nothing to test has not tested anything.
+  // A `test` script that finds no test has failed.
   if (report.testResults.length === 0) result.failed = 1
   return result
 }

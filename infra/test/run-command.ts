@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 
-/** Runs a command of the house as a person does. Never rejects: `code` tells. */
+/** Runs a command of this repository as a user does. Never rejects: a failure is in `code`. */
 export async function runCommand(
   file: string,
   args: readonly string[],

@@ -3,8 +3,8 @@ import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethere
 import { root, type Member } from './members.ts'
 
 /**
- * Has turbo run the members' tests: what they need first, so many members at a time, those that cannot have changed
- * from its cache. Of each only the test files whose path contains `file`, if it is given. Prints what fails and nothing else.
+ * Runs the members' tests with turbo, after the tasks that they depend on, `atOnce` at a time. Unchanged results come from
+ * turbo's cache. With `file`, only test files whose path contains it are run. Prints only what fails.
  */
 export function runTurbo(
   members: Member[],
@@ -23,7 +23,7 @@ export function runTurbo(
   })
 }
 
-// What turbo and pnpm say around a runner's own output. That something failed is in our own lines.
+// Lines of turbo and pnpm around a runner's output, which are not printed. Our own lines say what failed.
 const CHATTER = /^cache (miss|hit)|^\$ |^\[ELIFECYCLE\]|^command |^ ERROR  run failed/
 
 /** Prints turbo's lines, which are JSON, under the name of the member that wrote them. */

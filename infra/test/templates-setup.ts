@@ -7,11 +7,11 @@ import { dropDatabases, openTemplate } from '@repo/testing/create-database'
 import type { TestProject } from 'vitest/node'
 
 /**
- * The tables of a template of `pnpm new` are made where it is tested, and nowhere else: in the database that all others of this run
- * are cloned from. The template's folder stands for the name of its app.
+ * Makes the tables of a template of `pnpm new`, only for its own tests: in the database from which all others of this run
+ * are cloned. The name of the template's folder is used as the name of its app.
  */
 export async function setup({ config }: TestProject): Promise<() => Promise<void>> {
-  // Two templates are tested at once, and each drops what it has made.
+  // Several templates are tested at the same time, and each drops what it has made.
   process.env.TEST_RUN_ID += `_${process.pid}`
   const folder = config.root
   const { processes } = (await import(`${folder}/package.json`, { with: { type: 'json' } })).default

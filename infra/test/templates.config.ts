@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import house from '../../vitest.config.ts'
 
-/** The house's configuration, and a database that has the tables of the templates as well. */
+/** The configuration of all members, with a database that also has the tables of the template. */
 export default defineConfig({
   ...house,
   test: {

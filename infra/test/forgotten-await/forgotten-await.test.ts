@@ -6,7 +6,7 @@ import { startRedis } from '@repo/testing/start-redis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { request } from 'undici'
 
-// What an app may call of each package. What is not called has a reason.
+// The entry points of packages that an app may import. Each function that is not called has a reason.
 const DOORS = ['config', 'service', 'session', 'database', 'database/migrate', 'queue']
 const NOT_CALLED: Record<string, string[]> = {
   'returns no promise': [
@@ -62,7 +62,7 @@ describe('a forgotten await while the stores are away', needs('redis'), () => {
     await service.ready
     cookie = String((await send('POST', '/sign-in')).headers['set-cookie']).split(';')[0]!
     names = (await send('GET', '/calls')).json as string[]
-    // Reads are answered and writes are not, as by a master that has lost its replicas: so a handler is reached at all.
+    // Reads succeed and writes fail, as on a master that has lost its replicas: requests still reach the handlers.
     await expectAnswer(Number(new URL(redis.url).port), 'CONFIG SET min-replicas-to-write 1', /^\+OK/)
     await postgres.stop()
   })
@@ -113,7 +113,7 @@ describe('a forgotten await while the stores are away', needs('redis'), () => {
     expect((await send('GET', '/livez')).statusCode).toBe(200)
     expect(service.isRunning).toBe(true)
 
-    // What fails late is logged late, so each is waited for; and none of them is from the sessions of a request.
+    // What fails late is logged late, so wait for each. None of them is from the sessions of a request.
     const logged = (): string[] =>
       service
         .output()

@@ -1,4 +1,4 @@
-// A service that awaits nothing: each route calls one function of a package, and forgets what it returned.
+// A service with a forgotten await: it calls one function of a package, and ignores the promise that it returns.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadEnv } from '@repo/config'
@@ -25,7 +25,7 @@ import { Type } from 'typebox'
 
 const env = loadEnv(Type.Object({ ...serviceEnv, ...sessionEnv, ...databaseEnv }), process.env)
 const { DATABASE_URL: url } = env
-// The client of whichever app has tables: what a database does while it is away is the same for all.
+// The client of the first app with tables: an unavailable database behaves the same for all apps.
 const apps = join(import.meta.dirname, '../../../apps')
 const tables = listAppTables(apps)[0]!
 const { openDatabase } = (await import(join(apps, tables.app, 'src/database.ts'))) as {

@@ -28,7 +28,7 @@ export function nameOfApp({ app }: Pick<ProcessType, 'app'>): string {
  * The URL of an app's tables: the one that is given under the name that the release process reads (`DATABASE_URL_ORDERS`), else the
  * URL of the app's own role on the shared server.
  *
- * @param admin the URL of a role that may make roles, on the shared server
+ * @param admin the URL of a role that may create roles, on the shared server
  */
 export function databaseUrlOf(app: string, admin: string, given: Environment): string {
   return given[urlVariableOf(app)] || shareUrl(admin, app)
@@ -38,7 +38,7 @@ export function databaseUrlOf(app: string, admin: string, given: Environment): s
  * The database variables of a process where all apps share one server: in development and in tests. Each app has a role of its own
  * there; the release process gets the URLs of all of them.
  *
- * @param admin the URL of a role that may make roles
+ * @param admin the URL of a role that may create roles
  * @param sessionStoreUrl for the release process, which makes the tables of sessions in Postgres
  * @param given the URLs of apps whose database is on another server, as `databaseUrlOf` reads them
  * @returns the variables of a process type; none when it needs no database
@@ -65,8 +65,8 @@ export function sessionsIn(admin: string): string {
 }
 
 /**
- * The URL of the server that a command works on, as a role that may do anything there: `DATABASE_URL`, also from `.env`, else the
- * server of `pnpm dev` in this clone. Undefined when neither is there.
+ * The URL of the server that a command works on, with a role that may create roles: `DATABASE_URL`, also from `.env`, else
+ * the server of `pnpm dev` in this clone. Undefined when neither is there.
  */
 export async function findDatabase(): Promise<string | undefined> {
   loadDotEnv(root)

@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Reads `.env` at the root, for development and for commands run by hand. The shell wins; tests and production never read it. */
+/** Reads `.env` at the root for development and commands run by hand, not in tests or production. The shell has precedence. */
 export function loadDotEnv(root: string): void {
   const file = join(root, '.env')
   if (existsSync(file)) process.loadEnvFile(file)
 }
 
 /**
- * Takes `PGSSLMODE`, `PGOPTIONS` and the like out of our environment. They are meant for another server, and the `pg` client would
- * follow them, ours and that of every process we start. What a URL should say, it says itself.
+ * Deletes `PGSSLMODE`, `PGOPTIONS` and all other `PG*` variables from the environment. They are meant for another server,
+ * and the `pg` client would use them, here and in every process that we start. All settings must be in the URL.
  *
  * @see https://www.postgresql.org/docs/current/libpq-envars.html
  */

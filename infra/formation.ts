@@ -57,28 +57,28 @@ export const Declaration = Type.Object({
   ),
 })
 
-/** What `database` or `session` stands for in `needs`. */
+/** A store in `needs`. */
 export type Need = 'database' | 'session'
 
-/** One process type: a program that is started, scaled and stopped apart from all others. */
+/** One process type: a program that is started, scaled and stopped independently of all others. */
 export interface ProcessType extends Omit<
   Static<typeof Declaration>,
   'needs' | 'release' | 'memoryMiB' | 'reaches'
 > {
   /** Unique in the formation; also its host name in a network of containers. */
   readonly name: string
-  /** The folder of its app, from the root of the repository on, as `apps/orders`. */
+  /** The folder of its app, relative to the root of the repository, as `apps/orders`. */
   readonly app: string
   readonly needs: readonly Need[]
   readonly reaches: readonly string[]
-  /** The most that its container may have. */
+  /** The memory limit of its container. */
   readonly memoryMiB: number
 }
 
 /**
- * What bounds V8, which would else take what the machine has before it looks for garbage. Half of the memory is for its old
- * generation, as it would choose in a container of that size; the rest is for buffers, code and other threads. A young generation
- * of 6 MiB is enough for requests that leave little behind.
+ * Node's flags that limit V8. Without them, it would use the machine's memory before it collects garbage. Half of the memory
+ * is for the old generation, as V8 would choose in a container of that size. The rest is for buffers, code and other
+ * threads. A young generation of 6 MiB is enough for requests that leave few objects.
  *
  * @see https://nodejs.org/api/cli.html#--max-semi-space-sizesize-in-mib
  */
@@ -86,14 +86,14 @@ export function heapFlags({ memoryMiB }: Pick<ProcessType, 'memoryMiB'>): string
   return [`--max-old-space-size=${Math.floor(memoryMiB / 2)}`, '--max-semi-space-size=2']
 }
 
-/** THE list of process types, each half sorted by name. */
+/** The list of all process types. Each of its two parts is sorted by name. */
 export interface Formation {
   /** Run once, in this order, before the others start. */
   readonly release: readonly ProcessType[]
   readonly running: readonly ProcessType[]
 }
 
-/** Says everything that is wrong with the declarations, one line for each. */
+/** All problems of the declarations, one line for each. */
 export class FormationError extends Error {
   override readonly name = 'FormationError'
   readonly problems: readonly string[]
@@ -103,14 +103,14 @@ export class FormationError extends Error {
   }
 }
 
-// Also a DNS label, an image's name and the prefix of a log line.
+// The name of a process type is also a DNS label, an image's name and the prefix of a log line.
 const NAME = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/
 
 /**
- * Reads what each app declares in the `processes` of its own package.json. Development, Procfile, compose, manifests
- * and the edge's upstreams are all derived from this list, so that adding a service is adding a folder.
+ * Reads the `processes` of each app's package.json. Development, Procfile, compose, manifests and the edge's upstreams are
+ * all derived from this list, so a new service is only a new folder.
  *
- * @throws {FormationError} naming file, process and field
+ * @throws {FormationError} with the file, process and field of each problem
  */
 export function readFormation(root: string): Formation {
   const problems: string[] = []
@@ -136,7 +136,7 @@ export function readFormation(root: string): Formation {
   return { release: release.sort(byName), running: running.sort(byName) }
 }
 
-/** With what a declaration may leave unsaid. */
+/** The process type of a declaration, with the defaults: no `needs`, no `reaches`, 256 MiB. */
 export function processTypeOf(
   app: string,
   name: string,
@@ -145,15 +145,15 @@ export function processTypeOf(
   return { needs: [], reaches: [], memoryMiB: 256, ...declaration, name, app }
 }
 
-/** The public edge: the process type that answers every path no other one claims. */
+/** The edge: the process type with the route `/`, which answers every path that no other has. Undefined without one. */
 export function frontDoor(formation: Formation): ProcessType | undefined {
   return formation.running.find(({ route }) => route === '/')
 }
 
 /**
- * The edge's variable UPSTREAMS: which process types answer which paths, and where.
+ * The edge's variable UPSTREAMS: the route of each service, and the URLs of its processes.
  *
- * @param urlsOf the base URLs of a type's processes; several are written with `|`
+ * @param urlsOf the base URLs of a type's processes, which are joined with `|`
  */
 export function upstreams(formation: Formation, urlsOf: (type: ProcessType) => readonly string[]): string {
   return formation.running

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 const ROOT = resolve(import.meta.dirname, '..')
 
 /**
- * Imports what apps bring along for a command of ours, each in its own folder: `apps/<app>/<file>`.
+ * Imports the modules that apps have for a command of infra: `apps/<app>/<file>`, sorted by path.
  *
  * @param file may be a pattern, as `test/prove/attacks/*.ts`
  */

@@ -15,7 +15,7 @@ import { scale } from './attacks/scale.ts'
 import { sentinel } from './attacks/sentinel.ts'
 import { slow } from './attacks/slow.ts'
 
-/** Every row, in the order of the table. Those that one app alone makes possible come and go with it. */
+/** Every row, in the order of the table. Rows that need one app are in that app's `test/prove/attacks`, and come last. */
 export const attacks: readonly Attack[] = [
   browser,
   kill,

@@ -4,19 +4,19 @@ import { pathToFileURL } from 'node:url'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** A mistake that somebody could make, as a module that processes load before their own entry. */
+/** A planted mistake: a module that each process loads before its own entry. */
 export interface Fault {
-  /** As `session-in-a-map`. */
+  /** Such as `session-in-a-map`. */
   name: string
   url: string
 }
 
-/** The faults that a row must find: the files of `faults/<row>/`, and of `test/prove/faults/<row>/` in each app. */
+/** The faults that a row must find: the files in `faults/<row>/`, and in `test/prove/faults/<row>/` of each app. */
 export function listFaults(row: string): Fault[] {
   return listFaultFiles(row).map((file) => ({ name: basename(file, '.ts'), url: pathToFileURL(file).href }))
 }
 
-/** @param row a name, or `*` for those of all rows */
+/** @param row a name, or `*` for all rows */
 export function listFaultFiles(row: string): string[] {
   return globSync(`{infra,apps/*/test}/prove/faults/${row}/*.ts`, { cwd: ROOT })
     .sort()

@@ -13,16 +13,16 @@ import { runAttack, type RowResult, type RunOptions } from './run-attack.ts'
 const HELP = `pnpm prove [row...] [--quick] [--seed N] [--rate N] [--each N] [--faults] [--json] [--list] [--help]
 
 Attacks the whole formation on servers and ports of its own: real processes behind a real HAProxy, real stores, load
-on loopback, everything counted. Writes a second-by-second record to prove.json. Exits with 0 only when every row that
-was asked for holds; a row that did not run has not held.
+on loopback, everything counted. Writes a second-by-second record to prove.json. Exits with 0 only when every requested
+row holds. A row that did not run counts as a row that does not hold.
 
-  row        these rows only; --list names them, with what is done and what must hold
-  --quick    the shorter forms of ${quickRows().join(', ')}, in about 90 s
-  --seed N   makes the choices of an earlier run again
-  --rate N   requests a second (default 60)
+  row        only these rows; --list prints all of them, with what is done and what must hold
+  --quick    the short forms of ${quickRows().join(', ')}, in about 90 s
+  --seed N   repeats the random choices of an earlier run
+  --rate N   requests per second (default 60)
   --each N   processes of each type (default 2)
-  --faults   each row once more for every planted fault (faults/ in infra/prove and in test/prove of apps): now each must be found broken
-  --json     ends with one line of JSON
+  --faults   runs each row with each of its planted faults (faults/ in infra/prove, test/prove of apps): the row must break
+  --json     prints one line of JSON: the verdict of each row
 
 Linux only. Debian's packages, and the rows that need them: ${listPackages()}
 `
@@ -48,13 +48,13 @@ const run: Omit<RunOptions, 'openShared'> = {
   deployment: { each },
 }
 const rows = chooseRows()
-// What we started is tethered to us and ends with us.
+// Every process that we started is tethered to this one: when this process exits, they stop.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
 
 console.log(`seed ${seed}, ${each} processes of each type, ${run.load.rate} requests a second`)
 const results = options.faults ? await findFaults() : await proveRows()
 printSummary(results, seed)
-/** A row must hold; with a fault planted it must not. */
+// A row must hold. With a planted fault it must be broken.
 const passed = results.filter(({ verdict }) => verdict === (options.faults ? 'broken' : 'holds')).length
 const skipped = results.filter(({ verdict }) => verdict === 'not run').length
 const failed = results.length - passed - skipped
@@ -68,7 +68,7 @@ if (options.json)
 console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`)
 process.exit(isProved ? 0 : 1)
 
-/** All rows, on one deployment as far as they share it. */
+/** Runs all chosen rows. Rows that do not open a deployment of their own share one. */
 async function proveRows(): Promise<RowResult[]> {
   await using resources = new AsyncDisposableStack()
   let shared: Promise<Deployment> | undefined
@@ -83,7 +83,7 @@ async function proveRows(): Promise<RowResult[]> {
   return results
 }
 
-/** Each fault in a deployment of its own, under the row that must find it. */
+/** Runs each row once per planted fault, each time on a new deployment. */
 async function findFaults(): Promise<RowResult[]> {
   const results: RowResult[] = []
   for (const attack of rows) {

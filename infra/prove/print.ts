@@ -8,7 +8,7 @@ export function paintVerdict(verdict: RowResult['verdict']): string {
   return styleText(COLOURS[verdict], verdict.toUpperCase().padEnd(7), { stream: process.stdout })
 }
 
-/** Everything that was counted in one row. */
+/** Prints the verdict of a row and all its findings. */
 export function printRow({ row, does, claim, verdict, reason, tookMs, findings }: RowResult): void {
   console.log(`\n${paintVerdict(verdict)}  ${row}: ${does} (${Math.round(tookMs / 1000)} s)`)
   console.log(`         ${claim}`)
@@ -21,12 +21,12 @@ export function printRow({ row, does, claim, verdict, reason, tookMs, findings }
   }
 }
 
-/** As docs/guarantees.md has it. */
+/** The line of a row in the first table of docs/guarantees.md. */
 export function renderLine({ name, does, claim }: Attack): string {
   return `| \`${name}\` | ${does} | ${claim} |`
 }
 
-/** As docs/guarantees.md has it in its second table; undefined when the row holds without the edge as well. */
+/** The line of a row in the second table of docs/guarantees.md. Undefined when the row holds without the edge as well. */
 export function renderLineWithoutEdge({ name, withoutEdge }: Attack): string | undefined {
   return withoutEdge && `| \`${name}\` | ${withoutEdge} |`
 }
@@ -35,7 +35,7 @@ function said({ findings }: RowResult, pattern: RegExp): string {
   return String(findings.find(({ what }) => pattern.test(what))?.found ?? '')
 }
 
-/** One line for each row that was asked for. */
+/** Prints one line for each row that was requested. */
 export function printSummary(results: readonly RowResult[], seed: number): void {
   const width = Math.max(...results.map(({ row }) => row.length))
   console.log(`\n${''.padEnd(7)}  ${'row'.padEnd(width)}  requests  lost  wrong  signed out  broken`)

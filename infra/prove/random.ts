@@ -1,14 +1,14 @@
-/** Chance that repeats: the same seed gives the same choices. */
+/** Pseudo-random choices: the same seed gives the same choices. */
 export interface Random {
-  /** From 0 up to and without 1. */
+  /** From 0 to 1; never 1 itself. */
   next(): number
-  /** Undefined when there is nothing to pick from. */
+  /** One of the items. Undefined when the list is empty. */
   pick<T>(list: readonly T[]): T | undefined
-  /** A source of its own, so that one user's choices do not depend on how many another makes. */
+  /** A new generator. Choices from it do not depend on how many choices others make. */
   fork(name: string): Random
 }
 
-/** mulberry32: small, and good enough to choose victims. */
+/** The algorithm is mulberry32: small, and good enough to choose processes. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0
   function next(): number {

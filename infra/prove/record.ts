@@ -1,6 +1,6 @@
 import type { Result } from './load/start-load.ts'
 
-/** Something that was done at a moment of `performance.now()`. */
+/** Something that was done. `at` is a time of `performance.now()`. */
 export interface Note {
   at: number
   what: string
@@ -14,15 +14,15 @@ export interface Second {
   failed: number
   wrong: number
   signedOut: number
-  /** Of the requests that were to be sent in this second. */
+  /** Latency of the requests that were scheduled in this second. */
   medianMs: number
   slowestMs: number
   done: string[]
-  /** What was not ok, as `GET /api/orders: 503 DATABASE_UNAVAILABLE after 12 ms`, twenty of them at most. */
+  /** At most 20 requests that were not ok, such as `GET /api/orders: 503 DATABASE_UNAVAILABLE after 12 ms`. */
   notOk: string[]
 }
 
-/** What happened in each second since the first request or deed. */
+/** What happened in each second since the first request or note. */
 export function bySecond(results: readonly Result[], notes: readonly Note[]): Second[] {
   const beginning = Math.min(...results.map(({ intendedAt }) => intendedAt), ...notes.map(({ at }) => at))
   const secondOf = (at: number): number => Math.floor((at - beginning) / 1000)

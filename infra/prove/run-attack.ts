@@ -10,9 +10,9 @@ export interface RowResult {
   row: string
   does: string
   claim: string
-  /** A row that did not run has not held. */
+  /** `not run` does not count as `holds`. */
   verdict: 'holds' | 'broken' | 'not run'
-  /** Why it did not run, or broke off. */
+  /** Why it did not run, the error that ended it, or the first process that ended by itself. */
   reason?: string
   tookMs: number
   findings: Finding[]
@@ -22,14 +22,14 @@ export interface RowResult {
 export interface RunOptions {
   seed: number
   isQuick: boolean
-  /** Requests a second, and by how many people. */
+  /** Requests per second, and the number of users. */
   load: Omit<LoadOptions, 'random'>
   deployment: DeploymentOptions
-  /** The one that all rows share which do not open their own. */
+  /** The deployment of all rows that do not open their own. */
   openShared(): Promise<Deployment>
 }
 
-/** Runs one row. Never rejects: what goes wrong is part of the result. */
+/** Runs one row. Never rejects: an error becomes the `reason` of the result. */
 export async function runAttack(attack: Attack, options: RunOptions): Promise<RowResult> {
   const { name: row, does, claim } = attack
   const begunAt = performance.now()

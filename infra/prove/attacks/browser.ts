@@ -12,11 +12,11 @@ import { NOTICE_MS } from '../deployment/open-deployment.ts'
 import type { Replica } from '../deployment/replica.ts'
 import { passwordOf, signUp } from '../load/person.ts'
 
-/** What drives the browser is installed here, apart from the workspace, which does without it. */
+/** Playwright is installed here, outside the workspace, which does not need it. */
 const DRIVER = join(import.meta.dirname, '../../browser')
 const PLAYWRIGHT = join(DRIVER, 'node_modules/playwright-core/index.mjs')
 
-/** A page that has asked nothing for so long waits for its reader. */
+/** A page that has sent no request for this long is idle. */
 const QUIET_MS = 200
 
 /** The part of Playwright that is used here. @see https://playwright.dev/docs/api/class-page */
@@ -53,7 +53,7 @@ interface Response {
   headers(): Record<string, string>
 }
 
-/** Somebody who signs in once and looks around; meanwhile the edge, too, becomes another one. */
+/** A user signs in once and opens every page. In the middle another process of the edge takes over. */
 export const browser: Attack = {
   name: 'browser',
   does: 'a user signs in with a real browser, and each request to a service goes to a different process than the one before',
@@ -67,7 +67,7 @@ export const browser: Attack = {
     const { email } = await signUp({ url, dispatcher: agent }, `visitor-${Date.now()}@prove.example`)
     await agent.destroy()
 
-    // Two edges would each take their turns for themselves.
+    // One edge only: each edge process has a rotation of its own.
     const [edge, nextEdge] = deployment.inhabited(frontDoor(formation)) as [Replica, Replica]
     await nextEdge.stop()
 
@@ -89,7 +89,7 @@ export const browser: Attack = {
     await settle()
     const places = await page.locator('header nav a').allTextContents()
     const cookies = await page.context().cookies()
-    // Before that, the answer was rightly that nobody is known.
+    // Requests before the sign-in are not counted: their 401 is correct.
     asked.length = 0
 
     const strangers: string[] = []
@@ -141,17 +141,17 @@ export const browser: Attack = {
   },
 }
 
-/** What was asked of a service, and which process answered. */
+/** A request to a service, and the process that answered it. */
 interface Asked {
-  /** As `/api/orders`. */
+  /** Such as `/api/orders`. */
   service: string
   path: string
-  /** Undefined when the page did not wait for an answer. */
+  /** Undefined when the page did not wait for the answer. */
   process?: string
   status?: number
 }
 
-/** The page's requests to services, in their order. `settle` waits until it has asked all that it wants to know. */
+/** Records the page's requests to services, in order. `settle` waits until the page is idle. */
 function listenTo(page: Page, note: Arena['note']): { asked: Asked[]; settle(): Promise<void> } {
   const asked: Asked[] = []
   const open = new Map<Request, Asked>()
@@ -183,7 +183,7 @@ function listenTo(page: Page, note: Arena['note']): { asked: Asked[]; settle(): 
   }
 }
 
-/** Those answered by the process that the service was asked before. */
+/** Requests that were answered by the same process as the previous request to that service. */
 function findRepeats(asked: readonly Asked[]): Asked[] {
   const ofServices = [...Map.groupBy(asked, ({ service }) => service).values()]
   return ofServices.flatMap((list) =>

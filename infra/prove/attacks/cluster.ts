@@ -7,7 +7,7 @@ import { openDeployment, type Deployment } from '../deployment/open-deployment.t
 import { arriveSteadily } from '../load/arrive-steadily.ts'
 import { countOf, lastFailure, standing, tellFailures, within } from '../load/standing.ts'
 
-/** Until every client has asked the others who is master now. */
+/** The time in which every client finds the new master. */
 const BACK_WITHIN_MS = 1000
 
 /** One of three masters of the session store dies, and its replica takes over. */

@@ -5,7 +5,7 @@ import { badDisks, findDiskObstacle, onDisk } from '../deployment/bad-disk.ts'
 import { rollOver } from '../deployment/roll-over.ts'
 import { failuresOf, standing, tellFailures, within } from '../load/standing.ts'
 
-/** Nobody keeps anything on a disk, so nobody misses it. What needs one for a moment has a row of its own. */
+/** Processes keep no data on disk. Work that needs temporary files has a row of its own. */
 export const disk: Attack = {
   name: 'disk',
   does: 'every process on a full disk, then on a read-only file system, then as before',

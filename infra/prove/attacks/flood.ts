@@ -6,11 +6,11 @@ import { eachOf } from '../load/each-of.ts'
 import { newNetwork, sendSignIn, sendSignUp, signUp, type Answer } from '../load/person.ts'
 import { failuresOf, standing, tellFailures } from '../load/standing.ts'
 
-/** More than all processes together let wait for a password to be hashed. */
+/** More than the password hashes that all processes together allow to wait. */
 const CONNECTIONS = 300
-/** As long as somebody may be expected to wait, with two cores for everything; a refusal would come at once. */
+/** An acceptable wait for a user, with two cores for everything. A refusal would come at once. */
 const SIGNED_IN_WITHIN_MS = 5000
-/** What the service says in its README: accounts that one network may make within an hour. */
+/** From the README of the service: accounts that one network may create per hour. */
 const SIGN_UPS_AN_HOUR = 60
 
 /** One network sends sign-ups and sign-ins over hundreds of connections, and others sign in meanwhile. */
@@ -20,7 +20,7 @@ export const flood: Attack = {
   claim:
     'all other users are signed in within 5 s; the network gets 429 or 503 with `Retry-After`, and 60 accounts an hour from all processes together',
   needs: ['haproxy'],
-  // Of its own: what the network did is remembered for an hour.
+  // A deployment of its own: the limits remember the network for an hour.
   open: async (options, resources) => resources.use(await openDeployment(options)),
   async run({ deployment, startLoad, scale, note }) {
     const load = await startLoad({ rate: 20 })
@@ -46,7 +46,7 @@ export const flood: Attack = {
           while (performance.now() < until) {
             const email = `flood-${(sent += 1)}-${process.pid}@prove.example`
             answers.push(await send(flooder, email, network))
-            // A refusal is cheap; to be asked for thousands of them a second is another attack.
+            // Thousands of cheap refusals a second would be another attack.
             await sleep(200)
           }
         }),

@@ -6,16 +6,16 @@ import { newNetwork, sendSignUp, type Answer } from '../load/person.ts'
 import { countOf, failuresOf, standing, tellFailures, within } from '../load/standing.ts'
 import type { Result } from '../load/start-load.ts'
 
-/** The session package promises an answer after 500 ms of silence. */
+/** The session package promises an answer when the store has been silent for 500 ms. */
 const DEADLINE_MS = 500
-/** What comes on top is this machine, which is busy: at least so much, and as much as its slowest answer took before. */
+/** Allowed on top, because the machine is busy: this, or the slowest answer before the freeze if that was slower. */
 const BUSY_MS = 500
 const BACK_WITHIN_MS = 1000
 const FROZEN_MS = 6000
 const NEWCOMERS = 4
 const MOST_GROWTH_BYTES = 64 * 1024 * 1024
 
-/** The session store says nothing, and then it is gone, and then it is back with its data. */
+/** The session store is frozen, then killed, then restarted with its data. */
 export const freeze: Attack = {
   name: 'freeze',
   does: 'session store frozen for 6 s (SIGSTOP), then killed and restarted with its data',
@@ -34,7 +34,7 @@ export const freeze: Attack = {
     await redis.freeze()
     await sleep(FROZEN_MS / 2)
     const grown = (await measureMemory(deployment.inhabited())).map((bytes, i) => bytes - before[i]!)
-    // Only then: each of them brings a password, and hashing that takes its memory, whatever the store does.
+    // Only after the memory is measured: to hash their passwords takes memory, whatever the store does.
     const newcomers = await askNewcomers(deployment.url)
     await sleep(frozenAt + FROZEN_MS - performance.now())
     note('thaw the session store')
@@ -55,7 +55,7 @@ export const freeze: Attack = {
     const usual = results.filter(({ endedAt }) => endedAt < frozenAt)
     const whileFrozen = within(results, frozenAt, thawedAt)
     const whileGone = within(results, killedAt, restartedAt)
-    // Without those that were under way when it was killed.
+    // Without requests that were in flight when the store was killed.
     const answeredBeforeKill = results.filter(({ endedAt }) => endedAt < killedAt)
     const afterThaw = within(answeredBeforeKill, thawedAt + BACK_WITHIN_MS, killedAt)
     const afterRestart = within(results, restartedAt + BACK_WITHIN_MS, Infinity)
@@ -69,7 +69,7 @@ export const freeze: Attack = {
         DEADLINE_MS + Math.max(BUSY_MS, slowest(usual)),
       ),
       none('refusals other than 503 with Retry-After', failuresOf(results).filter(isNoRefusal).length),
-      // The routes that are reached without a session: what they ask of the store fails while they run.
+      // Sign-up needs no session, so it fails later: when its handler uses the store.
       none(
         `of ${NEWCOMERS} newcomers answered otherwise, or with a cookie`,
         newcomers.filter(isLetIn).length,
@@ -101,7 +101,7 @@ function isLetIn({ status, headers }: Answer): boolean {
   return status !== 503 || headers['retry-after'] === undefined || headers['set-cookie'] !== undefined
 }
 
-/** Without the pause that the sender made itself. */
+/** The highest latency in milliseconds, without the pauses of the client itself. */
 function slowest(results: readonly Result[]): number {
   return Math.round(
     Math.max(0, ...results.map((result) => result.endedAt - result.intendedAt - result.pausedMs)),

@@ -18,14 +18,14 @@ import { failuresOf, standing, tellFailures } from '../load/standing.ts'
 const SESSIONS = '/api/accounts/sessions'
 const PASSWORD = '/api/accounts/password'
 
-/** As many as the session package allows one person by default. */
+/** The session package's default limit for one user. */
 const MOST_OF_ONE = 100
 const PEOPLE = 4
 const EACH = 2000
 const HOUR_MS = 60 * 60_000
 const MOST_GROWTH_BYTES = 128 * 1024 * 1024
 
-/** People of whom somebody has made thousands of sessions, as an earlier release without a cap lets them. */
+/** Users who have thousands of sessions each, as an earlier release without a limit would allow. */
 export const hoard: Attack = {
   name: 'hoard',
   does: 'several users have thousands of sessions each, some opened by thieves; the users list their sessions and end them',
@@ -44,7 +44,7 @@ export const hoard: Attack = {
     const hoardAll = (): Promise<void> => eachOf(owners, PEOPLE, ({ id }) => hoardSessions(store, id))
     const signInAll = (): Promise<Person[]> => Promise.all(owners.map(({ email }) => signIn(caller, email)))
 
-    // Each password takes its memory; what is measured is what the lists take on top.
+    // Sign in first, so that the memory for password hashes is already in use. Only the memory for the lists is measured.
     await signInAll()
     await signInAll()
     const before = await measureMemory(deployment.inhabited())
@@ -101,12 +101,15 @@ function ask(question: Question): (person: Person) => Promise<Answer> {
   return (person) => person.ask(question)
 }
 
-/** What a store knows a person by. */
+/** The key under which a store lists a user's sessions. */
 function ownerKeyOf(userId: string): string {
   return hash('sha256', userId, 'base64url')
 }
 
-/** Sessions as the package stores them, of cookies that nobody has, and older than those of whoever signs in now. */
+/**
+ * Creates sessions as the package stores them. No client has their cookies, and they are older than the sessions of users
+ * who sign in now.
+ */
 async function hoardSessions(store: SessionStore, userId: string): Promise<void> {
   const key = ownerKeyOf(userId)
   const record = JSON.stringify([1, Date.now() - HOUR_MS, { id: userId }, 'hoard'])

@@ -7,10 +7,10 @@ import type { Result } from '../load/start-load.ts'
 
 const EVERY_MS = 1000
 
-/** A connection to a process that dies breaks at once; the news takes its time on a busy machine. */
+/** A connection to a killed process breaks at once, but on a busy machine its client notices up to this much later. */
 const NEWS_MS = 250
 
-/** `kill -9`, at most one a second, of processes whose type has another one. */
+/** `kill -9`, at most one a second, only of processes whose type has another process. */
 export const kill: Attack = {
   name: 'kill',
   does: '`kill -9` of a random process of any type about every second; each is started again as soon as a core is free',
@@ -57,7 +57,7 @@ export const kill: Attack = {
   },
 }
 
-/** Those whose type has another process that everybody knows of by now. */
+/** Processes whose type has another process that the edge and the load balancer already use. */
 function expendable(deployment: Deployment): Replica[] {
   return deployment.formation.running.flatMap((type) => {
     const known = deployment

@@ -7,24 +7,24 @@ import { kinds, type Route } from '../load/malformed-requests.ts'
 import { sendRaw } from '../load/send-raw.ts'
 import { failuresOf, standing, tellFailures } from '../load/standing.ts'
 
-/** What nobody outside should read. */
+/** Text that no client may see. */
 const INTERNALS =
   /node_modules|\bat \S+ \(|\.ts:\d|prisma|postgres(ql)?:|redis|127\.0\.0\.1:\d|ECONN|\bE[A-Z]{5,}\b.*syscall/i
 
-/** Said in the documents of the services: they are busy, or something behind them is away. */
+/** Documented by the services: they are overloaded, or a backing service is unavailable. */
 const STATED = new Set([503])
 
 const SLOW_SENDERS = 100
 const MOST_GROWTH_MB = 100
 
-/** Everything nobody should send, at the balancer, at the edge behind it and at the services themselves. */
+/** Malformed requests to the load balancer, to the edge, and directly to the services. */
 export const malformed: Attack = {
   name: 'malformed',
   does: 'broken HTTP and bodies, forged, huge and duplicate cookies, path tricks, slow senders, every route fuzzed',
   claim:
     'no crash; no 5xx other than 503; no answer shows internals; memory stays flat; other users are served meanwhile',
   needs: ['haproxy'],
-  // Of its own: who guesses so much is refused for a quarter of an hour, with everybody on the same network.
+  // A deployment of its own: so many failed sign-ins block the network, and all users on it, for 15 minutes.
   open: async (options, resources) => resources.use(await openDeployment(options)),
   async run({ deployment, startLoad, random, scale, note }) {
     const load = await startLoad({ rate: 20 })
@@ -52,7 +52,7 @@ export const malformed: Attack = {
       })
     }
     const count = scale(5000, 100_000)
-    // What a process needs to have warmed up is no leak.
+    // Memory that a process takes while it warms up is not a leak.
     await send(count / 5)
     const before = await measureMemory(deployment.inhabited())
     await send((count * 4) / 5)
@@ -93,7 +93,7 @@ async function listRoutes(deployment: Deployment): Promise<Route[]> {
   return routes
 }
 
-/** Begin to ask, and never get to the end. */
+/** Connections that begin a request and never complete it. */
 function openSlowSenders(ports: readonly number[]): Socket[] {
   return Array.from({ length: SLOW_SENDERS }, (_, i) => {
     const socket = connect(ports[i % ports.length]!, '127.0.0.1')

@@ -6,7 +6,7 @@ import type { Result } from '../load/start-load.ts'
 const FROZEN_MS = 6000
 const BACK_WITHIN_MS = 2000
 
-/** The database restarts under load, and later says nothing for a while. */
+/** Postgres restarts under load, and is later frozen for 6 s. */
 export const postgres: Attack = {
   name: 'postgres',
   does: 'Postgres restarted under load, then frozen for 6 s (SIGSTOP)',

@@ -8,7 +8,7 @@ import { endings, failuresOf, standing, tellFailures } from '../load/standing.ts
 
 const NEWCOMERS = 10
 
-/** New processes beside the old ones, both at work for a while, then the new ones alone. */
+/** New processes start beside the old ones, both serve for a while, then the old ones stop. */
 export const release: Attack = {
   name: 'release',
   does: 'a new release beside the old one, then only the new one, which has a new session secret in front of the old secret',
@@ -46,7 +46,7 @@ export const release: Attack = {
   },
 }
 
-/** People whom either release lets in, and both must know: each asks all of them. Resolves to how often nobody was known. */
+/** Users sign up on either release, and both must know them: each user sends 8 requests. Resolves to the number of 401s. */
 async function letIn(url: string): Promise<number> {
   const agent = new Agent()
   let strangers = 0

@@ -3,7 +3,7 @@ import type { Departure } from '../deployment/replica.ts'
 import { rollOver } from '../deployment/roll-over.ts'
 import { endings, failuresOf, standing, tellFailures } from '../load/standing.ts'
 
-/** SIGTERM to one process of every type at a time, and the next one when its successor is known. */
+/** A rolling restart of all types at the same time: each type stops its next process when the last one is back in use. */
 export const roll: Attack = {
   name: 'roll',
   does: 'rolling restart of every process type by SIGTERM, all types at the same time',

@@ -4,7 +4,7 @@ import { NOTICE_MS, type Deployment } from '../deployment/open-deployment.ts'
 import type { ProcessType } from '../../formation.ts'
 import { failuresOf, standing, tellFailures, within } from '../load/standing.ts'
 
-/** The edge takes half a second to look again whether somebody has come, then it says that nobody is there. */
+/** The edge checks once more for up to 500 ms whether a process has started, and then answers 503. */
 const AT_ONCE_MS = 1500
 const ZERO_MS = 3000
 

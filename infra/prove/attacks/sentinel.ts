@@ -8,9 +8,9 @@ import { arriveSteadily } from '../load/arrive-steadily.ts'
 import { countOf, lastFailure, standing, tellFailures, within } from '../load/standing.ts'
 
 /**
- * After the sentinels have named another master. A killed one is noticed at once. A silent one is left after 2 s, and who
- * came back to it just before the choice leaves it 2 s later once more: less patience would leave a master that is
- * well, whenever the machine of the process itself is busy.
+ * From the moment at which the sentinels name another master. A killed master is noticed at once. A client leaves a silent
+ * master after 2 s; if it reconnects to the same master just before the failover, it needs another 2 s. With a shorter
+ * timeout a client on a busy machine would leave a healthy master.
  */
 const BACK_WITHIN_MS = { kill: 1000, freeze: 3000 } as const
 
@@ -21,7 +21,7 @@ interface Failover {
   endAt: number
 }
 
-/** The master of the session store dies, and later the next one says nothing any more. */
+/** The master of the session store is killed; later the next master is frozen and never continues. */
 export const sentinel: Attack<Deployment & { sentinel: RedisSentinel }> = {
   name: 'sentinel',
   does: 'Redis Sentinel: `kill -9` of the master of the session store; then the new master is frozen and never continues (SIGSTOP)',
@@ -81,7 +81,7 @@ export const sentinel: Attack<Deployment & { sentinel: RedisSentinel }> = {
   },
 }
 
-/** Until then a second failover has nobody to choose. */
+/** Waits until the sentinels list the restarted server as a healthy replica: a second failover needs one. */
 async function knowsReplica({ url }: { url: string }): Promise<void> {
   const isWell = /master-link-status\r\n\$2\r\nok/
   await pollUntil(

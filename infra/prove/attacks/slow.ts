@@ -4,12 +4,12 @@ import { failuresOf, percentile, standing, tellFailures, within } from '../load/
 import type { Result } from '../load/start-load.ts'
 
 const FROZEN_MS = 3000
-/** The edge gives a process a second to say that it is ready, asks five times a second, and then moves reads on. */
+/** The edge probes five times a second with a timeout of 1 s, and then moves reads to another process. */
 const MOVED_ON_WITHIN_MS = 2000
-/** Below this a machine with two cores and much to do says nothing about us. */
+/** On a busy machine with two cores, a p99 below this has no meaning. */
 const NOISE_MS = 250
 
-/** One process of each service in turn says nothing for three seconds. */
+/** One process of each service in turn is frozen for 3 s. */
 export const slow: Attack = {
   name: 'slow',
   does: 'one process of each service in turn answers 3 s late (SIGSTOP)',

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Otherwise } from './replica.ts'
 
-/** What may be wrong with every disk that a process sees. */
+/** The states that the disks of a process can be in. */
 export const badDisks = ['full', 'read-only'] as const
 export type BadDisk = (typeof badDisks)[number]
 
-// In a namespace of its own the process sees other mounts than everybody else, and they end with it. Neither script goes on
-// when the disk is better than it should be.
+// The process has a mount namespace of its own: other processes do not see its mounts, and they end with it. Each script
+// exits with 70 when it can still write.
 const SCRIPTS: Record<BadDisk, string> = {
   full: `
     mount -t tmpfs -o size=64k,mode=1777 full "$TMPDIR" || exit
@@ -23,9 +23,9 @@ const SCRIPTS: Record<BadDisk, string> = {
 }
 
 /**
- * How to start a process on such a disk. When it is full, that is its folder for temporary files: it may write nowhere else.
+ * How to start a process on such a disk. The full disk is its folder for temporary files; processes write nowhere else.
  *
- * @param folder for that; an empty one, since a full disk hides what is in it
+ * @param folder for temporary files. It must be empty: the full disk is mounted over it
  */
 export function onDisk(disk: BadDisk, folder: string): Required<Otherwise> {
   const namespace = process.getuid?.() === 0 ? ['--mount'] : ['--user', '--map-root-user', '--mount']
@@ -35,7 +35,7 @@ export function onDisk(disk: BadDisk, folder: string): Required<Otherwise> {
   }
 }
 
-/** Why this machine cannot give a process such disks, as containers mostly cannot; undefined when it can. */
+/** Why this machine cannot mount such disks (most containers cannot). Undefined when it can. */
 export function findDiskObstacle(): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'nonstick-disk-'))
   try {

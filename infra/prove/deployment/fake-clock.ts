@@ -5,15 +5,15 @@ import { join } from 'node:path'
 
 const HOUR_S = 60 * 60
 
-/** The time of day that one process sees, another than that of the machine. What it measures durations by goes on as ever. */
+/** A wall clock for one process that differs from the machine's. Its monotonic clock is not changed. */
 export interface FakeClock extends AsyncDisposable {
-  /** What the process must have in its environment from its beginning. */
+  /** Environment variables with which the process must be started. */
   readonly env: Record<string, string>
-  /** Sets it so many hours ahead of the machine's, or behind. */
+  /** Sets the clock this many hours ahead of the machine's, or behind when negative. */
   jumpTo(hours: number): Promise<void>
 }
 
-/** The library of Debian's package `faketime`. */
+/** The path of the library in Debian's package `faketime`. Undefined when it is not installed. */
 export function findFakeTime(): string | undefined {
   return globSync(['/usr/lib/*/faketime/libfaketime.so.1', '/usr/lib/faketime/libfaketime.so.1'])[0]
 }
@@ -29,7 +29,7 @@ export async function openFakeClock(): Promise<FakeClock> {
     env: {
       LD_PRELOAD: findFakeTime()!,
       FAKETIME_TIMESTAMP_FILE: file,
-      // Without these a jump is seen after ten seconds, and timers jump, too.
+      // Without these a jump is seen only after ten seconds, and timers jump as well.
       FAKETIME_NO_CACHE: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     },

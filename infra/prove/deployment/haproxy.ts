@@ -6,16 +6,21 @@ import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 
-/** One process that may be behind the balancer; whether it is there now, the balancer finds out. */
+/** One process that the load balancer may use. Its probes tell whether the process is there now. */
 export interface Backend {
   name: string
   port: number
 }
 
-/** How often the balancer asks each process whether it is ready. A process must drain for longer. */
+/** How often the load balancer probes each process, in milliseconds. A process must drain for longer. */
 export const BALANCER_PROBE_MS = 200
 
-/** Starts it with this configuration, which must have it listen on this port of loopback. */
+/**
+ * Starts HAProxy, and resolves when it listens.
+ *
+ * @param port the port of loopback on which the configuration makes it listen
+ * @throws when this machine has no HAProxy, or HAProxy ends: then with its output
+ */
 export async function startHaproxy(port: number, config: string): Promise<AsyncDisposable> {
   const program = findProgram('haproxy')
   if (!program) throw new Error('This machine has no haproxy')
@@ -34,7 +39,7 @@ export async function startHaproxy(port: number, config: string): Promise<AsyncD
   return starting.move()
 }
 
-/** A balancer as one would run it: it looks who is ready, and repeats what is safe to repeat. */
+/** A typical configuration of a load balancer: it probes each process, and retries GET and HEAD. */
 export function renderConfig(port: number, backends: readonly Backend[]): string {
   return `defaults
   mode http
@@ -55,10 +60,10 @@ backend edge
   balance roundrobin
   option httpchk GET /readyz
   http-check expect status 200
-  # A request whose process died before a byte of the answer came goes to another one, unless it may have changed something.
+  # When a process dies before the first byte of its answer, only GET and HEAD are retried: others may have changed data.
   retry-on conn-failure empty-response
   http-request disable-l7-retry unless { method GET HEAD }
-  # One late answer of a busy process is no reason to do without it.
+  # Two failed probes: a busy process may answer one probe late.
   default-server check inter ${BALANCER_PROBE_MS}ms fall 2 rise 1
 ${backends.map(({ name, port }) => `  server ${name} 127.0.0.1:${port}`).join('\n')}
 `

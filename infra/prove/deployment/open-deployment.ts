@@ -21,30 +21,33 @@ import { reservePorts } from './reserve-ports.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 
-/** Places of each type that balancer and edge know of; how many are taken is up to the attack. */
+/** Replicas of each type that the load balancer and the edge know. The attack decides how many of them run. */
 const MOST_OF_EACH = 4
 
-/** Ten times as long as edge and balancer need to notice on a quiet machine, as by default in production. */
+/** Ten times the probe interval, like the defaults in production (5000 ms and 500 ms). */
 const DRAIN_MS = 10 * BALANCER_PROBE_MS
 const GRACE_MS = 10_000
 
 /**
- * How long after a process is ready the edge and the balancer send it requests at the latest, on a busy machine:
- * each asks every 200 ms.
+ * The time after which the edge and the load balancer send requests to a process that has become ready, even on a busy
+ * machine. Both probe every 200 ms.
  */
 export const NOTICE_MS = 5 * BALANCER_PROBE_MS
 
-/** So long after a process is ready another one of its type may vanish without a word: one that drains leaves as much time. */
+/**
+ * The time after which another process of the type may be killed once a process is ready: as long as a rolling restart
+ * leaves, which drains the old process.
+ */
 export const RELIED_ON_MS = NOTICE_MS + DRAIN_MS
 
 export interface DeploymentOptions {
   /** Processes of each type. Default: 2. */
   each?: number
-  /** Where sessions live, when not in a Redis of its own. */
+  /** URL of the session store. Default: a Redis of the deployment's own, or its Postgres when this machine has no Redis. */
   sessionStoreUrl?: string
-  /** Given to every process, over all else. */
+  /** Variables for every process; they override all others. */
   env?: ReplicaEnvironment
-  /** Given to Postgres. */
+  /** Environment variables of Postgres. */
   postgresEnv?: Record<string, string>
   /** Modules that every process loads before its own entry: planted faults. */
   preloads?: readonly string[]
@@ -53,23 +56,23 @@ export interface DeploymentOptions {
 /** The whole formation on servers and ports of its own, behind a real HAProxy. */
 export interface Deployment extends AsyncDisposable {
   readonly formation: Formation
-  /** Where the balancer listens. */
+  /** URL of the load balancer. */
   readonly url: string
   readonly graceMs: number
-  /** So many of each type. */
+  /** Processes of each type. */
   readonly each: number
-  /** What signs the cookies. */
+  /** The secret that signs cookies. */
   readonly sessionSecret: string
   readonly postgres: BackingService
-  /** Undefined when the row brought a session store of its own, or this machine has no Redis. */
+  /** Undefined with `sessionStoreUrl`, or when this machine has no Redis. */
   readonly redis: BackingService | undefined
-  /** All places of a type, or of all types, whether somebody is there or not. */
+  /** All replicas of a type, or of all types, running or not. */
   places(type?: ProcessType): readonly Replica[]
-  /** The places in which a process runs. */
+  /** The replicas that run. */
   inhabited(type?: ProcessType): readonly Replica[]
-  /** Processes that ended though nobody had ended them, a sentence each. */
+  /** One sentence for each process that ended by itself. */
   readonly crashes: string[]
-  /** As at the beginning: everybody runs, and nobody else. */
+  /** Restores the initial state: the first `each` replicas of each type run, and no others. */
   heal(): Promise<void>
 }
 
@@ -156,7 +159,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
 
   async function heal(): Promise<void> {
     await Promise.all(formation.running.flatMap((type) => of(type).slice(each)).map((place) => place.kill()))
-    // Nobody is told that somebody is back: edge and balancer look.
+    // The edge and the load balancer notice new processes only by their probes.
     if ((await populate()) > 0) await sleep(NOTICE_MS)
   }
   await populate()

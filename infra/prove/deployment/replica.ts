@@ -4,7 +4,7 @@ import pLimit from 'p-limit'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import type { ProcessType } from '../../formation.ts'
 
-/** How a process ended that was asked to, and after how long. */
+/** How a process that was stopped ended, and after how many milliseconds. */
 export interface Departure {
   name: string
   code: number | null
@@ -13,34 +13,34 @@ export interface Departure {
   lastWords: string
 }
 
-/** One replica of a process type, as `accounts.2`, with a port of its own. Each start gives it a new process. */
+/** One replica of a process type, such as `accounts.2`, with a port of its own. Each start creates a new process. */
 export interface Replica {
   readonly name: string
   readonly type: ProcessType
   readonly port: number
   readonly pid: number | undefined
-  /** Since when the process that runs now has been ready, on the clock of `performance.now()`. */
+  /** When the current process became ready: a time of `performance.now()`. */
   readonly readySince: number | undefined
-  /** Resolves once it is ready: it begins when a core is free. At once when a process runs here. */
+  /** Starts a process as soon as a core is free. Resolves when it is ready, or at once when a process already runs. */
   start(otherwise?: Otherwise): Promise<void>
   /** `kill -9`. */
   kill(): Promise<void>
-  /** SIGTERM, and how it ended. */
+  /** Sends SIGTERM, and resolves to how the process ended. */
   stop(): Promise<Departure>
-  /** It keeps its connections and answers nothing (SIGSTOP), until `thaw()`. */
+  /** SIGSTOP: the process keeps its connections but answers nothing until `thaw()`. */
   freeze(): void
   thaw(): void
-  /** Resident memory; 0 when no process runs. */
+  /** Resident memory in bytes; 0 when no process runs. */
   measureMemory(): Promise<number>
 }
 
 export type ReplicaEnvironment = Record<string, string | undefined>
 
-/** What is different about one process, until it ends. */
+/** Differences for one process; the next start does not have them. */
 export interface Otherwise {
-  /** Over its usual environment. */
+  /** Variables that override its usual environment. */
   env?: ReplicaEnvironment
-  /** A command that becomes the process. */
+  /** A command that runs the program it is given, and becomes that process. */
   via?: readonly string[]
 }
 
@@ -52,13 +52,13 @@ export interface ReplicaOptions {
   env: ReplicaEnvironment
   nodeArgs: string[]
   graceMs: number
-  /** Called when a process ends that nobody has ended. */
+  /** Called when a process ends by itself, with a sentence that contains its output. */
   onCrash(sentence: string): void
 }
 
 /**
- * A start takes a core for about a second, and a deployment has a dozen processes. Were all of them to start at once on two
- * cores, the others would be too late for their probes, and it would be the machine that broke the promise.
+ * A start takes a core for about a second, and a deployment has a dozen processes. If all started at once on two cores,
+ * running processes would answer their probes late, and a row would fail because of the machine.
  */
 const whenACoreIsFree = pLimit(availableParallelism())
 
@@ -66,10 +66,10 @@ export function openReplica(options: ReplicaOptions): Replica {
   const { name, type, port, cwd, graceMs, onCrash } = options
   let current: NodeProcess | undefined
   let readySince: number | undefined
-  /** Those whose end is no crash: we have ended them. */
+  /** Processes that we killed or stopped: their end is not a crash. */
   const ended = new WeakSet<NodeProcess>()
 
-  /** What was last asked for: whoever waits for a core, and is overtaken by another call, does not start any more. */
+  /** Number of the latest call. A start that waits for a core is dropped when a later call has come. */
   let calls = 0
 
   async function start(otherwise?: Otherwise): Promise<void> {
@@ -96,7 +96,7 @@ export function openReplica(options: ReplicaOptions): Replica {
       onCrash(`${name} ended by itself (${signal ?? `exit code ${code}`}):\n${started.output()}`)
     })
     await started.ready.catch((error: unknown) => {
-      // Whoever killed it while it started does not want to hear that it did not get ready.
+      // When it was killed or stopped during its start, it is no error that it is not ready.
       if (!ended.has(started)) throw error
     })
     if (current === started) readySince = performance.now()

@@ -1,15 +1,15 @@
 import { randomInt } from 'node:crypto'
 import { isFree } from '@repo/testing/free-port'
 
-// Below the range from which `freePort` and systems take theirs: nobody may take one while its process is down.
+// Below the range of `freePort` and of operating systems, so that no other program takes a port while its process is down.
 const [LOWEST, END] = [5_000, 10_000]
 
-/** Of every deployment of this run: rows that have one of their own run beside the one that all others share. */
+/** Ports of all deployments of this run: a row's own deployment runs beside the shared one. */
 const reserved = new Set<number>()
 
 /**
- * Ports for processes that come and go. A port that the system hands out as free would be anybody's again while its
- * process is down, and a restart would find it taken.
+ * Ports for processes that are restarted. The system could give a port of its own range to another program while the
+ * process is down, and the restart would fail.
  */
 export async function reservePorts(count: number): Promise<number[]> {
   const ports: number[] = []

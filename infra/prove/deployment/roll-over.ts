@@ -4,16 +4,17 @@ import { NOTICE_MS } from './open-deployment.ts'
 import type { Departure, Otherwise } from './replica.ts'
 
 /**
- * SIGTERM to one process of every type at a time, all types side by side, and the next one when its successor is known.
+ * A rolling restart of all types at the same time: each type stops one process with SIGTERM, starts it again, and continues
+ * with the next one when the edge and the load balancer use it.
  *
- * @param otherwise what is different about the successors
+ * @param otherwise differences for the new processes
  */
 export async function rollOver(
   { deployment, note }: Pick<Arena, 'deployment' | 'note'>,
   otherwise?: Otherwise,
 ): Promise<Departure[]> {
   const departures: Departure[] = []
-  // All of them to their end: none rolls on into the next row because another one has failed.
+  // allSettled: when one type fails, the others must finish before the next row starts.
   const rolls = await Promise.allSettled(
     deployment.formation.running.map(async (type) => {
       for (const place of deployment.inhabited(type)) {

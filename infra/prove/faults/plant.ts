@@ -5,10 +5,10 @@ import { pathToFileURL } from 'node:url'
 const ROOT = join(import.meta.dirname, '../../..')
 
 /**
- * Plants a mistake: the process that loads `file` gets it with `right` replaced by `wrong`.
+ * Plants a mistake: a process that loads `file` gets it with `right` replaced by `wrong`.
  *
- * @param file from the root of the repository on
- * @throws in that process when `right` is not there (any more): a mistake that was not made could not be found either.
+ * @param file path from the root of the repository
+ * @throws in that process when `file` does not contain `right`: no attack could find a mistake that was not planted
  */
 export function plant(file: string, right: string, wrong: string): void {
   const target = pathToFileURL(join(ROOT, file)).href

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from 'undici'
 import { signUp, WHO_AM_I, type Person } from './person.ts'
 
-/** People who come one after the other and are let in, which is what a session store has to write. */
+/** New users who sign up one after the other. Each sign-up is a write to the session store. */
 export interface Arrivals {
-  /** Resolves with those that were let in and are not known any more. */
+  /** Stops the sign-ups. Resolves to how many succeeded, and to those whose session is gone (401). */
   findForgotten(): Promise<{ letIn: number; forgotten: { person: Person; at: number }[] }>
 }
 

@@ -1,4 +1,4 @@
-/** Does the work for every item, for so many at once. */
+/** Does the work for every item, for at most `atOnce` items at the same time. */
 export async function eachOf<T>(
   items: readonly T[],
   atOnce: number,

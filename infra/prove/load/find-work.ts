@@ -4,19 +4,19 @@ import type { Formation } from '../../formation.ts'
 import type { Deployment } from '../deployment/open-deployment.ts'
 import type { Answer, Person } from './person.ts'
 
-/** What can be asked of the formation, found out by asking it. A new service is found like every other. */
+/** Requests that the formation accepts, from the OpenAPI documents of its services. New services are found by themselves. */
 export interface Work {
-  /** Paths that answer a signed-in person 200. */
+  /** Paths that answer a signed-in user with 200. */
   reads: string[]
-  /** Paths that take a JSON body, answer 201, and give what they took back at the Location. */
+  /** Paths that take a JSON body and answer 201 with a `Location`, where a GET returns what was written. */
   writes: Write[]
 }
 
 export interface Write {
   path: string
-  /** A body nobody has sent before. */
+  /** A body that contains `unique`, so that no other request has the same. */
   body(unique: string): unknown
-  /** The properties that a later read must repeat word for word. */
+  /** The properties that a later read must return unchanged. */
   kept: string[]
 }
 
@@ -46,12 +46,12 @@ export interface Schema {
 }
 
 /**
- * So many that the process that wrote is surely asked, too. What it alone repeats is expected of all: otherwise a service
- * that keeps something to itself would have nothing expected of it.
+ * Enough reads that the process that wrote answers one of them. A property that only this process returns is expected of all
+ * processes: so a service that keeps data in one process is found.
  */
 const READS = 8
 
-/** Reads the OpenAPI document of every service, tries what it says, and keeps what works. */
+/** Reads the OpenAPI document of every service, tries its GET and POST operations, and keeps those that work. */
 export async function findWork(deployment: Deployment, person: Person): Promise<Work> {
   const work: Work = { reads: [], writes: [] }
   for (const type of services(deployment.formation)) {
@@ -102,7 +102,7 @@ async function tryWrite(person: Person, path: string, schema: Schema): Promise<W
   return kept.length > 0 ? { path, body, kept } : undefined
 }
 
-/** Something that fits the schema. Texts are web addresses, which fit most fields that want any text. */
+/** A value that matches the schema. Strings are URLs, which most fields accept. */
 export function example(schema: Schema, unique: string): unknown {
   if (schema.const !== undefined) return schema.const
   if (schema.enum) return schema.enum[0]

@@ -1,12 +1,12 @@
 import type { Random } from '../random.ts'
 
-/** A route of some OpenAPI document, as `POST /api/orders/{id}`. */
+/** A route of an OpenAPI document, such as `POST /api/orders/{id}`. */
 export interface Route {
   method: string
   path: string
 }
 
-/** Requests as nobody should send them, a kind each; every one asks for the connection to be closed. */
+/** Malformed requests, by kind. Nearly all of them ask to close the connection. */
 export const kinds: Record<string, (random: Random, routes: readonly Route[]) => string> = {
   'broken HTTP': (random) => random.pick(BROKEN_HTTP)!,
 

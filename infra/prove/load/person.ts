@@ -8,9 +8,9 @@ export interface Question {
   path: string
   /** Sent as JSON. */
   json?: unknown
-  /** Pauses so long in the middle of the body, as a phone on a train does. */
+  /** Pauses for this time in the middle of the body, as a client on a bad connection does. */
   pauseMs?: number
-  /** How long the whole answer may take, when it is a long one. */
+  /** How long the whole answer may take. Default: 15 s. */
   patienceMs?: number
 }
 
@@ -20,29 +20,29 @@ export interface Answer {
   text: string
 }
 
-/** Somebody who has signed in once, holds the cookie, and must stay who they are. */
+/** A user who has signed in once, and sends the same cookie with each request. */
 export interface Person {
   readonly id: string
   readonly email: string
   readonly cookie: string
-  /** Rejects when no whole answer came. */
+  /** Rejects when no complete answer came. */
   ask(question: Question): Promise<Answer>
-  /** How often somebody wanted to replace the cookie. It is never replaced: whoever loses it would notice too late. */
+  /** How many `Set-Cookie` headers came. The cookie is never replaced: otherwise a lost session would not be noticed. */
   readonly cookieChanges: number
 }
 
-/** How the deployment is asked. */
+/** How requests reach the deployment. */
 export interface Caller {
   url: string
   dispatcher: Dispatcher
 }
 
-/** What prove knows by heart of the product: how a person comes to be, comes back, and who they are then. */
+// The routes that every row needs: sign up, sign in, and the signed-in user.
 const SIGN_UP = '/api/accounts/sign-up'
 const SIGN_IN = '/api/accounts/sign-in'
 export const WHO_AM_I = '/api/accounts/me'
 
-/** A browser gives up sooner; a process that has promised a deadline has answered long before. */
+/** Longer than a user waits, and longer than any deadline that a row checks. */
 const PATIENCE_MS = 15_000
 
 export function passwordOf(email: string): string {
@@ -50,8 +50,8 @@ export function passwordOf(email: string): string {
 }
 
 /**
- * An address of its own for somebody, which the deployment believes since we are on loopback: what it counts per network
- * is not counted for everybody together. @see RFC 2544, appendix C.2.2
+ * A random address for `X-Forwarded-For`, which the deployment trusts from loopback. With one address per user, limits per
+ * network count each user separately. @see RFC 2544, appendix C.2.2
  */
 export function newNetwork(): string {
   return `198.${randomInt(18, 20)}.${randomInt(256)}.${randomInt(256)}`
@@ -73,7 +73,7 @@ export function signUp(caller: Caller, email: string): Promise<Person> {
   return enter(sendSignUp, caller, email)
 }
 
-/** The same person in another browser. */
+/** The same user in another browser. */
 export function signIn(caller: Caller, email: string): Promise<Person> {
   return enter(sendSignIn, caller, email)
 }

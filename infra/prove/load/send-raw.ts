@@ -1,12 +1,12 @@
 import { connect } from 'node:net'
 
-/** What came back: the status, 0 when the connection ended without one, and everything else as text. */
+/** The whole answer as text, and its status: 0 when the connection ended without an answer. */
 export interface RawAnswer {
   status: number
   text: string
 }
 
-/** Writes bytes to a port as they are, and reads until the other side has said enough or `patienceMs` have passed. */
+/** Writes bytes to a port unchanged. Reads until the other side closes the connection, at most for `patienceMs`. */
 export function sendRaw(port: number, bytes: string | Buffer, patienceMs = 3000): Promise<RawAnswer> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')

@@ -2,7 +2,7 @@ import { atLeast, none, told, type Finding } from '../attack.ts'
 import type { Departure } from '../deployment/replica.ts'
 import type { Load, Result } from './start-load.ts'
 
-/** What must be true after every attack under load, whatever was done. With a new secret cookies are signed again. */
+/** What must be true after every attack under load. `renewsCookies`: cookies may change, because there is a new secret. */
 export async function standing(load: Load, { renewsCookies = false } = {}): Promise<Finding[]> {
   const results = await load.stop()
   const { acknowledged, lost, people, signedOut, cookieChanges } = await load.check()
@@ -18,7 +18,7 @@ export async function standing(load: Load, { renewsCookies = false } = {}): Prom
   ]
 }
 
-/** As `200 × /api/orders, 12 × /`. */
+/** Such as `200 × /api/orders, 12 × /`. */
 function tellServices(results: readonly Result[]): Finding {
   const services = Map.groupBy(results, ({ path }) => /^\/api\/[^/]+/.exec(path)?.[0] ?? path)
   return told('to', [...services].map(([service, group]) => `${group.length} × ${service}`).join(', '))
@@ -32,25 +32,25 @@ export function failuresOf(results: readonly Result[]): readonly Result[] {
   return results.filter(({ outcome }) => outcome === 'failed')
 }
 
-/** Those that were to be sent in this time. */
+/** The requests that were scheduled in this time. */
 export function within(results: readonly Result[], from: number, until: number): readonly Result[] {
   return results.filter(({ intendedAt }) => intendedAt >= from && intendedAt < until)
 }
 
-/** How long after a moment the last request was to be sent that failed, in milliseconds. */
+/** Milliseconds from `since` to the time for which the last failed request was scheduled; 0 when none failed after it. */
 export function lastFailure(results: readonly Result[], since: number): number {
   const sentAfter = failuresOf(results).map(({ intendedAt }) => intendedAt - since)
   return Math.round(Math.max(0, ...sentAfter))
 }
 
-/** As `12 × POST 502, 3 × POST UND_ERR_SOCKET`. */
+/** Such as `12 × POST 502, 3 × POST UND_ERR_SOCKET`. */
 export function tellFailures(results: readonly Result[]): Finding {
   const kinds = Map.groupBy(failuresOf(results), ({ method, answer }) => `${method} ${answer}`)
   const text = [...kinds].map(([kind, group]) => `${group.length} × ${kind}`).join(', ')
   return told('requests that failed', text || 0)
 }
 
-/** Whether each process that was asked to end has done so in good order. What the others said last is told. */
+/** Each process that was stopped must exit with code 0. For the others, the last line of their log is reported. */
 export function endings(departures: readonly Departure[]): Finding[] {
   const others = departures.filter(({ code }) => code !== 0)
   const words = others.map(
@@ -62,7 +62,7 @@ export function endings(departures: readonly Departure[]): Finding[] {
   ]
 }
 
-/** In milliseconds, from the moment a request was to be sent. */
+/** Latency in milliseconds, from the time for which a request was scheduled. */
 export function percentile(results: readonly Result[], share: number): number {
   const latencies = results.map(({ intendedAt, endedAt }) => endedAt - intendedAt).sort((a, b) => a - b)
   return Math.round(latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0)

@@ -8,32 +8,32 @@ import { findWork, type Work, type Write } from './find-work.ts'
 import { signUp, WHO_AM_I, type Answer, type Person, type Question } from './person.ts'
 
 export interface LoadOptions {
-  /** Requests a second. */
+  /** Requests per second. */
   rate: number
   people: number
   random: Random
 }
 
 /**
- * - `ok`: as it must be.
- * - `failed`: no answer, or one that says that it could not be done.
- * - `wrong`: an answer that is not true: somebody else's name, or a record that was acknowledged and is not there.
- * - `signed out`: the person is not known any more.
+ * - `ok`: the expected answer.
+ * - `failed`: no answer, a 5xx or a 429.
+ * - `wrong`: any other answer: another user's data, an acknowledged record that is missing, an unexpected status.
+ * - `signed out`: a 401.
  */
 export type Outcome = 'ok' | 'failed' | 'wrong' | 'signed out'
 
-/** What became of one request. Times are those of `performance.now()`. */
+/** The result of one request. Times are those of `performance.now()`. */
 export interface Result {
-  /** When it was to be sent: a request that had to wait for its turn has waited. */
+  /** The time for which it was scheduled: a delay before sending counts as latency. */
   intendedAt: number
   endedAt: number
   method: string
   path: string
   outcome: Outcome
-  /** The status and the code of the problem, as `503 DATABASE_UNAVAILABLE`; or why there is no answer. */
+  /** The status and the code of the error, such as `503 DATABASE_UNAVAILABLE`, or the reason why there is no answer. */
   answer: string
   retryAfter?: string
-  /** How long the sender itself paused. */
+  /** How long the client itself paused in the body. */
   pausedMs: number
 }
 
@@ -44,14 +44,14 @@ interface Acknowledged {
   content: Record<string, unknown>
 }
 
-/** Requests of many people, sent when they are due whatever became of those before (an open loop). */
+/** Requests of many users, sent on schedule, whatever happened to earlier ones (an open loop). */
 export interface Load {
   readonly results: readonly Result[]
   readonly people: readonly Person[]
   readonly work: Work
-  /** Sends no more, waits for those in flight, and resolves with what was counted. Second and later calls do nothing more. */
+  /** Stops sending, waits for requests in flight, and resolves to the results. May be called again. */
   stop(): Promise<readonly Result[]>
-  /** After the attack: asks for every acknowledged write, and every person who they are. */
+  /** After the attack: stops, then reads every acknowledged write, and checks that every user is still signed in. */
   check(): Promise<Aftermath>
 }
 
@@ -63,10 +63,10 @@ export interface Aftermath {
   cookieChanges: number
 }
 
-/** So many may wait for an answer. It bounds our own memory; who comes on top is counted as failed. */
+/** The most requests in flight. It bounds our own memory; a request beyond it is not sent, and counts as failed. */
 const MOST_IN_FLIGHT = 2000
 
-/** So long after an attack all may have come to themselves, and not each question anew. */
+/** After an attack, all checks together may retry for this long. */
 const PATIENCE_MS = 5000
 
 let loads = 0
@@ -115,7 +115,7 @@ export async function startLoad(
   async function postRecord(person: Person, { path, body, kept }: Write, intendedAt: number): Promise<void> {
     const json = body(`${name}-${++writes}`)
     const question: Question = { method: 'POST', path, json }
-    // Some take their time, so that there is always something under way that nobody can repeat.
+    // Some writes take long, so that there is always one in flight that cannot be retried.
     if (random.next() < 0.25) question.pauseMs = 200 + 600 * random.next()
     await attempt(person, question, intendedAt, ({ status, headers, text }) => {
       if (status !== 201) return false
@@ -202,7 +202,7 @@ function isThere({ content }: Acknowledged, { status, text }: Answer): boolean {
   return Object.entries(content).every(([key, value]) => isDeepStrictEqual(found[key], value))
 }
 
-/** After the attack: whoever cannot answer yet is asked again, and what they say at last counts. */
+/** Retries until an answer is below 500, or until `giveUpAt`. The last answer counts; without one the status is 0. */
 async function askPatiently(person: Person, question: Question, giveUpAt: number): Promise<Answer> {
   for (;;) {
     const answer = await person.ask(question).catch((): undefined => undefined)

@@ -1,6 +1,6 @@
 import { plant } from '../plant.ts'
 
-// A client that never asks who holds the keys now.
+// A client of Redis Cluster that never asks which node holds a key.
 plant(
   'packages/session/src/stores/redis.ts',
   'makers[kind]()',

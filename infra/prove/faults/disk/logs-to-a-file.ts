@@ -3,7 +3,7 @@ import { Server, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-// A service that writes down who asks, in a file of its own.
+// A service that logs requests to a file.
 const emit = Server.prototype.emit
 Object.assign(Server.prototype, {
   emit(this: Server, event: string, ...args: [IncomingMessage]) {

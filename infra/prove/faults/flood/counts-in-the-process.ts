@@ -1,4 +1,4 @@
 import { plant } from '../plant.ts'
 
-// A limit that each process counts for itself: two of them allow twice as much.
+// A limit that each process counts for itself: two processes allow twice as much.
 plant('packages/limits/src/limit-store.ts', "{ redis: store.redis, nameSpace: 'limit:' }", '{}')

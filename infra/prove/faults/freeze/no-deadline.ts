@@ -1,5 +1,5 @@
 import { plant } from '../plant.ts'
 
-// A store client that waits for as long as the store says nothing.
+// A store client without a deadline: it waits as long as the store is silent.
 plant('packages/session/src/open-session-store.ts', 'deadlineMs = 500', 'deadlineMs = 600_000')
 plant('packages/session/src/stores/redis.ts', 'socketTimeout: 2000,', '')

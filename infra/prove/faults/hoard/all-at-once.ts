@@ -1,6 +1,6 @@
 import { plant } from '../plant.ts'
 
-// Everybody on the list is ended at the same moment, each with a command of its own: more than the guard lets through.
+// All sessions of the list end at the same time, each by a command of its own: more than the guard allows.
 plant(
   'packages/session/src/user-sessions.ts',
   'const pages = pagesOf(store, ownerKey)',

@@ -1,6 +1,6 @@
 import { plant } from '../plant.ts'
 
-// Who believes that a person's sessions are one page.
+// Only the first page of a user's sessions ends.
 plant(
   'packages/session/src/user-sessions.ts',
   'const pages = pagesOf(store, ownerKey)',

@@ -1,6 +1,6 @@
 import { plant } from '../plant.ts'
 
-// Sign-ins that nobody counts.
+// Sign-ins without a limit on the sessions of one user.
 plant(
   'packages/session/src/save-session.ts',
   'if (owner && created.listed > policy.maxPerUser) {',

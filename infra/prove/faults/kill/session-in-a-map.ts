@@ -1,6 +1,6 @@
 import { plant } from '../plant.ts'
 
-// Sessions that live in the process which made them: any other one does not know the person.
+// Sessions in the memory of the process that created them: other processes do not know the user.
 plant(
   'packages/session/src/open-session-store.ts',
   'guardStore(await openStore(url), options)',

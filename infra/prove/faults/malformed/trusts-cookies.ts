@@ -1,6 +1,6 @@
 import { Server, type IncomingMessage } from 'node:http'
 
-// Decodes what a cookie says without expecting that anybody would send one that cannot be decoded.
+// Decodes cookies without handling those that cannot be decoded.
 const emit = Server.prototype.emit
 Object.assign(Server.prototype, {
   emit(this: Server, event: string, ...args: [IncomingMessage]) {

@@ -1,4 +1,4 @@
 import { plant } from '../plant.ts'
 
-// A database that is away is an error like any other: nobody is told to come back.
+// An unavailable database is answered with 500, like any other error, and without `Retry-After`.
 plant('packages/database/src/open-pool.ts', 'if (!isUnavailable(cause)) throw cause', 'throw cause')

@@ -1,4 +1,4 @@
 import { randomBytes } from 'node:crypto'
 
-// A release that makes its own secret at start: it knows nobody whom the one before has let in.
+// A release that creates its own secret at start: it does not know users who signed in to the release before.
 process.env.SESSION_SECRETS &&= randomBytes(32).toString('base64url')

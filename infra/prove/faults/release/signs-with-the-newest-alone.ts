@@ -1,6 +1,6 @@
 import { plant } from '../plant.ts'
 
-// A cookie signed with the new secret alone: the old release does not know it, while both are at work.
+// Cookies signed with the new secret only: the old release, which still runs, does not accept them.
 plant(
   'packages/session/src/session-cookie.ts',
   '[id, ...keys.map((key) => signature(key, id))]',

@@ -5,18 +5,18 @@ import { parse } from 'yaml'
 import type { Formation } from '../formation.ts'
 import { listPlatforms, render } from './render.ts'
 
-/** A file or a version that is not as it should be, and how to correct it. */
+/** A file or a version that has drifted, and how to correct it. */
 export interface Finding {
   what: string
   how: string
   mend: string
-  /** What the file holds, '' where there is none. */
+  /** The text of the file; '' when there is no file. */
   found?: string
-  /** What the file should hold; null when it should not be. Undefined where a person decides. */
+  /** The text that the file should have; null when it should be removed. Undefined when a developer must decide. */
   wanted?: string | null
 }
 
-/** The files that differ from what they are rendered from, and the versions and templates that disagree. */
+/** The rendered files that are not up to date, and the versions and templates that differ from each other. */
 export async function findDrift(root: string, formation: Formation): Promise<Finding[]> {
   return [
     ...(await findStale(root, formation)),
@@ -45,18 +45,18 @@ async function findStale(root: string, formation: Formation): Promise<Finding[]>
   return findings
 }
 
-/** The templates whose entry differs from that of an app: all processes should start in the same way. */
+/** The templates whose entry differs from that of `apps/accounts`: all processes should start in the same way. */
 export function findTemplates(root: string): Finding[] {
   const model = 'apps/accounts/src/server.ts'
   const text = read(root, model)
-  // Those that hold something open, as the model does.
+  // Only templates with resources, as the model has.
   return globSync('infra/generator/templates/*/src/resources.ts', { cwd: root })
     .map((file) => file.replace('resources.ts', 'server.ts'))
     .filter((file) => text !== undefined && read(root, file) !== text)
     .map((file) => ({ what: file, how: `reads otherwise than ${model}`, mend: 'make both say the same' }))
 }
 
-/** What is left of an app whose folder was deleted: its parts in other folders (`…/apps/<app>`), and the requests to it in the README. */
+/** The requests in the README to an app whose folder was deleted. */
 function findOrphans(root: string, { running }: Formation): Finding[] {
   const found = read(root, 'README.md') ?? ''
   const routes = running.flatMap(({ route }) => route ?? [])
@@ -72,7 +72,7 @@ function findOrphans(root: string, { running }: Formation): Finding[] {
     : [{ what: 'README.md', how: 'asks an app that is gone', mend: 'pnpm infra', found, wanted }]
 }
 
-/** The versions outside the catalog of pnpm-workspace.yaml, and those in the catalog that no package uses. */
+/** The versions outside the catalog of pnpm-workspace.yaml, and the catalog's entries that no package uses. */
 export function findVersions(root: string): Finding[] {
   const files = globSync('{.,infra,apps/*,packages/*,infra/generator/templates/*}/package.json', {
     cwd: root,
@@ -108,7 +108,7 @@ export function findVersions(root: string): Finding[] {
   return findings
 }
 
-/** Where the major version of Node is repeated, because what reads it there cannot read .node-version. */
+/** Files that repeat the major version of Node, because the programs that read them cannot read .node-version. */
 const LINES_OF_NODE: readonly [file: string, places: RegExp][] = [
   ['package.json', /"node": ">=(\d+)"/g],
   ['pnpm-workspace.yaml', /^ {2}(?:node-[a-z0-9-]+|"@types\/node"): \^(\d+)/gm],
@@ -117,7 +117,7 @@ const LINES_OF_NODE: readonly [file: string, places: RegExp][] = [
   ['.github/workflows/ci.yml', /\/node:(\d+)-/g],
 ]
 
-/** Where another major version of Node is named than in `.node-version`. Development, CI and images use the newest of that one. */
+/** Files with another major version of Node than `.node-version`. Development, CI and images use its newest release. */
 export function findNode(root: string): Finding[] {
   const version = read(root, '.node-version')?.trim() ?? ''
   const [line] = version.split('.')
@@ -137,8 +137,8 @@ interface Manifest {
 }
 
 /**
- * The packages whose builds for other platforms are not in the lockfile. An install that changes the lockfile may keep only those of
- * its own platform; then nobody else gets a linter or turbo.
+ * The packages whose builds for other platforms are not in the lockfile. An install that changes the lockfile may keep only
+ * the builds for its own platform; then developers on other platforms get no linter and no turbo.
  */
 export function findPlatforms(root: string): Finding[] {
   const lockfile = read(root, 'pnpm-lock.yaml')
@@ -149,7 +149,7 @@ export function findPlatforms(root: string): Finding[] {
     const { name, version, optionalDependencies = {} } = JSON.parse(read(root, file)!) as Manifest
     if (!(`${name}@${version}` in packages)) continue
     for (const [other, range] of Object.entries(optionalDependencies)) {
-      // Platform packages have the version of the package that they belong to, to the digit.
+      // Platform packages have exactly the same version as the package that they belong to.
       if (/^\d/.test(range) && !(`${other}@${range}` in packages)) missing.add(name)
     }
   }
@@ -160,7 +160,7 @@ export function findPlatforms(root: string): Finding[] {
   }))
 }
 
-/** Undefined when there is no such file. */
+/** The text of a file; undefined when it does not exist. */
 function read(root: string, file: string): string | undefined {
   try {
     return readFileSync(join(root, file), 'utf8')
@@ -171,7 +171,7 @@ function read(root: string, file: string): string | undefined {
 }
 
 /**
- * The lines to remove from `before` and to add to it so that it becomes `after`: a unified diff without lines of context.
+ * A unified diff from `before` to `after` without lines of context.
  *
  * @see https://nodejs.org/api/util.html#utildiffactual-expected
  */
@@ -181,7 +181,7 @@ export function diffLines(file: string, before: string, after: string): string {
   for (const [change, line] of diff(before.split('\n'), after.split('\n'))) {
     if (change !== 0 && !isInside) lines.push(`@@ -${old} +${fresh} @@`)
     isInside = change !== 0
-    // The sign says which of the two has the line: 1 is the first.
+    // `change` is 1 for a line of `before` only, -1 for a line of `after` only.
     if (change > 0) lines.push(`-${line}`)
     if (change < 0) lines.push(`+${line}`)
     if (change >= 0) old++

@@ -9,11 +9,11 @@ interface Wanted {
   without: string
   apt: string
   brew: string
-  /** The folder that asks for it, which a clone may do without. */
+  /** The folder that needs it. The program is not missed in a clone without this folder. */
   room?: string
 }
 
-/** What one can do without, each in its way: names of which one is enough, what is lost, and who brings it. */
+/** Optional programs: `names` are alternatives, `without` says what does not work, `apt` and `brew` are packages. */
 const PROGRAMS: readonly Wanted[] = [
   { names: ['git'], without: 'pnpm new and retire cannot tell what is yours', apt: 'git', brew: 'git' },
   { ...programs.redis, without: 'sessions of pnpm dev live in Postgres' },
@@ -26,7 +26,7 @@ const PROGRAMS: readonly Wanted[] = [
   { ...programs.kubectl, without: 'overlays of Kubernetes are not checked', room: 'infra/deploy/kubernetes' },
 ]
 
-/** What this machine lacks. Nothing of it is needed for `pnpm dev`. */
+/** The optional programs that this machine lacks. `pnpm dev` needs none of them. */
 export function findMissingPrograms(root: string): Finding[] {
   const isMac = process.platform === 'darwin'
   const isWanted = ({ names, room = '' }: Wanted): boolean =>

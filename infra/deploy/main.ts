@@ -10,13 +10,13 @@ import { readVariables } from './variables.ts'
 
 const help = `pnpm infra [--check | --secrets]
 
-Writes what is derived from the formation, which is what each app declares in its own package.json: .env.example,
-docs/process-types.md, and what each platform beside this file reads. Change the app, never these files. What is there of a process
-type that is gone is removed.
+Renders the files that are derived from the formation, which is what each app declares in its own package.json:
+.env.example, docs/process-types.md, and the files of each platform in infra/deploy. Change the app, never these files.
+Removes the files of process types that are gone.
 
-  --check     writes nothing; says what has drifted (these files, versions outside the catalog, templates from the apps),
-              what is missing on this machine, and what mends each. Fails when something has drifted
-  --secrets   makes what Compose needs and git must not have, in .secrets, unless it is there
+  --check     writes nothing; prints what has drifted (these files, versions outside the catalog, templates that differ
+              from the apps), which programs this machine lacks, and how to correct each. Fails when something has drifted
+  --secrets   creates the secrets of Compose in .secrets, which git ignores; keeps those that are there
 `
 
 const root = resolve(import.meta.dirname, '../..')

@@ -1,21 +1,21 @@
 import { upstreams, type Formation, type Need, type ProcessType } from '../formation.ts'
 
-/** What the names of our images begin with. Put your registry before it, as `ghcr.io/you/nonstick`, and run `pnpm infra`. */
+/** The prefix of image names. Put your registry in front, such as `ghcr.io/you/nonstick`, and run `pnpm infra`. */
 export const IMAGES = 'nonstick'
 
-/** Where a process listens in its container, and what its Service, probes and balancer name. */
+/** The port on which a process listens in its container. Its Service, its probes and the load balancer use it. */
 export const PORT = 3000
 
-/** When a platform ends a process that has not ended by itself: later than SHUTDOWN_DEADLINE_MS, later than DRAIN_MS. */
+/** Seconds from SIGTERM to SIGKILL. Longer than SHUTDOWN_DEADLINE_MS, which is longer than DRAIN_MS. */
 export const GRACE_S = 30
 
-/** Where the image has Node. There is no shell and no PATH to speak of. */
+/** The path of Node in the image, which has no shell and no useful PATH. */
 export const NODE = '/nodejs/bin/node'
 
-/** Nobody's in particular, as in distroless images. */
+/** The user id of processes in containers: `nonroot` of distroless images. */
 export const USER = 65532
 
-/** The label of a pod that uses a store. By it the network policies let it reach that store. */
+/** The label of pods that use a store: the network policies allow these pods to reach that store. */
 export function labelOf(need: Need): string {
   return `nonstick/needs-${need}`
 }
@@ -24,8 +24,8 @@ export function labelOf(need: Need): string {
 export const PRIVATE_NETWORKS = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']
 
 /**
- * What a running process is told, besides its secrets and PUBLIC_ORIGIN. Whoever can reach its port is on the private
- * network, so the balancer there is believed; it says who asked, and replaces what a browser claims about that.
+ * The variables of a running process, besides its secrets and PUBLIC_ORIGIN. Only the private network can reach its port, so
+ * it trusts the load balancer there, which names the client and replaces the forwarded headers that a client sends.
  */
 export function environmentOf(type: ProcessType, formation: Formation): Record<string, string> {
   return {
@@ -37,7 +37,7 @@ export function environmentOf(type: ProcessType, formation: Formation): Record<s
   }
 }
 
-/** Every line of a text, so many blanks further in. */
+/** Indents every line that is not empty by this many spaces. */
 export function indent(text: string, blanks: number): string {
   return text.replace(/^(?=.)/gm, ' '.repeat(blanks))
 }

@@ -5,23 +5,23 @@ import type { TSchema } from 'typebox'
 import { Declaration, type Formation, type ProcessType } from '../formation.ts'
 import { readVariables, renderEnvExample, type VariablesOf } from './variables.ts'
 
-/** Where a deployment may run: the `render.ts` of a folder here, which a team that does without the platform takes away. */
+/** A platform for deployments: the `render.ts` of a folder here. A team that does not use it removes the folder. */
 export interface Platform {
-  /** What it reads, each file by its path from the root on. */
+  /** The files that the platform reads, each with its path from the root. */
   render(formation: Formation, variables: VariablesOf): [path: string, text: string][]
-  /** A folder in which every file is rendered: what is there besides is of a process type that is gone. */
+  /** A folder in which every file is rendered: any other file there belongs to a process type that is gone. */
   FOLDER?: string
-  /** Makes what its processes keep to themselves, where no platform keeps it. */
+  /** Creates the secrets of the processes, for a platform that does not store secrets itself. */
   makeSecrets?(root: string, formation: Formation, variables: VariablesOf): MadeSecrets
 }
 
-/** What was made, and what a person has to fill in: `PAYMENTS_KEY in .secrets/orders.env`. */
+/** The files that were written, and the values that a developer has to fill in: `PAYMENTS_KEY in .secrets/orders.env`. */
 export interface MadeSecrets {
   made: string[]
   open: string[]
 }
 
-/** Every file that is derived from the formation, by its path from the root on. */
+/** Every file that is derived from the formation: its text, by its path from the root. */
 export async function render(root: string, formation: Formation): Promise<Map<string, string>> {
   const variables = await readVariables(root, formation)
   const platforms = await listPlatforms()
@@ -41,7 +41,7 @@ export async function listPlatforms(): Promise<Platform[]> {
 
 const HEAD = ['process type', 'app', 'answers', 'attached to', 'calls out to', 'memory', 'disk']
 
-/** The list of what runs, for people: docs/process-types.md. */
+/** docs/process-types.md: the list of process types. */
 function renderProcessTypes({ release, running }: Formation): string {
   const rows = [
     ...release.map((type) => rowOf(type, 'nobody: it runs once a release, before the others')),

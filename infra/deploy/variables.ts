@@ -6,19 +6,19 @@ import { databaseApps, nameOfApp } from '../databases.ts'
 import type { Formation, ProcessType } from '../formation.ts'
 import { environmentOf } from './platform.ts'
 
-/** One variable of one process, and where it comes from. */
+/** One variable of one process type, and where its value comes from. */
 export interface Variable extends VariableDescription {
-  /** Where a platform keeps it, when nobody else may see it. */
+  /** Where a platform keeps the value of a secret. Undefined when it is not a secret. */
   kept?: { store: string; key: string }
 }
 
-/** What a process type reads from its environment, in the order of its schema. */
+/** By the name of a process type: the variables that it reads, in the order of its schema. */
 export type VariablesOf = ReadonlyMap<string, readonly Variable[]>
 
 /**
- * Of each process type, by its name, what the schema of its entry declares: for `src/worker.ts` that is the export `workerEnv` of the
- * app's `src/env.ts`, or of `src/worker-env.ts`, or `envSchema`, which is for all entries of an app. What a release reads depends
- * on which apps there are, so its export is a function of them: `migrateEnvOf`.
+ * The variables that each process type's schema declares. For the entry `src/worker.ts` the schema is the export `workerEnv`
+ * of the app's `src/env.ts` or `src/worker-env.ts`, otherwise `envSchema`, which is for all entries of an app. The variables of
+ * a release depend on the apps, so its export is a function: `migrateEnvOf` gets the names of the apps that have tables.
  */
 export async function readVariables(root: string, formation: Formation): Promise<VariablesOf> {
   const variables = new Map<string, readonly Variable[]>()
@@ -36,7 +36,7 @@ export async function readVariables(root: string, formation: Formation): Promise
   return variables
 }
 
-/** Those of a process that nobody else may see. */
+/** The variables of a process type that are secrets. */
 export function secretsOf(
   { name }: ProcessType,
   variables: VariablesOf,
@@ -44,7 +44,7 @@ export function secretsOf(
   return (variables.get(name) ?? []).filter((one) => one.kept !== undefined) as ReturnType<typeof secretsOf>
 }
 
-/** What a process must be told by whoever deploys it, and is no secret: what the platform says already is left out. */
+/** The required variables that are not secrets and that the platform does not set: an operator must set them. */
 export function openVariables(type: ProcessType, formation: Formation, variables: VariablesOf): Variable[] {
   const given = [...Object.keys(environmentOf(type, formation)), 'PUBLIC_ORIGIN']
   const described = variables.get(type.name) ?? []
@@ -80,13 +80,13 @@ async function readSchema(
   return (exported[`${name}Env`] ?? exported['envSchema']) as TObject | undefined
 }
 
-/** What a deployment sets. Required ones come first and stand open, so that a copy of the file is a form to fill in. */
+/** .env.example. Required variables come first and are not commented out, so that a copy of the file can be filled in. */
 export function renderEnvExample(formation: Formation, variables: VariablesOf): string {
   const known = new Map<string, { variable: Variable; apps: Set<string> }>()
   for (const type of [...formation.release, ...formation.running]) {
     for (const variable of variables.get(type.name) ?? []) {
       const found = known.get(variable.name) ?? { variable, apps: new Set() }
-      // Who cannot do without it says how it must be.
+      // A process type that requires the variable describes it.
       if (variable.isRequired) found.variable = variable
       found.apps.add(nameOfApp(type))
       known.set(variable.name, found)

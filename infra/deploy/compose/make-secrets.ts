@@ -9,12 +9,12 @@ import type { MadeSecrets } from '../render.ts'
 import { isRelease, secretsOf, type VariablesOf } from '../variables.ts'
 
 /**
- * Makes what the processes of infra/deploy/compose/compose.yaml keep to themselves, in `.secrets`, unless it is there: passwords, the
- * secret that signs cookies, and a certificate for localhost. What a person has filled in stays.
+ * Creates the secrets of infra/deploy/compose/compose.yaml in `.secrets`: passwords, the secret that signs cookies, and a
+ * certificate for localhost. Secrets that exist, and values that a developer has filled in, stay.
  */
 export function makeSecrets(root: string, formation: Formation, variables: VariablesOf): MadeSecrets {
   const folder = join(root, '.secrets')
-  // A container's user is another one than yours: so the files are open to all, and the folder to you alone.
+  // The user in a container is not you: so everybody may read the files, but only you may enter the folder.
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const read = (name: string): string | undefined =>
     existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'utf8') : undefined
@@ -22,7 +22,7 @@ export function makeSecrets(root: string, formation: Formation, variables: Varia
   const open: string[] = []
 
   function write(name: string, text: string): string {
-    // It may be there, and nobody may write in it.
+    // The file may exist and be read-only.
     rmSync(join(folder, name), { force: true })
     writeFileSync(join(folder, name), text, { mode: 0o644 })
     made.push(`.secrets/${name}`)
@@ -55,7 +55,7 @@ export function makeSecrets(root: string, formation: Formation, variables: Varia
   return { made, open }
 }
 
-/** The files in `.secrets` that hold what a process is given; that of a release holds all of it. */
+/** The names of the files in `.secrets` for a process type. A release has one file with all its secrets. */
 export function secretFilesOf(type: ProcessType, formation: Formation, variables: VariablesOf): string[] {
   const secrets = secretsOf(type, variables)
   if (secrets.length > 0 && isRelease(type, formation)) return [`${type.name}.env`]
@@ -66,7 +66,7 @@ function newSecret(): string {
   return randomBytes(32).toString('base64url')
 }
 
-/** Signed by itself: a browser asks once whether you mean it. */
+/** A self-signed certificate with its key, as PEM. A browser warns about it once. */
 function makeCertificate(): string {
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '-']

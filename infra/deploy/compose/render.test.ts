@@ -130,14 +130,18 @@ test('a person is told what to fill in, and what they have filled in stays', asy
   expect(await readFile(file, 'utf8')).toBe('PAYMENTS_KEY=sk_1\nPAYMENTS_WEBHOOK_KEY=wh_1\n')
 })
 
-/** Starts what may be started until nothing is left, as Compose does. */
+/**
+ * The names of the services in the order in which Compose starts them.
+ *
+ * @throws when a condition can never be met
+ */
 function startOrder({ services }: Compose): string[] {
   const started: string[] = []
   const ours = new Set([...formation.release, ...formation.running].map(({ name }) => name))
   const isMet = ([name, { condition }]: [string, { condition: string }]): boolean => {
     const service = services[name]
     if (!service) throw new Error(`${name} is waited for and is not there`)
-    // Our own images bring their health check along.
+    // Our own images contain their health check.
     if (condition === 'service_healthy' && !service.healthcheck && !ours.has(name)) {
       throw new Error(`${name} is waited for until it is healthy, and has no health check`)
     }

@@ -6,14 +6,14 @@ import { secretFilesOf } from './make-secrets.ts'
 
 export { makeSecrets } from './make-secrets.ts'
 
-/** What is not a process's own. */
+/** Secrets of the stores and of the load balancer. */
 const STORE_SECRETS = ['certificate.pem', 'postgres-password', 'redis.conf']
 
 export const render: Platform['render'] = (formation, variables) => [
   ['infra/deploy/compose/compose.yaml', renderCompose(formation, variables)],
 ]
 
-/** The whole formation with its stores on one machine, as `docker compose` runs it. */
+/** compose.yaml: the whole formation with its stores on one machine. */
 export function renderCompose(formation: Formation, variables: VariablesOf): string {
   const { release, running } = formation
   const door = frontDoor(formation)
@@ -128,7 +128,7 @@ function renderRunning(type: ProcessType, formation: Formation, variables: Varia
   ]
   const environment = [
     ...Object.entries(environmentOf(type, formation)).map(([name, value]) => `${name}: '${value}'`),
-    // Out of the shell, or of a file .env beside it.
+    // From the shell, or from a file .env beside compose.yaml.
     ...openVariables(type, formation, variables).map(({ name }) => `${name}: \${${name}:-}`),
   ]
   return `  ${type.name}:
@@ -143,13 +143,13 @@ ${indent(waitsFor.join('\n'), 6)}
 `
 }
 
-/** A volume of its own for each container: a tmpfs counts as memory, and a large file in it would end the process. */
+/** A volume per container. A tmpfs counts as memory, so a large file in it could get the process killed. */
 const SCRATCH = `# On disk: what stands in a tmpfs counts as memory.
 tmpfs: []
 volumes: [/tmp]
 `
 
-/** Node reads the secrets from their files itself, so that neither \`docker inspect\` nor a shell shows them. */
+/** Node itself reads the secrets from files, so that neither `docker inspect` nor a shell shows them. */
 function renderImage(type: ProcessType, formation: Formation, variables: VariablesOf): string {
   const { name, app } = type
   const files = secretFilesOf(type, formation, variables)

@@ -8,21 +8,25 @@ import type { ProcessType } from '../../formation.ts'
 
 const run = promisify(execFile)
 
-/** The program that builds, and its environment: where its images are. */
+/** The program that builds images, and its environment, which says where its images are. */
 export interface Builder {
   program: 'docker' | 'buildah'
   env: NodeJS.ProcessEnv
-  /** Whether what it says is to be seen only when it fails. */
+  /** Shows the output of the program only when it fails. */
   isQuiet?: boolean
 }
 
-/** Instead of the public images that the Dockerfile starts from. */
+/** Images to use instead of the public base images of the Dockerfile. */
 export interface Bases {
   build: string
   run: string
 }
 
-/** Docker where its engine answers, else buildah, which needs none. */
+/**
+ * Docker when its engine answers, otherwise buildah, which needs no engine.
+ *
+ * @throws when this machine has neither
+ */
 export async function findBuilder(): Promise<Builder> {
   const answers = await run('docker', ['version', '--format', '{{.Server.Version}}']).then(
     () => true,
@@ -33,7 +37,7 @@ export async function findBuilder(): Promise<Builder> {
   throw new Error('There is neither a Docker engine nor buildah on this machine')
 }
 
-/** buildah as it works without a service, and in a container as well. */
+/** buildah, configured so that it also works in a container. `env` is added to our environment. */
 export function buildah(env: Record<string, string> = {}): Builder {
   return {
     program: 'buildah',
@@ -42,10 +46,11 @@ export function buildah(env: Record<string, string> = {}): Builder {
 }
 
 /**
- * Builds the image of a process type, `nonstick/<name>`, and beside it the list of what is in it.
+ * Builds the image of a process type.
  *
- * @param bases of which it is made; by default those that the Dockerfile names
- * @throws when the build fails, after its own output on stderr
+ * @param bases the base images; default: those that the Dockerfile names
+ * @param tag default: `nonstick/<name>`
+ * @throws when the build fails. The output of the build is on stderr, or in the message when the builder is quiet
  */
 export async function buildImage(
   root: string,
@@ -63,7 +68,7 @@ export async function buildImage(
   await build(builder, join(root, 'infra/deploy/image/Dockerfile'), root, { tag, values })
 }
 
-/** Runs a Dockerfile. What it makes is the same whenever it is made: no file and no layer says the time. */
+/** Builds a Dockerfile, reproducibly: no file and no layer contains the time of the build. @throws as `buildImage` */
 export async function build(
   { program, env, isQuiet }: Builder,
   file: string,
@@ -72,7 +77,7 @@ export async function build(
 ): Promise<void> {
   const args = [
     'build',
-    // OCI's own format has no health checks. Docker takes the time from the environment instead.
+    // The OCI format has no health checks. Docker reads the time from SOURCE_DATE_EPOCH instead.
     ...(program === 'buildah' ? ['--layers', '--force-rm', '--format=docker', '--timestamp=0'] : []),
     ...Object.entries(values).map(([name, value]) => `--build-arg=${name}=${value}`),
     ...(target ? [`--target=${target}`] : []),
@@ -88,7 +93,7 @@ export async function build(
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
       said.push(chunk)
-      // It is progress, and none of our output.
+      // Progress, so stderr.
       if (!isQuiet) process.stderr.write(chunk)
     })
   }
@@ -99,7 +104,7 @@ export async function build(
 }
 
 /**
- * Writes what an image is made of, from the lockfile: a CycloneDX document.
+ * Writes the bill of materials of an image, from the lockfile: `sbom/<name>.cdx.json`, a CycloneDX document.
  *
  * @returns its path
  */

@@ -22,7 +22,7 @@ const resources = new AsyncDisposableStack()
 afterAll(() => resources.disposeAsync())
 
 describe('a bundle', () => {
-  // Far from the workspace, where no node_modules is above it.
+  // Outside the workspace, so that no parent folder has a node_modules.
   let folder: string
   let admin: string
   const running = new Map<string, NodeProcess>()
@@ -80,7 +80,7 @@ describe('a bundle', () => {
 
   test.each([
     ['Postgres', () => sessionsIn(admin)] as const,
-    // Without a redis-server on this machine there is one store less.
+    // Only when this machine has a redis-server.
     ...(process.env.SESSION_STORE_URL ? [['Redis', () => process.env.SESSION_STORE_URL!] as const] : []),
   ])('of each process type boots and does its work, with sessions in %s', async (_, store) => {
     const sessions = store()

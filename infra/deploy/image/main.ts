@@ -5,11 +5,11 @@ import { buildImage, findBuilder, writeBillOfMaterials } from './build-image.ts'
 
 const help = `pnpm image [process type...]
 
-Builds the image of each process type that is named, or of all: nonstick/<name>, with Docker, or with buildah where there is
-no Docker engine. Beside it sbom/<name>.cdx.json lists what is in it.
+Builds the image nonstick/<name> of each given process type, or of all, with Docker, or with buildah when there is no Docker
+engine. Also writes its bill of materials: sbom/<name>.cdx.json.
 
-  --build-image <name>   instead of the Node image that it is built in
-  --run-image <name>     instead of the distroless image that it ends up in
+  --build-image <name>   instead of the Node image of the build stage
+  --run-image <name>     instead of the distroless image of the last stage; both must be given
 `
 
 const root = resolve(import.meta.dirname, '../../..')

@@ -35,7 +35,7 @@ test('the base has no mistake', async () => {
   expect(await findMistakes(await readBase(root), about)).toEqual([])
 })
 
-// Kustomize is a part of kubectl; without it only the base is checked.
+// Kustomize is a part of kubectl. Without kubectl only the base is checked.
 test.each(findProgram('kubectl') ? OVERLAYS : [])('the overlay %s has no mistake', async (overlay) => {
   expect(await findMistakes(readOverlay(root, overlay)!, about)).toEqual([])
 })

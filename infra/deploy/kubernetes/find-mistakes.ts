@@ -2,7 +2,7 @@ import type { Formation } from '../../formation.ts'
 import { PORT } from '../platform.ts'
 import { secretsOf, type VariablesOf } from '../variables.ts'
 
-/** A Kubernetes document, as its YAML says. What is read of it is checked here, so it has no better type. */
+/** A parsed Kubernetes document. Its contents are checked here, so they have no exact type. */
 export interface Document {
   apiVersion: string
   kind: string
@@ -12,7 +12,7 @@ export interface Document {
   data?: Record<string, string>
 }
 
-/** What the documents are held against. */
+/** What the documents are compared with. */
 export interface Surroundings {
   formation: Formation
   variables: VariablesOf
@@ -20,9 +20,9 @@ export interface Surroundings {
   answers(path: string): Promise<boolean>
 }
 
-/** @returns what would go wrong in a cluster although every document is valid, a sentence each */
+/** @returns mistakes that would show in a cluster although every document is valid, one sentence each */
 export async function findMistakes(documents: readonly Document[], about: Surroundings): Promise<string[]> {
-  // What is applied first, by the command that docs/operations.md gives for a release.
+  // The documents that are applied first: see the command for a release in docs/operations.md.
   const first = documents.filter(({ metadata }) => metadata.labels?.['nonstick/stage'] === 'release')
   if (first.length < documents.length)
     return [
@@ -149,7 +149,7 @@ function podMistakes({ metadata, spec }: Document): string[] {
   return found.filter(([isRight]) => !isRight).map(([, words]) => `${metadata.name} ${words}`)
 }
 
-/** Each port that a container opens is the one on which the process in it is told to listen. */
+/** Each port that a container opens must be the port on which its process listens. */
 function portMistakes({ metadata, spec }: Document): string[] {
   return spec.template.spec.containers.flatMap(({ ports = [], env = [] }: Document['spec']) => {
     const port = env.find(({ name }: Document['spec']) => name === 'PORT')?.value
@@ -160,7 +160,7 @@ function portMistakes({ metadata, spec }: Document): string[] {
   })
 }
 
-/** Grace is longer than the deadline, that than the drain, and that than the balancers need to notice. */
+/** Checks that grace period > deadline > drain > the time that load balancers need to notice. */
 function shutdownMistakes({ metadata, kind, spec }: Document, { variables }: Surroundings): string[] {
   if (kind === 'Job') return []
   const { terminationGracePeriodSeconds: grace = 30, containers } = spec.template.spec
@@ -184,7 +184,7 @@ function shutdownMistakes({ metadata, kind, spec }: Document, { variables }: Sur
   })
 }
 
-/** Whatever is given is a variable of the app, whatever it requires is given, and no secret stands in a document. */
+/** A document sets only variables that the app declares, and all that it requires. It contains no secret. */
 function environmentMistakes(
   workload: Document,
   documents: readonly Document[],

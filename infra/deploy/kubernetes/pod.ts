@@ -2,10 +2,10 @@ import type { Formation, ProcessType } from '../../formation.ts'
 import { GRACE_S, IMAGES, PORT, USER, environmentOf, indent } from '../platform.ts'
 import { isRelease, openVariables, secretsOf, type Variable, type VariablesOf } from '../variables.ts'
 
-/** Where nothing is said of temporary files, there should be none. */
+/** The limit for temporary files of a process type that does not declare scratchMiB: it should write nearly none. */
 const SCRATCH_MIB = 64
 
-/** What the pods of all process types have in common: the restricted Pod Security Standard, and room for temporary files. */
+/** The common part of all pods: the restricted Pod Security Standard, and disk space for temporary files. */
 export function renderPod({ scratchMiB = SCRATCH_MIB }: ProcessType): string {
   return `# The process drains by itself, so no hook sleeps before the signal. Longer than SHUTDOWN_DEADLINE_MS.
 terminationGracePeriodSeconds: ${GRACE_S}
@@ -24,12 +24,12 @@ volumes:
 `
 }
 
-/** That of a release has neither port nor probes. */
+/** The container of a process type. A release has no port and no probes. */
 export function renderContainer(type: ProcessType, formation: Formation, variables: VariablesOf): string {
   const { name } = type
   const isRunning = !isRelease(type, formation)
   const environment = isRunning ? environmentOf(type, formation) : {}
-  // What whoever deploys it has to say: a ConfigMap of the process type's own, which an overlay fills.
+  // Variables that an operator must set are in a ConfigMap of the process type, which an overlay fills.
   const maps = ['nonstick', ...(openVariables(type, formation, variables).length > 0 ? [name] : [])]
   return `- name: ${name}
   image: ${IMAGES}/${name}
@@ -49,7 +49,7 @@ ${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(secr
 `
 }
 
-/** So that it comes to a node that has the room. */
+/** Requests disk space, so that the pod is scheduled on a node that has it. */
 function renderDisk({ scratchMiB }: ProcessType): string {
   return scratchMiB ? `, ephemeral-storage: ${scratchMiB}Mi` : ''
 }

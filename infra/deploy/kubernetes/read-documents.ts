@@ -9,7 +9,7 @@ import { render } from './render.ts'
 
 export const OVERLAYS = ['local', 'staging', 'production']
 
-/** The documents of the base as they are rendered, with the ConfigMap that Kustomize would generate. */
+/** The documents of the base as they are rendered, with the ConfigMaps that Kustomize would generate. */
 export async function readBase(root: string): Promise<Document[]> {
   const formation = readFormation(root)
   const files = render(formation, await readVariables(root, formation))
@@ -33,7 +33,7 @@ export async function readBase(root: string): Promise<Document[]> {
     })
 }
 
-/** The documents of an overlay as kubectl makes them; undefined when this machine has no kubectl. */
+/** The documents of an overlay as `kubectl kustomize` renders them. Undefined when this machine has no kubectl. */
 export function readOverlay(root: string, overlay: string): Document[] | undefined {
   if (!findProgram('kubectl')) return undefined
   const folder = join(root, 'infra/deploy/kubernetes/overlays', overlay)

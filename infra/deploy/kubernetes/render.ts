@@ -6,7 +6,7 @@ import { renderContainer, renderPod } from './pod.ts'
 
 export const FOLDER = 'infra/deploy/kubernetes/base'
 
-/** What is asked for each need, and on which ports. */
+/** The store for each need, and its ports. */
 const STORES: Record<Need, { what: string; ports: number[] }> = {
   database: { what: 'Postgres', ports: [5432] },
   session: { what: 'the session store', ports: [6379, 26379, 11211] },
@@ -14,7 +14,7 @@ const STORES: Record<Need, { what: string; ports: number[] }> = {
 const NOTE =
   '# Written by `pnpm infra` from the "processes" in apps/*/package.json. docs/operations.md says how to apply it.\n'
 
-/** A Kustomize base: one file for each process type, one for what they have in common, and the ingress. */
+/** A Kustomize base: a namespace, network policies, one file for each process type, and the ingress. */
 export const render: Platform['render'] = (formation, variables) => {
   const files: [string, string][] = [
     ['namespace.yaml', renderNamespace()],
@@ -255,7 +255,7 @@ spec:
 `
 }
 
-/** Who may come in, and where it may go, besides its stores. */
+/** The network policy of a process type: allowed ingress and egress, besides its stores. */
 function renderPolicy(type: ProcessType, formation?: Formation): string {
   const { name, route, reaches } = type
   const isDoor = route === '/'
@@ -311,7 +311,7 @@ ${indent(ingress.join('\n'), 8)}
 }${egress.length > 0 ? `  egress:\n${indent(egress.join(''), 4)}` : ''}`
 }
 
-/** Straight to each service, so that a request makes one hop less; what nobody claims is the front door's. */
+/** Sends each service's route directly to the service, which saves a hop. The edge gets all other paths. */
 function renderIngress({ running }: Formation): string {
   const routed = running.filter(({ route }) => route !== undefined)
   const paths = [

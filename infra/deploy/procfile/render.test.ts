@@ -22,7 +22,7 @@ test('the Procfile releases first, and what comes from outside reaches the edge'
   expect(lines.map((line) => line.split(':')[0])).toEqual(['release', 'web', ...services])
 })
 
-// A shell gets the signal: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#exec
+// Without `exec` the shell gets the signal: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#exec
 test('in the Procfile a shell makes way for the process', () => {
   const lines = renderProcfile(formation).split('\n')
   for (const line of lines.filter((each) => each.includes('$'))) expect(line).toMatch(/^[\w-]+: exec env /)

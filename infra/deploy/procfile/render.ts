@@ -6,7 +6,7 @@ import type { Platform } from '../render.ts'
 
 export const render: Platform['render'] = (formation) => [['Procfile', renderProcfile(formation)]]
 
-/** One line a process type. Platforms send what comes from outside to the one named `web`, and to no other. */
+/** One line per process type. Platforms send external requests only to the process type that is named `web`. */
 export function renderProcfile(formation: Formation): string {
   const { release, running } = formation
   const door = frontDoor(formation)
@@ -21,8 +21,8 @@ export function renderProcfile(formation: Formation): string {
 }
 
 /**
- * These platforms give all processes the same variables, and each app has a database URL of its own. A shell puts it in, and `exec`
- * makes way for Node: dash would stay in front of it, and a signal to the shell would not reach the process.
+ * These platforms give all processes the same variables, but each app has a database URL of its own. The shell sets it, and
+ * `exec` replaces the shell with Node: otherwise dash would stay the parent, and a signal to it would not reach Node.
  */
 function commandOf(type: ProcessType): string {
   if (!type.needs.includes('database')) return startOf(type)

@@ -5,12 +5,12 @@ import { processTypeOf, type Formation } from '../../formation.ts'
 import { render } from '../render.ts'
 import { readVariables, type VariablesOf } from '../variables.ts'
 
-/** A house of two services, for tests. */
+/** A repository with two services, for tests. */
 export interface House extends AsyncDisposable {
   root: string
   formation: Formation
   variables: VariablesOf
-  /** What is rendered there. */
+  /** The rendered files: text by path. */
   files: Map<string, string>
 }
 
@@ -22,7 +22,7 @@ const orders = {
   PAYMENTS_LOG: text({ default: 'quiet' }),
 }
 
-/** The edge, and behind it `orders`, which has variables of its own, with not a line about them elsewhere. */
+/** The edge, and a service `orders` with variables of its own, which no other file mentions. */
 export async function openHouse(): Promise<House> {
   const folder = await openTemporaryFolder('house')
   const root = folder.path

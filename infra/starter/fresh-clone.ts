@@ -7,14 +7,14 @@ import { isListening } from '@repo/testing/is-listening'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 
-/** A fresh clone of what is committed, as somebody has it who just typed `git clone`. */
+/** A fresh clone of the last commit, as after `git clone`. */
 export interface FreshClone extends Disposable {
   folder: string
-  /** Where `pnpm dev` is to answer. */
+  /** The port of `pnpm dev`. */
   port: number
-  /** What commands that run in it are given: of ours neither stores nor folders. */
+  /** The environment for commands in the clone: ours, without our stores and without npm's folders. */
   env: NodeJS.ProcessEnv
-  /** Starts `npx pnpm dev`, and resolves when it says that it is ready. */
+  /** Starts `npx pnpm dev`. Resolves when it prints that it is ready; rejects with its output when it ends before. */
   startDev(env?: Record<string, string>): Promise<Dev>
 }
 
@@ -25,7 +25,7 @@ export interface Dev {
   stop(): Promise<void>
 }
 
-/** What npm and pnpm tell the script that they run us in: whose folders are used, and that nothing is to be installed. */
+/** Variables that npm and pnpm set for this script: their folders, and that nothing is to be installed. */
 const OF_THIS_SCRIPT = [
   'npm_config_cache',
   'npm_config_prefix',
@@ -38,7 +38,7 @@ const OF_THIS_SCRIPT = [
 
 const unset = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, undefined]))
 
-/** @param name of its folder, which may lie in others: `my apps/nonstick` */
+/** @param name the path of its folder: `my apps/nonstick` */
 export async function openFreshClone(name = 'nonstick'): Promise<FreshClone> {
   const parent = mkdtempSync(join(tmpdir(), 'nonstick-fresh-'))
   const folder = join(parent, name)

@@ -2,8 +2,8 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
- * Everything below a folder that is no folder itself, from the folder on. No symbolic link is followed: since Node 26
- * `readdir` with `recursive` and `withFileTypes` follows them, out of an image into this machine, and out of an app into its packages.
+ * The paths of everything below a folder that is not a folder, relative to it. Follows no symbolic links: since Node 26,
+ * `readdir` with `recursive` and `withFileTypes` follows them, from an image into this machine, and from an app into its packages.
  */
 export async function listFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true })

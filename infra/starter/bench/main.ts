@@ -3,8 +3,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { installApart } from '../../install/install-apart.ts'
 
-// Each bench is a folder with a main.ts. What only a bench needs, as the peers it compares with, is installed the
-// first time it runs: into its folder, from its own lockfile, so that a clone stays light.
+// Each bench is a folder with a main.ts. Packages that only a bench needs, such as the peers for comparison, are installed
+// into its folder from its own lockfile when it first runs, so that a clone stays small.
 const names = readdirSync(import.meta.dirname).filter((name) =>
   existsSync(join(import.meta.dirname, name, 'main.ts')),
 )

@@ -4,7 +4,12 @@ import { join, resolve } from 'node:path'
 
 const root = resolve(import.meta.dirname, '../../..')
 
-/** Puts tables into a document, each between its markers: `<!-- bench speed -->` and `<!-- /bench speed -->`. */
+/**
+ * Writes tables into a document, each between its markers: `<!-- bench speed -->` and `<!-- /bench speed -->`.
+ *
+ * @param document path from the root of the repository
+ * @throws when a marker is missing
+ */
 export function writeTables(document: string, tables: { name: string; lines: string[] }[]): void {
   const file = join(root, document)
   let text = readFileSync(file, 'utf8')

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 
-/** A kind of machine that a clone is opened on, as pnpm's `--os`, `--cpu` and `--libc` name it. */
+/** A platform for development, as pnpm's `--os`, `--cpu` and `--libc` name it. */
 export interface Platform {
   os: 'linux' | 'darwin'
   cpu: 'x64' | 'arm64'
@@ -18,7 +18,7 @@ export const PLATFORMS: readonly Platform[] = (['x64', 'arm64'] as const).flatMa
   { os: 'darwin', cpu } as const,
 ])
 
-/** What a clone cannot do without, and gets as a binary of its platform. Postgres has none for musl, nor has Node. */
+/** Tools that every clone needs, as a binary for its platform. Postgres and Node are not here: they have none for musl. */
 const TOOLS = ['turbo', 'oxlint', 'oxfmt', 'rolldown', 'typescript']
 
 interface Manifest {
@@ -30,10 +30,10 @@ interface Manifest {
 }
 
 /**
- * Installs what the lockfile has for a platform, as a clone there does, and returns the tools that came without their
- * binary. Nothing is run of it, so any machine can ask.
+ * Installs the packages of the lockfile for a platform, as a clone there does. Runs none of them, so any machine can do it.
  *
- * @throws when the lockfile does not allow a frozen install at all
+ * @returns the tools whose binary is missing
+ * @throws when the lockfile does not allow a frozen install
  */
 export async function findPlatformGaps(root: string, { os, cpu, libc }: Platform): Promise<string[]> {
   await using folder = await openTemporaryFolder('platform')

@@ -10,13 +10,13 @@ import { partsOfApps } from '../../parts-of-apps.ts'
 import { openFreshClone, type FreshClone } from '../fresh-clone.ts'
 import { findPlatformGaps, PLATFORMS } from './find-platform-gaps.ts'
 
-/** What an app's own quick start must have printed. */
+/** An app's part of the quick start: checks its output. */
 interface QuickStart {
   checkQuickStart(output: string, report: Report): void
 }
 type Report = (isTrue: boolean, what: string, otherwise?: string) => void
 
-/** What a shell has that was set up for something else. */
+/** Variables of a shell that is set up for another project. */
 const OF_ANOTHER_PROJECT = {
   NODE_ENV: 'production',
   NODE_OPTIONS: '--max-old-space-size=2048',
@@ -25,14 +25,14 @@ const OF_ANOTHER_PROJECT = {
   PGOPTIONS: '-c no_such_setting=1',
 }
 
-/** `nobody`, whom every system has. */
+/** The user id of `nobody`, which every system has. */
 const ORDINARY_USER = '65534'
 
 /**
- * The README as its first readers meet it, in two clones side by side: `npx pnpm dev`, the quick start word for word, a
- * service more and less. One clone lies in a folder as people name them, and its shell was set up for another project. The
- * other belongs to an ordinary user, who has no network the second time. And the lockfile, on six platforms. Prints what it saw; the last line counts. Uses
- * what is committed, not what is being edited.
+ * Follows the README in two fresh clones at the same time. In the first: `npx pnpm dev`, every line of the quick start, and
+ * a service that is added and retired. Its path has a space and an umlaut, and its shell is set up for another project. The
+ * second belongs to an ordinary user, and its second start has no network. Then installs the lockfile for six platforms. Uses
+ * the last commit, not the working tree. Prints a line per check; the last line is `N passed, N failed`.
  */
 const results: boolean[] = []
 await Promise.all([tryQuickStart(), tryAsOrdinaryUser()])
@@ -52,7 +52,7 @@ async function tryQuickStart(): Promise<void> {
   for (const part of await partsOfApps<QuickStart>('test/starter/check-quick-start.ts'))
     part.checkQuickStart(said, report)
 
-  // Nobody commits in between.
+  // Without a commit in between.
   const added = await runIn(clone, ['npx', 'pnpm', 'new', 'orders', '--kind', 'http'])
   const url = `http://localhost:${clone.port}/api/orders`
   report(added.isDone && added.said.includes(url), 'pnpm new says where the new service answers', added.said)
@@ -100,13 +100,13 @@ async function tryAsOrdinaryUser(): Promise<void> {
     )
     await dev.end()
   }
-  // In a network of its own, in which nobody is but itself.
+  // In a network namespace of its own, which has only loopback.
   const alone = ['unshare', '--net', ...(isRoot ? [] : ['--map-root-user'])]
   await using dev = startDev(clone, [...alone, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...as])
   await dev.isReady('npx pnpm dev without a network, the second time')
 }
 
-/** One after the other: they share pnpm's store. */
+/** One after the other, because they share pnpm's store. */
 async function tryPlatforms(): Promise<void> {
   const root = fileURLToPath(new URL('../../..', import.meta.url))
   for (const platform of PLATFORMS) {
@@ -132,11 +132,11 @@ function startDev({ folder, env, port }: FreshClone, via: readonly string[] = []
       report(isReady, `${how} is ready after ${seconds} s`, said)
       return isReady
     },
-    /** Ctrl-C, and what must be so after it. */
+    /** Sends Ctrl-C, and checks that every process ends in time and that the port is free again. */
     async end(): Promise<void> {
       const pids = [...said.matchAll(/\bpid (\d+)/g)].map((match) => Number(match[1]))
       process.kill(-npx.pid, 'SIGINT')
-      // npx itself does not catch the signal, so how it ends says nothing about us.
+      // npx itself does not catch the signal, so its exit code is not checked.
       const hasEnded = await pollUntil('it has ended', () => !npx.isRunning && !pids.some(isAlive), {
         deadlineMs: 30_000,
       }).then(
@@ -170,7 +170,7 @@ function checkQuickStart(output: string): void {
   )
 }
 
-/** The README's block, as it stands, but for the port, which may be taken here. */
+/** The quick start of the README. Only the port is replaced, because 3000 may be in use here. */
 async function readQuickStart({ folder, port }: FreshClone): Promise<string> {
   const readme = await readFile(join(folder, 'README.md'), 'utf8')
   const [, block] = /<!-- quick-start[^>]*-->\s*```sh\n([\s\S]*?)```/.exec(readme) ?? []
@@ -178,7 +178,7 @@ async function readQuickStart({ folder, port }: FreshClone): Promise<string> {
   return block.replaceAll('localhost:3000', `localhost:${port}`)
 }
 
-/** Runs a command to its end. */
+/** Runs a command until it ends. Never rejects: `isDone` is false when it failed or took longer than 300 s. */
 async function runIn({ folder, env }: FreshClone, [command, ...args]: string[]) {
   const options = { cwd: folder, env, maxBuffer: 2 ** 26, timeout: 300_000 }
   try {

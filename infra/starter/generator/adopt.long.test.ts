@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { listPaths, parts } from '../../generator/plan-adoption.ts'
 import { listExamples, must, openClone, type Clone, type Ended } from './open-clone.ts'
 
-// The first thing that a team does with its clone: each choice alone, nothing of them, and all.
+// `pnpm adopt`, the first command that a team runs in its clone: with each choice alone, with none, and with all.
 
 const CHOICES = ['example', ...Object.keys(parts)]
 
@@ -28,7 +28,7 @@ function adopt(...args: string[]): Promise<Ended> {
   return clone.pnpm('adopt', ...args)
 }
 
-/** What is there of each part, and is named somewhere though it is not there. */
+/** The parts that are there, and the lines of other files that still name a part which is gone. */
 async function look(): Promise<{ there: string[]; named: string }> {
   const entries = Object.entries(parts)
   const isShared = (path: string): boolean =>
@@ -48,7 +48,7 @@ async function look(): Promise<{ there: string[]; named: string }> {
     .filter((path) => /^[^*{]+\/[^*{]+$/.test(path) && !existsSync(join(clone.root, path)))
   const commands = gone.flatMap((part) => part.scripts).map((script) => `pnpm ${script}`)
   const words = [...paths, ...commands, 'infra/starter/', 'pnpm (bench|verify) '].join('|')
-  // Decisions tell what was; the generator knows the parts, and who looks for programs asks whether they are there.
+  // These may name them: decisions describe the past, the generator knows all parts, find-missing-programs checks for them.
   const elsewhere = [
     'docs/decisions',
     'docs/updating.md',
@@ -122,7 +122,7 @@ test('what cannot be meant is refused, and a dry run does nothing', async () => 
   expect(await clone.status()).toBe('')
 })
 
-/** In lines of text, tests included. It may only become less: 24,000 is the aim. */
+/** Lines of text, tests included. It may only decrease: the goal is 24,000. */
 const MOST_LINES = 26_000
 
 test('a clone that keeps nothing is small, and its tests pass', { timeout: 900_000 }, async () => {

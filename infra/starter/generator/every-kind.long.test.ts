@@ -8,17 +8,17 @@ import { must, openClone, type Clone, type Ended } from './open-clone.ts'
 const CAPABILITIES = ['database', 'session', 'queue']
 const SUBSETS = Array.from({ length: 8 }, (_, bits) => CAPABILITIES.filter((_, n) => bits & (1 << n)))
 
-/** Every kind with every combination of `--with`, but for sessions in a worker alone. */
+/** Every kind with every combination of `--with`, except a worker with sessions. */
 const WISHES = ['http', 'worker', 'http+worker'].flatMap((kind, k) =>
   SUBSETS.filter((subset) => kind !== 'worker' || !subset.includes('session')).map((subset) => ({
-    // Of two words, so that a spelling that is mixed up shows.
+    // Two words, so that a mixed-up spelling (kebab, snake, camel case) is found.
     name: `kind-${'abc'[k]}${subset.map((word) => word[0]).join('')}`,
     kind,
     subset,
   })),
 )
 
-// Compared whole, so that a failure shows what was said.
+// The whole result is compared, so that a failure shows the output.
 const DONE = { code: 0, signal: undefined, output: expect.any(String) }
 const SILENT = { ...DONE, output: '' }
 
@@ -188,7 +188,7 @@ function addTo(name: string, word: string): Promise<Ended> {
   return clone.run('infra/generator/add-to.ts', [name, word, '--force'])
 }
 
-/** The lines that join an app to its stores, whatever it is called and whatever example it came with. */
+/** The lines that connect an app to its stores, sorted, without its name and without its example. */
 async function readWiring(name: string): Promise<Record<string, unknown>> {
   const files = ['app', 'database', 'env', 'resources', 'server', 'start-jobs', 'worker', 'worker-env'].map(
     (file) => `src/${file}.ts`,

@@ -3,14 +3,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { listExamples, must, openClone, type Clone } from './open-clone.ts'
 import { startDev, type Dev } from './start-dev.ts'
 
-// What somebody does right after cloning the starter, with `pnpm dev` running.
+// Removes the examples in a new clone of the starter, with `pnpm dev` running.
 
 let clone: Clone
 let dev: Dev
 let examples: string[]
 beforeAll(async () => {
   clone = await openClone()
-  // As the starter's own releases: nobody's database has the example's tables by them.
+  // A tag as the starter sets it: not a release of a team, so no production database has the example's tables.
   await clone.git('tag', 'v1')
   examples = await listExamples(clone)
   dev = await startDev(clone)
@@ -37,7 +37,7 @@ test('the examples go, and the others stay', { timeout: 120_000 }, async () => {
 test('nothing that is left names them', async () => {
   await clone.commit()
   for (const name of examples) {
-    // With and without their plural.
+    // Singular and plural.
     const word = name.replace(/s$/, '')
     expect(await clone.git('grep', '-il', word)).toMatchObject({ output: '' })
     expect(await clone.git('ls-files', `*${word}*`)).toMatchObject({ output: '' })
@@ -59,7 +59,7 @@ test('pnpm check finds everything in order', { timeout: 240_000 }, async () => {
 
 test('the tests of what is left pass', { timeout: 600_000 }, async () => {
   await must(clone.pnpm('test', 'web', 'accounts', 'migrate', 'database'))
-  // Those of pnpm dev and of the generator take minutes, and nothing is left that they could name.
+  // Without the tests of pnpm dev and of the generator, which take minutes and do not depend on the examples.
   const config = join(clone.root, 'vitest.config.ts')
   const args = [
     'run',

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Loaded before a command (`--import`): kills it with `kill -9`, or whatever signal it is told, just before its
- * KILL_AT-th change of the disk. With 0 it only counts, and says the number at the end, and which of them is the decision.
+ * Loaded before a command (`--import`): sends it SIGKILL, or the signal in KILL_WITH, just before its KILL_AT-th change of
+ * the disk. With KILL_AT=0 it only counts, and at the exit prints the number of changes and which of them is the commit.
  */
 const at = Number(process.env.KILL_AT)
 const signal = (process.env.KILL_WITH ?? 'SIGKILL') as NodeJS.Signals
@@ -20,7 +20,7 @@ function counted<Args extends unknown[], Result>(
     if (args[1] === join(process.cwd(), '.dev/change')) decision = count
     if (count !== at) return change(...args)
     process.kill(process.pid, signal)
-    // A signal that is not deadly comes while the change is under way: it is done, and the command has not been told.
+    // A signal that the command handles arrives during the change: the change is done, but its promise is not resolved yet.
     const result = await change(...args)
     await sleep(20)
     return result

@@ -23,13 +23,13 @@ async function countChanges(file: string, args: string[]): Promise<{ changes: nu
   return { changes: Number(changes), decision: Number(decision) }
 }
 
-/** Every other one, beginning with the first or the second: in a few runs all are met. */
+/** Every second change, from the first or the second on, so that a few runs cover all of them. */
 function someOf(changes: number): number[] {
   const first = 1 + (Date.now() % 2)
   return Array.from({ length: changes }, (_, n) => n + 1).filter((at) => at % 2 === first % 2)
 }
 
-/** The names of what git sees, a migration without its time. */
+/** The output of `git status`; timestamps of migrations are replaced. */
 async function look(): Promise<string> {
   return (await clone.status()).replaceAll(/\d{14}/g, 'now')
 }
@@ -49,7 +49,7 @@ test(
       expect(await runUntil(at, 'SIGKILL', 'infra/generator/new.ts', NEW)).toMatchObject({
         signal: 'SIGKILL',
       })
-      // What every command of the house begins with.
+      // Our other commands begin with it: it completes or removes the change.
       await settleChange(clone.root)
       const state = await look()
       expect(['', complete]).toContain(state)

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { RowResult } from '../../prove/run-attack.ts'
 import { must, openClone, type Clone } from './open-clone.ts'
 
-// Two: with four, all processes of one turn were seen to take longer than their grace time, and nobody knows yet why.
+// Only two: with four, all processes of a turn once took longer than their grace time. The cause is not known yet.
 const SERVICES = {
   orders: ['--kind', 'http', '--with', 'database,session'],
   'lost-orders': ['--kind', 'http+worker', '--with', 'database'],
@@ -30,7 +30,7 @@ test(
       expect(rolled).toContain(`stop ${name}.2`)
     }
 
-    // A number that each process counts by itself, and remembers for those that it has seen.
+    // A number that each process counts in memory, and keeps for the items that it created itself.
     const file = join(clone.root, 'apps/orders/src/domain/items.ts')
     const source = await readFile(file, 'utf8')
     const keeping = source

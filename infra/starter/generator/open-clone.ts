@@ -6,21 +6,21 @@ import { promisify } from 'node:util'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
-/** The repository as it stands, in a folder of its own: everything is committed there, and pnpm has installed it. */
+/** A copy of the working tree in a folder of its own: everything is committed there, and its packages are installed. */
 export interface Clone extends AsyncDisposable {
   root: string
-  /** Runs a TypeScript file of the clone. Never rejects: `code` tells. */
+  /** Runs a TypeScript file of the clone. Never rejects: see `code`. */
   run(
     file: string,
     args?: readonly string[],
     nodeArgs?: readonly string[],
     env?: NodeJS.ProcessEnv,
   ): Promise<Ended>
-  /** Runs a program that pnpm has installed. */
+  /** Runs a program of node_modules/.bin. */
   exec(program: string, args: readonly string[]): Promise<Ended>
   pnpm(...args: string[]): Promise<Ended>
   git(...args: string[]): Promise<Ended>
-  /** What git sees of changes; empty when there are none. */
+  /** The output of `git status --porcelain`: empty without changes. */
   status(): Promise<string>
   commit(): Promise<void>
 }
@@ -43,7 +43,7 @@ export async function openClone(): Promise<Clone> {
     { cwd: ROOT },
   )
   for (const path of stdout.split('\0').filter(Boolean)) {
-    // A file that is being deleted in the tree we are run from is still in git's list.
+    // A file that was deleted in the working tree is still in git's list.
     await cp(join(ROOT, path), join(root, path)).catch(() => {})
   }
   await git('init', '--quiet')
@@ -61,7 +61,7 @@ export async function openClone(): Promise<Clone> {
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   }
-  // What is derived is rendered anew: somebody may just be changing what it is derived from.
+  // Renders derived files again: their sources may have changed in the working tree.
   await must(clone.pnpm('install', '--offline', '--frozen-lockfile', '--trust-lockfile'))
   await must(clone.run('infra/dev/make.ts'))
   await must(clone.run('infra/deploy/main.ts'))
@@ -69,13 +69,13 @@ export async function openClone(): Promise<Clone> {
   return clone
 }
 
-/** The names of the apps that came with the starter to show how things are done. */
+/** The names of the example apps. */
 export async function listExamples({ git }: Clone): Promise<string[]> {
   const { output } = await git('grep', '-l', '"example": true', '--', 'apps/*/package.json')
   return [...output.matchAll(/^apps\/(.+)\/package\.json$/gm)].map(([, name]) => name!)
 }
 
-/** @throws with all that was said, where an expectation would show the first lines */
+/** @throws when the exit code is not 0, with the whole output: an expectation would show only its first lines */
 export async function must(ended: Promise<Ended>): Promise<Ended> {
   const { code, output } = await ended
   if (code !== 0) throw new Error(`exit code ${code}\n${output}`)
@@ -88,7 +88,7 @@ async function end(
   cwd: string,
   more: NodeJS.ProcessEnv = {},
 ): Promise<Ended> {
-  // Its tests have servers of their own: this run's databases were made without its tables. And they are the short ones.
+  // The clone's tests start servers of their own, because this run's databases lack its tables. Long tests are off.
   const { DATABASE_URL: _1, SESSION_STORE_URL: _2, TEST_RUN_ID: _3, TEST_LONG: _4, ...rest } = process.env
   const env = { ...rest, NO_COLOR: '1', PATH: path(cwd), ...more }
   const options = { cwd, env, maxBuffer: 2 ** 27 }
@@ -106,7 +106,7 @@ async function end(
   }
 }
 
-/** Without the programs of the tree we are run from: a clone uses its own. */
+/** PATH with the clone's programs, and without those of the repository that runs this test. */
 function path(root: string): string {
   const own = [join(root, 'node_modules/.bin'), dirname(process.execPath)]
   const rest = (process.env.PATH ?? '').split(':').filter((folder) => !folder.startsWith(ROOT))

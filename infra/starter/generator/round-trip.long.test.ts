@@ -5,7 +5,7 @@ import { startDev, type Dev } from './start-dev.ts'
 const WITH_WORKER = 'lost-orders'
 const WITH_SESSION = 'own-orders'
 
-// Of two words, so that a spelling that is mixed up shows. What nobody has signed in to answers 401.
+// Two words, so that a mixed-up spelling is found. Services with sessions answer 401.
 const SERVICES = [
   { name: 'plain-orders', args: ['--kind', 'http'], status: 200 },
   { name: 'back-orders', args: ['--kind', 'http', '--with', 'database,session,queue'], status: 401 },

@@ -5,10 +5,10 @@ import type { Clone } from './open-clone.ts'
 
 /** `pnpm dev` in a clone, one process of each type. */
 export interface Dev extends AsyncDisposable {
-  /** What the edge answers to a GET. */
+  /** The status of a GET through the edge. */
   statusOf(path: string): Promise<number>
   url: string
-  /** Polls, and throws with what `pnpm dev` has said last. */
+  /** Polls for up to 120 s, and then throws with the last output of `pnpm dev`. */
   eventually(claim: string, isTrue: () => Promise<boolean>): Promise<void>
 }
 

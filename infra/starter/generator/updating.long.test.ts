@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { listExamples, openClone, type Clone } from './open-clone.ts'
 
-// docs/updating.md, done: the starter goes from one tag to the next, and a shop that has grown since follows it.
+// Follows docs/updating.md: the starter releases its next tag, and a clone that has changed since the last tag merges it.
 
 let starter: Clone
 let shop: Clone
@@ -20,7 +20,7 @@ afterAll(async () => {
 
 async function git(cwd: string, ...args: string[]): Promise<string> {
   const identity = ['-c', 'user.name=test', '-c', 'user.email=test@localhost']
-  // A merge with conflicts ends with 1, and that is what this is about.
+  // A merge with conflicts exits with 1, which is expected here.
   return promisify(execFile)('git', [...identity, ...args], { cwd }).then(
     ({ stdout }) => stdout,
     ({ stdout }: { stdout: string }) => stdout,
@@ -37,7 +37,7 @@ test('a clone with services of its own takes over the next tag', { timeout: 240_
   await shop.run('infra/generator/new.ts', ['orders', '--with', 'database,session'])
   await shop.commit()
 
-  // What the starter does meanwhile: one app more, and a change to a mechanism and to what the shop has retired.
+  // Meanwhile the starter adds an app, and changes a package and the example that the shop has retired.
   await starter.run('infra/generator/new.ts', ['newsletter', '--with', 'database'])
   const mechanism = join(starter.root, 'packages/config/README.md')
   await writeFile(mechanism, `${await readFile(mechanism, 'utf8')}\nOne sentence more.\n`)

@@ -11,7 +11,7 @@ import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
 
-// Packages import no package, so the limit of a service is tried here, on every store that sessions may be in.
+// Packages import no other package, so limits of a service are tested here, on every session store.
 
 const alone = [
   { name: 'Redis', start: startRedis, program: 'redis' },
@@ -33,7 +33,7 @@ const env = parseEnv(Type.Object(serviceEnv), {
 
 const limit: Limit = { max: 20, per: 'network', windowMs: 3000 }
 
-/** A Postgres with what the release makes for the sessions and the limits beside them. */
+/** A Postgres with the tables that the release creates for sessions and limits. */
 async function startReleased(): Promise<BackingService> {
   const server = await startPostgres()
   await migrateSessions(server.url)
@@ -42,7 +42,7 @@ async function startReleased(): Promise<BackingService> {
   return server
 }
 
-/** A service with limits on a connection of its own to the store, as each process has it. */
+/** A service with limits. Like each process, it has a connection of its own to the store. */
 async function openProcess(
   url: string,
   opened: AsyncDisposableStack,
@@ -63,7 +63,7 @@ for (const { name, start, program } of stores) {
   test(`on ${name} ${claim}`, needs(program), async () => {
     await using opened = new AsyncDisposableStack()
     const server = opened.use((await start())!)
-    // Longer than a busy machine takes to connect and count.
+    // Long enough to connect and count on a busy machine.
     const patient = { deadlineMs: 20_000 }
     const apps = await Promise.all([1, 2].map(() => openProcess(server.url, opened, patient)))
     const ask = (n: number) => apps[n % 2]!.inject('/items')

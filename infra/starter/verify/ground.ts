@@ -11,24 +11,24 @@ import { buildPlanted, type Additions } from './planted-images.ts'
 import { runContainer, type Container } from './run-container.ts'
 import { containerEnvironment, openStores, verifyRelease, type Stores } from './verify-run.ts'
 
-/** What checks stand on. Each thing is made when the first check asks for it, so a few checks make little. */
+/** Resources that checks share. Each is created when the first check needs it, so a few checks create only a few. */
 export interface Ground extends AsyncDisposable {
   readonly root: string
   readonly formation: Formation
   images(): Promise<Images>
   stores(): Promise<Stores>
   image(type: ProcessType): Promise<Unpacked>
-  /** Built again from nothing, on bases of another digest. */
+  /** The image, built again without a cache: its base images have another digest. */
   imageAgain(type: ProcessType): Promise<Unpacked>
-  /** Its image with lines added to the Dockerfile. */
+  /** The image with lines added to its Dockerfile. */
   plant(type: ProcessType, additions: Additions): Promise<Unpacked>
   expected(type: ProcessType): Promise<Expected>
   environment(type: ProcessType): Promise<Record<string, string>>
-  /** Runs the release: to its end, and once more. */
+  /** Runs each release process twice, to its end. */
   release(): Promise<string>
-  /** A container that is ready; of another image than its own, where one is given. */
+  /** Starts a container, of `image` when it is given. Resolves when it is ready. */
   start(type: ProcessType, image?: Unpacked): Promise<Container>
-  /** Somebody who has signed in; undefined where nobody can. */
+  /** A signed-in user. Undefined when no app has accounts. */
   person(): Promise<Person | undefined>
 }
 

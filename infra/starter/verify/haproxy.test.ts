@@ -75,7 +75,7 @@ test(
 
 const json = 'content-type: application/json\r\n'
 
-/** What a client sends to the letter, and how it is answered, whether it comes straight to us or through the balancer. */
+/** The exact bytes of a request, and its answer, which must be the same directly and through the load balancer. */
 const cases: [name: string, bytes: string, status: number, text: string | RegExp][] = [
   [
     'a target in absolute form',

@@ -5,7 +5,7 @@ import type { Unpacked } from './open-images.ts'
 import { mistakesThatLie } from './planted-images.ts'
 import { planted, type Check } from './run-checks.ts'
 
-/** Images as they lie there. */
+/** Checks of images that do not run. */
 export function imageChecks(ground: Ground): Check[] {
   const { release, running } = ground.formation
   const all = [...release, ...running]
@@ -43,7 +43,7 @@ export function imageChecks(ground: Ground): Check[] {
   ]
 }
 
-/** Stands for a secret in planted images, whose Dockerfiles are written before there is a real one. */
+/** Stands for a secret in planted images: their Dockerfiles are written before a real secret exists. */
 const MARKER = 'the-secret-of-a-planted-mistake'
 
 function assertSame({ name }: ProcessType, one: Unpacked, other: Unpacked): void {

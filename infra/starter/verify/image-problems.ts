@@ -6,7 +6,7 @@ import type { Unpacked } from './open-images.ts'
 
 const MOST_BYTES = 200_000_000
 
-/** Files that have no business in an image that runs, by the end of their path. */
+/** Files that an image must not contain, by a pattern of their path. */
 const STRANGERS: [pattern: RegExp, what: string][] = [
   [/(^|\/)node_modules\//, 'a node_modules, though a bundle needs none'],
   [/\.m?tsx?$/, 'a source, which would have to be compiled'],
@@ -14,18 +14,18 @@ const STRANGERS: [pattern: RegExp, what: string][] = [
   [/(^|\/)(\.env[^/]*|\.npmrc|\.secrets\/.*|\.dev\/.*|\.git\/.*)$/, 'what a clone keeps to itself'],
 ]
 
-/** What an image is held against. */
+/** What an image is compared with. */
 export interface Expected {
   type: ProcessType
-  /** `name@version` of each package that its list names. */
+  /** `name@version` of each package in its bill of materials. */
   listed: ReadonlySet<string>
   /** Variables that an image must not set. */
   secretNames: readonly string[]
-  /** Values that must not be found. */
+  /** Values that no file of ours in the image may contain. */
   secrets: readonly string[]
 }
 
-/** @returns what is wrong with an image as it lies there, a sentence each; empty when nothing is */
+/** @returns the problems of an image that does not run, one sentence each */
 export async function imageProblems(image: Unpacked, expected: Expected): Promise<string[]> {
   const paths = await listFiles(image.folder)
   return [
@@ -66,7 +66,7 @@ function configProblems(
   ]
 }
 
-/** What is in the files that are ours. */
+/** The problems of our own files in the image. */
 async function contentProblems(
   { folder }: Unpacked,
   paths: readonly string[],
@@ -86,7 +86,7 @@ async function contentProblems(
   return problems
 }
 
-/** As a source map names it: `.pnpm/<name>@<version>_<peers>/node_modules/<name>/`. */
+/** `name@version` from a path in a source map: `.pnpm/<name>@<version>_<peers>/node_modules/<name>/`. Else empty. */
 function packageOf(source: string): string[] {
   const [, folder, name] =
     /node_modules\/\.pnpm\/([^/]+)\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source) ?? []

@@ -9,11 +9,11 @@ import { runningChecks } from './running-checks.ts'
 
 const help = `pnpm verify [word...]
 
-Everything of a deployment that can be done for real without an engine, by people's own programs: images are built and run, the
-Procfile is started, Compose is asked what it makes of its file, processes are restarted behind HAProxy. Each check has a planted
-mistake, which it must find. Needs root, and of Debian: buildah bubblewrap debootstrap docker-compose haproxy ruby-foreman.
+Tests deployments without a container engine: builds and runs the images, starts the Procfile with foreman, lets
+docker-compose parse its file, and restarts processes behind HAProxy. Planted mistakes, which must be found, test the checks
+themselves. Needs root, and these Debian packages: buildah bubblewrap debootstrap docker-compose haproxy ruby-foreman.
 
-Words choose among the checks by their names.
+With words, runs only the checks whose name contains one of them.
 `
 
 const { values: options, positionals: words } = parseArgs({

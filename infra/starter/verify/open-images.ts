@@ -9,17 +9,17 @@ const run = promisify(execFile)
 
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt'
 
-/** Images of a verification, in a store of their own: nothing of it is among yours, and nothing is left of it. */
+/** Images of a verification, in a store of their own (.dev/images), so that they are not among yours. */
 export interface Images extends AsyncDisposable {
   readonly builder: Builder
-  /** Stand-ins for the public images that our Dockerfile starts from, made of Debian's packages and this very Node. */
+  /** Replacements for the public base images of our Dockerfile, made of Debian's packages and the Node that runs us. */
   readonly bases: Bases
-  /** The same again under another digest: what is built on them takes nothing from what was built before. */
+  /** The same with another digest: builds on them cannot use the layers of earlier builds. */
   readonly otherBases: Bases
   unpack(image: string): Promise<Unpacked>
 }
 
-/** What an image says about how it is run, as its Dockerfile wrote it. */
+/** The configuration of an image, as its Dockerfile sets it. */
 export interface ImageConfig {
   Entrypoint: string[]
   Cmd: string[]
@@ -30,24 +30,24 @@ export interface ImageConfig {
   Healthcheck?: { Test: string[] }
 }
 
-/** An image that is unpacked, as an engine has it before it starts a container. */
+/** An unpacked image, ready to be run. */
 export interface Unpacked {
   readonly config: ImageConfig
-  /** All that is known about it, with how it came to be. */
+  /** The output of `buildah inspect`, with the history of the image. */
   readonly history: string
   readonly folder: string
   readonly bytes: number
-  /** Of the layer that is ours. */
+  /** Digest of our own layer, which is the last one. */
   readonly digest: string
 }
 
-/** The first time takes about two minutes; then Debian is there, and so are the layers that have not changed. */
+/** The first call takes about two minutes. Later ones use the same Debian, and the layers that have not changed. */
 export async function openImages(root: string): Promise<Images> {
   const folder = join(root, '.dev/images')
   const builder = await openStore(folder)
   const ask = async (...args: string[]): Promise<string> =>
     (await run('buildah', args, { env: builder.env, maxBuffer: 1e8 })).stdout.trim()
-  // What a run that was killed has left.
+  // Containers that a killed run has left.
   await ask('rm', '--all')
 
   if (!existsSync(join(folder, 'trixie.tar'))) await makeDebian(folder)
@@ -83,7 +83,7 @@ export async function openImages(root: string): Promise<Images> {
     },
     async [Symbol.asyncDispose]() {
       await ask('rm', '--all')
-      // Layers of earlier builds, which no image is made of any more.
+      // Layers of earlier builds that no image uses any more.
       await ask('rmi', '--prune')
     },
   }

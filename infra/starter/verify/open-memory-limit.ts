@@ -4,20 +4,20 @@ import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pollUntil } from '@repo/testing/poll-until'
 
-/** A control group: what its processes take together is bounded, and the kernel kills who takes more. */
+/** A control group that limits the memory of its processes together. Beyond the limit the kernel kills a process. */
 export interface MemoryLimit extends AsyncDisposable {
-  /** Whoever writes `0` into this file is in it from then on, and its children are. */
+  /** A process that writes `0` into this file joins the group, with its later children. */
   readonly door: string
-  /** Where programs look for it, and so learn what they may have: Node gives its heap a part of that. */
+  /** Mounted where programs look for their limit: Node sizes its heap by it. */
   readonly mount: { from: string; to: string }
 }
 
 const ROOT = '/sys/fs/cgroup'
 
 /**
- * As an engine makes it for a container. Version 2 or 1, whichever the machine has.
+ * Creates a control group as an engine does for a container: version 2 or 1, whichever the machine has.
  *
- * @returns undefined on a machine whose groups are not ours to make, as in a container
+ * @returns undefined when we may not create control groups, as in a container
  * @see https://docs.kernel.org/admin-guide/cgroup-v2.html
  */
 export async function openMemoryLimit(mebibytes: number): Promise<MemoryLimit | undefined> {
@@ -43,7 +43,7 @@ export async function openMemoryLimit(mebibytes: number): Promise<MemoryLimit | 
   return {
     door: join(folder, 'cgroup.procs'),
     mount: { from: folder, to: parent },
-    // The kernel takes a moment to see that the last of them has ended.
+    // It takes a moment until the kernel has noticed the end of the last process.
     [Symbol.asyncDispose]: () => pollUntil('its control group is gone', isGone),
   }
 }

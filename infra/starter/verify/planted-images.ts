@@ -4,26 +4,26 @@ import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { build } from '../../deploy/image/build-image.ts'
 import type { Images, Unpacked } from './open-images.ts'
 
-/** Lines that somebody could add to the Dockerfile of a good image. */
+/** Lines to add to the Dockerfile of a good image. */
 export interface Additions {
   lines: string[]
-  /** That the lines copy, by name. */
+  /** The files that the lines copy: text by name. */
   files?: Record<string, string>
 }
 
-/** A mistake that they make. */
+/** A planted mistake. */
 export interface Planted extends Additions {
   what: string
-  /** What is said about it. */
+  /** The error with which it must be found. */
   expected: RegExp
 }
 
-/** Another program, which may go on to the image's own. */
+/** Replaces main.js. The text may import the image's own `./server.js`. */
 export function withMain(main: string): Additions {
   return { lines: ['COPY main.js /app/main.js'], files: { 'main.js': main } }
 }
 
-/** Seen by looking at the image. */
+/** Mistakes that show without running the image. */
 export function mistakesThatLie(secret: string, shellFrom: string): Planted[] {
   return [
     { what: 'root', lines: ['USER 0'], expected: /may be root/ },
@@ -93,7 +93,7 @@ export function mistakesThatLie(secret: string, shellFrom: string): Planted[] {
   ]
 }
 
-/** Seen by running the image. */
+/** Mistakes that show only when the image runs. */
 export const mistakesThatRun: Planted[] = [
   {
     what: 'a secret in the log',
@@ -132,7 +132,7 @@ createServer((_, response) => response.end()).listen(process.env.PORT)`),
     ...withMain(`globalThis.kept = []
 while (kept.length < 1024) kept.push(Buffer.alloc(1024 * 1024, 1))
 await import('./server.js')`),
-    // Where the kernel was not told what it may have, we look.
+    // Without a control group the memory is measured instead.
     expected: /it ended before it was ready|it takes \d+ MiB/,
   },
   {
@@ -144,7 +144,7 @@ await import('./server.js')`),
   },
 ]
 
-/** Builds it on top of a good one. */
+/** Builds an image from a good one. */
 export async function buildPlanted(
   images: Images,
   image: string,

@@ -10,7 +10,7 @@ import { verifyProcfile } from './verify-procfile.ts'
 
 const run = promisify(execFile)
 
-/** What platforms read. */
+/** Checks of the files that platforms read. */
 export async function platformChecks(ground: Ground): Promise<Check[]> {
   const { root } = ground
   const composeFile = join(root, 'infra/deploy/compose/compose.yaml')
@@ -40,7 +40,7 @@ export async function platformChecks(ground: Ground): Promise<Check[]> {
   ]
 }
 
-/** What they need is no part of the workspace, and is installed the first time. */
+/** Their packages are not in the workspace; they are installed on the first call. */
 async function kubernetesChecks(root: string): Promise<Check[]> {
   const folder = join(root, 'infra/starter/verify/kubernetes')
   if (!existsSync(join(folder, 'node_modules'))) {
@@ -56,7 +56,7 @@ async function listServices(file: string): Promise<string> {
   return stdout.trim().split('\n').join(', ')
 }
 
-/** Does it with a copy of the file in which one place is another. */
+/** Calls `use` with a copy of the file in which the first match of `place` is replaced. */
 async function withChanged(
   file: string,
   place: RegExp,

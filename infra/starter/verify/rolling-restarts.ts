@@ -8,35 +8,35 @@ import { startHaproxy } from '../../prove/deployment/haproxy.ts'
 import type { Unpacked } from './open-images.ts'
 import { runContainer, type Container } from './run-container.ts'
 
-/** The balancer of infra/deploy/compose/compose.yaml. */
+/** The configuration of the load balancer of Compose. */
 const SHIPPED = join(import.meta.dirname, '../../deploy/compose/haproxy.cfg')
 const PLACES = 2
 const CONNECTIONS = 16
 
 export interface RollingOptions {
-  /** What is asked for, and by whom. */
+  /** The path of the requests; `cookie` is their cookie. */
   path: string
   cookie?: string | undefined
-  /** Whether the balancer knows HTTP, as that of infra/deploy/compose/compose.yaml does, or passes on connections. */
+  /** Whether the load balancer works on HTTP, like that of Compose, or on TCP connections. */
   layer: 'http' | 'tcp'
   memoryMiB: number
-  /** Requests to be sent at least. */
+  /** The least number of requests. Default: 25,000. */
   requests?: number
 }
 
 export interface Restarted {
   requests: number
   restarts: number
-  /** Of the processor, in milliseconds; what a start takes is not counted. */
+  /** CPU milliseconds, without those of starts. */
   cpuMsPerRequest: number
   mostMiB: number
 }
 
 /**
- * Restarts two containers in turn behind a real HAProxy, while requests come on connections that are kept, until enough
- * have been sent. Each must be answered, and as the first one was.
+ * Restarts two containers in turn behind a real HAProxy, under requests on keep-alive connections, until `requests` have
+ * been sent and each container was restarted twice.
  *
- * @throws when one was not
+ * @throws when a request fails or has another status than the first one, or a container does not exit with 0
  */
 export async function rollingRestarts(
   image: Unpacked,
@@ -60,7 +60,7 @@ export async function rollingRestarts(
     const { code } = await containers[n]!.stop()
     if (code !== 0) throw new Error(`a container ended with ${code}:\n${containers[n]!.output()}`)
     await start(n)
-    // Until the balancer knows it too, the other one may not go.
+    // The other container may stop only when the load balancer knows this one.
     await knowsAll()
   }
   const { sent, failures } = await load.stop()
@@ -115,7 +115,7 @@ listen watch
   }
 }
 
-/** What is shipped, but for where its servers are and for TLS. */
+/** The shipped configuration with servers on these ports and without TLS. @throws when it has no line to replace */
 export function shippedConfig(shipped: string, port: number, ports: number[]): string {
   const changes: [RegExp, string][] = [
     [/ *log stdout .*\n/, ''],
@@ -130,7 +130,7 @@ export function shippedConfig(shipped: string, port: number, ports: number[]): s
   }, shipped)
 }
 
-/** It looks as often as what is shipped, and gives up as soon. A connection that found nobody there is not tried again, as it is by default. */
+/** The probes of the shipped configuration, but no retries of failed connections, which are HAProxy's default. */
 function tcpConfig(shipped: string, port: number, ports: number[]): string {
   const [checks] = /default-server check .*(?= resolvers)/.exec(shipped) ?? []
   if (!checks) throw new Error('infra/deploy/compose/haproxy.cfg has no default-server any more')
@@ -157,7 +157,7 @@ function serverLines(ports: number[]): string {
   return ports.map((port) => `  server place${port} 127.0.0.1:${port}`).join('\n')
 }
 
-/** So many connections, each sends its next request once the last is answered. Nothing is tried again. */
+/** Load on CONNECTIONS connections. Each sends its next request when the last is answered. Nothing is retried. */
 function startLoad(origin: string, path: string, cookie?: string) {
   const headers = cookie ? { cookie } : {}
   const agent = new Agent({ connections: CONNECTIONS, pipelining: 1 })
@@ -178,7 +178,7 @@ function startLoad(origin: string, path: string, cookie?: string) {
       } catch (error) {
         failures.push((error as Error).message)
       }
-      // Two cores are shared with what is tested.
+      // The tested processes share the two cores with us.
       if (sent % 8 === 0) await sleep(1)
     }
   }

@@ -1,10 +1,10 @@
-/** Something to verify, and what was found: a sentence of figures. Rejects with what is wrong. */
+/** A check. `run` resolves to a sentence of figures, or '', and rejects with what is wrong. */
 export interface Check {
   name: string
   run(): Promise<string>
 }
 
-/** A check of a check: `run` does what another check does, with a mistake in it, and must say so. */
+/** A test of a check: `run` runs it on a planted mistake, and must reject with a message that matches `expected`. */
 export function planted(what: string, expected: RegExp, run: () => Promise<unknown>): Check {
   return {
     name: `a planted mistake is found: ${what}`,
@@ -20,7 +20,11 @@ export function planted(what: string, expected: RegExp, run: () => Promise<unkno
   }
 }
 
-/** Runs one after the other, names each, and ends with the line that CI adds up. */
+/**
+ * Runs checks one after the other and prints each. The last line is `N passed, N failed`, which CI adds up.
+ *
+ * @returns whether all passed, and there was at least one
+ */
 export async function runChecks(checks: readonly Check[]): Promise<boolean> {
   let [passed, failed] = [0, 0]
   for (const { name, run } of checks) {
@@ -38,7 +42,7 @@ export async function runChecks(checks: readonly Check[]): Promise<boolean> {
   return failed === 0 && passed > 0
 }
 
-/** Of a whole log the end is what matters. */
+/** The last 40 lines: in a log, the end is important. */
 function endOf(message: string): string {
   return message.split('\n').slice(-40).join('\n')
 }

@@ -10,41 +10,41 @@ import { GRACE_S } from '../../deploy/platform.ts'
 import type { Unpacked } from './open-images.ts'
 import { openMemoryLimit } from './open-memory-limit.ts'
 
-/** An image that runs as Kubernetes would run it. */
+/** A container, run as Kubernetes would run it. */
 export interface Container extends AsyncDisposable {
   readonly url: string
   readonly port: number
   readonly exited: TetheredProcess['exited']
   /** From the start of the container until `/readyz` is 200. */
   readonly readyAfterMs: Promise<number>
-  /** What it answers. Rejects while it does not listen. */
+  /** The status of a GET. Rejects while the process does not listen. */
   statusOf(path: string): Promise<number>
   output(): string
-  /** SIGTERM to its process 1, and how that ended: as on platforms, by SIGKILL once the grace is over. */
+  /** Sends SIGTERM to process 1, and SIGKILL after `graceMs`. Resolves to how it ended. */
   stop(): Promise<{ code: number | null; tookMs: number }>
-  /** Of its process 1, as this machine sees it. */
+  /** The pid of process 1 outside the container. */
   readonly pid: number
-  /** Runs the image's health check in it. */
+  /** Runs the image's health check. @throws when it has none, or one that needs a shell */
   isHealthy(): Promise<boolean>
-  /** How long it has had the processor, and the memory that it has now: what a limit is about, so without pages of files. */
+  /** CPU time so far, and memory now: only anonymous memory, without pages of files. */
   usage(): Promise<{ cpuMs: number; memoryMiB: number }>
 }
 
 export interface ContainerOptions {
   port?: number
   graceMs?: number
-  /** No more than this, where the machine lets us say so. */
+  /** The memory limit. Ignored on a machine that does not let us set one. */
   memoryMiB?: number
 }
 
-// Enters the control group, then is the program.
+// Joins the control group, then becomes the program.
 const ENTER = 'echo 0 > "$0" && exec "$@"'
 
 const run = promisify(execFile)
 
 /**
- * Process 1, a root that cannot be written to, no capability, another user than root, a folder of its own for temporary
- * files, nothing of our environment. The network is the machine's, where the stores are.
+ * Runs an image with bubblewrap: as process 1, on a read-only root, without capabilities, as the image's user, with a /tmp of
+ * its own and without our environment. The network is the machine's, where the stores are.
  */
 export async function runContainer(
   { config, folder }: Unpacked,
@@ -71,7 +71,7 @@ export async function runContainer(
       config.Cmd,
     ].flat(),
     {
-      // Not as arguments, which everybody on the machine can read.
+      // Not as arguments: every user of the machine can read those.
       env: {
         ...Object.fromEntries(config.Env.map((line) => line.split(/=(.*)/s).slice(0, 2))),
         ...environment,
@@ -132,7 +132,7 @@ export async function runContainer(
       if (kind !== 'CMD' || !program)
         throw new Error('The image has no health check that runs without a shell')
       const env = { PATH: `${process.env.PATH}:/usr/sbin`, PORT: `${port}` }
-      // In the image's own files, with the image's own Node.
+      // With the files and the Node of the image.
       return run('chroot', [`--userspec=${config.User}`, folder, program, ...args], { env }).then(
         () => true,
         () => false,

@@ -8,7 +8,7 @@ import { verifyRelease, verifyRun, verifyWithoutStores } from './verify-run.ts'
 
 const LEAST_REQUESTS = 100_000
 
-/** Images as they run, behind a balancer too. */
+/** Checks of running images, also behind a load balancer. */
 export function runningChecks(ground: Ground): Check[] {
   const { formation } = ground
   const { release, running } = formation
@@ -91,7 +91,7 @@ await import('./server.js')`),
       const { SESSION_SECRETS: _, ...rest } = await ground.environment(victim)
       await verifyRun(await ground.image(victim), rest, await secrets(), victim)
     }),
-    // Of a worker nobody but the platform asks anything. What it could lose is jobs, and its app checks that.
+    // Not workers: only the platform sends them requests. They could lose jobs, which their apps check.
     ...routed.flatMap((type) =>
       (['http', 'tcp'] as const).map((layer): Check => {
         return {
@@ -107,14 +107,14 @@ await import('./server.js')`),
         return `${requests}`
       },
     },
-    // At layer 4, where nobody tries once more what found nobody there.
+    // With TCP, where a failed connection is not retried.
     planted('a drain shorter than the lag of HAProxy', /failed of/, () =>
       roll(victim, { layer: 'tcp', requests: 6000 }, { DRAIN_MS: '0' }),
     ),
   ]
 }
 
-/** What asks the session store where there is one, and is the app's own. */
+/** A path of the app. It reads the session store if the app uses it. */
 function pathOf({ route = '/' }: ProcessType): string {
   return WHO_AM_I.startsWith(`${route}/`) ? WHO_AM_I : route
 }

@@ -13,13 +13,17 @@ import { openStores } from './verify-run.ts'
 
 const run = promisify(execFile)
 
-/** Foreman gives each line of the Procfile a hundred ports, in the order of the lines, and each process the next. */
+/** Foreman reserves 100 ports for each line of the Procfile, in order, and gives each process of a line the next port. */
 const STEP = 100
 
-/** Runs a Procfile as it stands on the bundles that `pnpm build` makes, two processes of each type. */
+/**
+ * Runs a Procfile with foreman on the bundles of `pnpm build`: two processes of each type.
+ *
+ * @throws when a process does not become ready, the edge answers 5xx for a service, or a process is left after SIGTERM
+ */
 export async function verifyProcfile({ root, formation }: Ground, file: string): Promise<string> {
   await run('pnpm', ['build'], { cwd: root })
-  // Of its own: what it releases, images have yet to release.
+  // Stores of its own, because images test their release on empty stores.
   await using stores = await openStores(formation, await readVariables(root, formation))
   const { running } = formation
   const door = running.find(({ route }) => route === '/')!
@@ -39,7 +43,7 @@ export async function verifyProcfile({ root, formation }: Ground, file: string):
     PUBLIC_ORIGIN: 'https://localhost:8443',
     TRUST_PROXY: 'loopback',
     UPSTREAMS: upstreams(formation, ({ name }) => portsOf(name).map((port) => `http://127.0.0.1:${port}`)),
-    // One set of variables for all, as these platforms have it; what is one app's alone has its name in it.
+    // These platforms give all processes the same variables. A variable of one app has the app's name in it.
     ...Object.assign({}, ...running.map((type) => stores.secretsFor(type)), { DATABASE_URL: undefined }),
     ...Object.assign({}, ...formation.release.map((type) => stores.secretsFor(type))),
   }
@@ -67,7 +71,7 @@ export async function verifyProcfile({ root, formation }: Ground, file: string):
       )
       return answers.every((status) => status === 200)
     },
-    // They all start at once, and each question is a line in a log.
+    // All start at the same time, and each probe writes a line into a log.
     { deadlineMs: 60_000, everyMs: 500 },
   ).catch((error: Error) => {
     throw new Error(`${error.message}\n${foreman.output()}`)
@@ -89,7 +93,7 @@ export async function verifyProcfile({ root, formation }: Ground, file: string):
   return `${ports.length} processes ready, all ended ${Math.round(performance.now() - begunAt)} ms after SIGTERM (foreman: ${code})`
 }
 
-/** Foreman leads the group of all that it starts, and what a signal did not reach outlives it. */
+/** Kills the process group of foreman: a process that a signal did not reach would outlive it. */
 function endGroup(leader: number): void {
   try {
     process.kill(-leader, 'SIGKILL')

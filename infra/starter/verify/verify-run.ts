@@ -14,11 +14,11 @@ import { runContainer, type Container, type ContainerOptions } from './run-conta
 
 const run = promisify(execFile)
 
-/** What the containers of a verification are attached to. */
+/** The stores of the containers of a verification. */
 export interface Stores extends AsyncDisposable {
-  /** What a process is given by secrets. */
+  /** The secret variables of a process type. */
   secretsFor(type: ProcessType): Record<string, string>
-  /** What nobody may see: not in an image, not in a log, not among the processes. */
+  /** Values that must not appear in an image, in a log, or in the arguments of a process. */
   readonly secretValues: readonly string[]
 }
 
@@ -46,13 +46,13 @@ export async function openStores(formation: Formation, variables: VariablesOf): 
   }
 }
 
-/** What a team's own variables are here, where an image runs as in production. */
+/** The development values of a team's own variables. The image runs with NODE_ENV=production, which ignores them. */
 function valuesInDevelopment({ name }: ProcessType, variables: VariablesOf): Record<string, string> {
   const known = (variables.get(name) ?? []).filter(({ inDevelopment }) => inDevelopment !== undefined)
   return Object.fromEntries(known.map((one) => [one.name, one.inDevelopment!]))
 }
 
-/** The environment that the rendered manifests give it, with the addresses of this machine. */
+/** The environment that the rendered manifests give a process type, with the addresses of this machine. */
 export function containerEnvironment(
   type: ProcessType,
   formation: Formation,
@@ -66,7 +66,7 @@ export function containerEnvironment(
   }
 }
 
-/** Runs a release image to its end: once for the work, once to see that it is safe to repeat. */
+/** Runs a release image to its end, twice: the first run must apply migrations, the second has nothing to apply. */
 export async function verifyRelease(
   image: Unpacked,
   environment: Record<string, string>,
@@ -84,9 +84,10 @@ export async function verifyRelease(
 }
 
 /**
- * Starts one container, asks everything that a platform asks, and stops it.
+ * Starts a container, sends the requests that a platform sends and some others, and stops it.
  *
- * @throws with all that was wrong
+ * @returns a sentence with times and memory
+ * @throws with all problems, one on each line
  */
 export async function verifyRun(
   image: Unpacked,
@@ -117,7 +118,7 @@ export async function verifyRun(
   return `ready in ${Math.round(readyAfterMs)} ms, ${memoryMiB} MiB of ${options.memoryMiB}, ended in ${Math.round(tookMs)} ms`
 }
 
-/** Starts one whose stores are out of reach: it lives, says that it is not ready, and shows nobody its secrets. */
+/** Starts a container without reachable stores: it must stay alive, answer 503 on /readyz, and not log its secrets. */
 export async function verifyWithoutStores(
   image: Unpacked,
   environment: Record<string, string>,
@@ -142,7 +143,7 @@ export async function verifyWithoutStores(
   return ''
 }
 
-/** @returns what is wrong with how a process 1 is run, by what the kernel says about it */
+/** @returns what is missing in the confinement of process 1, as /proc shows it */
 async function confinementProblems({ pid }: Container): Promise<string[]> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
   const mounts = await readFile(`/proc/${pid}/mounts`, 'utf8')
@@ -156,16 +157,16 @@ async function confinementProblems({ pid }: Container): Promise<string[]> {
   ]
 }
 
-/** Files that came to be since then, in all that a container sees except what is the kernel's. */
+/** Files that were written in a container since then, except in /proc, /sys and /tmp. */
 async function filesWritten({ pid }: Container, since: number): Promise<string> {
-  // With a slash at its end: without it find would see a link, and nothing behind it.
+  // The slash at the end makes find follow the link.
   const root = `/proc/${pid}/root/`
   const pruned = ['proc', 'sys', 'tmp'].flatMap((name) => ['-path', root + name, '-prune', '-o'])
   const found = [root, ...pruned, '-type', 'f', '-newermt', `@${since / 1000}`, '-print']
   return (await run('find', found)).stdout.trim()
 }
 
-/** Whether one of these values stands in the arguments of any process of this machine. */
+/** Whether the arguments of any process of this machine contain one of these values. */
 async function isShown(values: readonly string[]): Promise<boolean> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))

@@ -8,11 +8,11 @@ import { machine, medianOf } from '../figures.ts'
 
 const help = `pnpm bench dev [--rounds 5] [--download] [--json]
 
-In a fresh clone of what is committed: seconds from \`npx pnpm dev\` to ready, cold (no node_modules) and warm, and
-milliseconds from saving a file to the new code answering through the edge.
+In a fresh clone of the last commit: seconds from \`npx pnpm dev\` to ready, cold (no node_modules) and warm, and
+milliseconds from saving a file to the first answer of the new code through the edge.
 
-  --rounds N    starts and edits whose median is printed (default 5)
-  --download    cold with an empty package store too, so that everything is downloaded
+  --rounds N    number of starts and edits; their median is printed (default 5)
+  --download    also measures cold with an empty package store, so that everything is downloaded
   --json        ends with one line of JSON
 `
 
@@ -74,7 +74,7 @@ async function measureEdits(): Promise<Record<'firstAnswer' | 'allAnswers' | 'ev
     editAnswer(round)
     const answers = new Set<string>()
     while (answers.size < 2) {
-      // Not in a tight loop, which would take a core of its own.
+      // A tight loop would take a whole core.
       await sleep(10)
       const response = await fetch(`${dev.url}/api/accounts/edit`)
       const body = (await response.json()) as { round?: number }
@@ -97,7 +97,7 @@ async function measureEdits(): Promise<Record<'firstAnswer' | 'allAnswers' | 'ev
   return { firstAnswer: firstAnswer!, allAnswers: allAnswers!, everybody: byAll! }
 }
 
-/** Gives the accounts service a route of its own, that answers with this number. */
+/** Adds a route to the accounts service that answers with this number, or changes its number. */
 function editAnswer(round: number): void {
   const file = join(clone.folder, 'apps/accounts/src/app.ts')
   const route = `  app.get('/api/accounts/edit', { config: { access: 'public' } }, () => ({ round: ${round} }))\n`

@@ -10,12 +10,12 @@ import { writeTables } from '../write-tables.ts'
 
 const help = `pnpm bench images [process type...] [--rounds 5] [--write] [--json]
 
-What an image weighs, Node and all, how long its container takes until it is ready and what memory it has then, beside the
-same apps in Dockerfiles as others write them. All begin with the same Debian. Needs root and what
-\`pnpm verify\` needs; the first time about 5 minutes.
+The size of each image including Node, the time until its container is ready, and its memory then, compared with the same
+apps in two public Dockerfiles. All use the same Debian. Needs root and the programs of \`pnpm verify\`. The first run takes
+about 5 minutes.
 
-  --rounds N  starts of each image, in turn, of which the medians are printed (default 5)
-  --write     puts the table into README.md
+  --rounds N  starts of each image, in turn; the medians are printed (default 5)
+  --write     writes the table into README.md
   --json      ends with one line of JSON
 `
 
@@ -33,7 +33,7 @@ if (options.help) {
   process.exit()
 }
 
-/** By the names of the targets of the Dockerfile beside this. */
+/** Keys are the targets of the Dockerfile in this folder. */
 const PEERS = {
   turborepo: "Turborepo's [with-docker](https://github.com/vercel/turborepo/tree/main/examples/with-docker)",
   pnpm: "[pnpm's Docker page](https://pnpm.io/docker)",

@@ -6,11 +6,11 @@ import { machine, medianOf } from '../figures.ts'
 
 const help = `pnpm bench new [--rounds 5] [--json]
 
-In a fresh clone of what is committed, with \`pnpm dev\` running: seconds from \`npx pnpm new orders --kind http\` to its
-first 200 through the edge, and those of the generator itself. Each round ends with \`npx pnpm retire orders\`, and with
-git seeing nothing.
+In a fresh clone of the last commit, with \`pnpm dev\` running: seconds from \`npx pnpm new orders --kind http\` to the
+first 200 of the service through the edge, and seconds of the generator itself. Each round ends with
+\`npx pnpm retire orders\` and an empty \`git status\`.
 
-  --rounds N    of which the median and the slowest are printed (default 5)
+  --rounds N    number of rounds; the median and the slowest are printed (default 5)
   --json        ends with one line of JSON
 `
 
@@ -67,7 +67,7 @@ async function measure(): Promise<Round> {
   return { generator, first200, retire }
 }
 
-/** Resolves to the seconds that the command itself says it took. */
+/** Resolves to the seconds that the command prints. @throws when it prints none */
 async function pnpm(...args: string[]): Promise<number> {
   const { stdout } = await run('npx', ['pnpm', ...args], { cwd: clone.folder, env: clone.env })
   const [, seconds] = /\(([\d.]+) s\)/.exec(stdout) ?? []

@@ -1,8 +1,8 @@
-/** What the bench asks of a queue: one file each in `engines/`. */
+/** A queue as the bench uses it. Each file in `engines/` implements one. */
 export interface Engine {
   install(url: string): Promise<void>
   openEnqueuer(url: string): Promise<Enqueuer>
-  /** Takes jobs, ten at a time; resolves when the first may come. */
+  /** Starts a worker with concurrency 10. Resolves when it takes jobs. */
   work(url: string, run: (payload: Payload) => Promise<void>): Promise<void>
 }
 
@@ -19,6 +19,6 @@ export interface RawQueries {
 export interface Payload {
   number: number
   takesMs?: number
-  /** It takes its time without letting the event loop go on. */
+  /** The job blocks the event loop for `takesMs`. */
   blocks?: boolean
 }

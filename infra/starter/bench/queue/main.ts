@@ -12,11 +12,11 @@ import {
 const help = `pnpm bench queue [--rounds 3] [--jobs 5000] [--json]
 
 graphile-worker, pg-boss, and packages/queue (which is graphile-worker with a lease), each with real worker processes on a
-Postgres of its own: milliseconds from a commit to the start of its job, jobs per second, and what becomes of a job whose
-worker is killed, or busy. Rounds are interleaved, and their medians printed. About five minutes.
+Postgres of its own: milliseconds from a commit to the start of its job, jobs per second, and what happens to a job whose
+worker is killed or busy. Rounds are interleaved; medians are printed. About five minutes.
 
-  --rounds N  of latency and throughput                   (default 3)
-  --jobs N    jobs of a throughput round, in hundreds      (default 5000)
+  --rounds N  rounds of latency and throughput             (default 3)
+  --jobs N    jobs of a throughput round, a multiple of 100 (default 5000)
   --json      ends with one line of JSON
 `
 
@@ -50,7 +50,7 @@ for (let round = 1; round <= Number(options.rounds); round++) {
 const results: Record<string, Figures> = {}
 for (const name of names) {
   results[name] = medians(rounds[name]!)
-  // Each with a queue of its own: the job of a killed worker comes back and keeps another one from its work.
+  // A queue of its own for each: the job of a killed worker is retried, and would keep another worker busy.
   for (const part of [measureKill, measureBusy]) {
     process.stderr.write(`${part.name}: ${name}\n`)
     await using bench = await openBench(name)

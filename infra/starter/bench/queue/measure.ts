@@ -15,7 +15,7 @@ export interface Bench extends AsyncDisposable {
   workers: WorkerProcesses
 }
 
-/** A queue on a Postgres of its own, with no worker yet. */
+/** Opens a queue on a Postgres of its own, without workers. */
 export async function openBench(name: string): Promise<Bench> {
   const { engine } = (await import(`./engines/${name}.ts`)) as { engine: Engine }
   await using resources = new AsyncDisposableStack()
@@ -37,7 +37,7 @@ export async function openBench(name: string): Promise<Bench> {
   }
 }
 
-/** Jobs that come one at a time to a worker that waits. */
+/** Enqueues jobs one at a time for an idle worker. The first 20 are not counted. */
 export async function measureLatency(bench: Bench): Promise<Figures> {
   await bench.workers.start(1)
   const transactions: number[] = []
@@ -61,7 +61,7 @@ export async function measureLatency(bench: Bench): Promise<Figures> {
   }
 }
 
-/** A backlog that one process works off, and another that two do. */
+/** Jobs per second of a backlog: first with one worker process, then with two. */
 export async function measureThroughput(
   { database, enqueuer, workers }: Bench,
   jobs: number,
@@ -88,7 +88,7 @@ export async function measureThroughput(
   return { 'jobs/s, 1 process': perSecond[0]!, 'jobs/s, 2 processes': perSecond[1]! }
 }
 
-/** How long a job waits whose worker was killed. */
+/** How long after `kill -9` of its worker a job is started again. */
 export async function measureKill(bench: Bench): Promise<Figures> {
   await bench.workers.start(2)
   const { number, worker } = await begin(bench, { takesMs: 60_000 })
@@ -99,7 +99,7 @@ export async function measureKill(bench: Bench): Promise<Figures> {
   return { 'kill -9 to next start, s': at ? Number(((at - killedAt) / 1000).toFixed(1)) : 'over 40' }
 }
 
-/** What becomes of a job whose worker lives, and does not let its event loop go on. */
+/** Whether a job is started a second time while its worker is alive but blocks its event loop for 20 s. */
 export async function measureBusy(bench: Bench): Promise<Figures> {
   await bench.workers.start(2)
   const { number, worker } = await begin(bench, { takesMs: 20_000, blocks: true })
@@ -129,7 +129,7 @@ function nextNumber(): number {
   return ++lastNumber
 }
 
-// The first twenty warm the code up.
+// Without the first 20, which warm up the code.
 function quantile(values: number[], share: number): number {
   const sorted = values.slice(20).sort((a, b) => a - b)
   return Number(sorted[Math.floor(share * (sorted.length - 1))]!.toFixed(1))

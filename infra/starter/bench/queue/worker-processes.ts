@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 
-/** What a worker process told, and when, on the clock that all processes of a machine share. */
+/** A message from a worker process. `at` is the time in milliseconds on a clock that all processes of the machine share. */
 export interface Told {
   event: 'ready' | 'start' | 'end'
   number: number
@@ -12,7 +12,7 @@ export interface Told {
 export interface WorkerProcesses extends AsyncDisposable {
   start(count: number): Promise<void>
   killAll(): Promise<void>
-  /** The next thing told that is so; undefined when none comes in time. */
+  /** Resolves to the next message that matches, or to undefined after `withinMs` (default 120 s). */
   next(isSo: (told: Told) => boolean, withinMs?: number): Promise<Told | undefined>
 }
 
@@ -25,7 +25,7 @@ export async function kill(worker: ChildProcess): Promise<void> {
   if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit')
 }
 
-/** Real processes that work off the queue of one database. */
+/** Worker processes for the queue of one database. */
 export function openWorkerProcesses(engine: string, url: string): WorkerProcesses {
   const told = new EventEmitter<{ told: [Told] }>().setMaxListeners(0)
   const workers: ChildProcess[] = []

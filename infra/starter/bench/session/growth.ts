@@ -18,7 +18,7 @@ export interface GrowthRow {
   processes: number
   read: Figures
   write: Figures
-  /** Of the largest process, at the end. */
+  /** Memory of the largest process at the end. */
   memoryMb: number
 }
 
@@ -41,7 +41,7 @@ const start = {
   postgres: async () => startPostgres(),
 }
 
-/** What a request costs with few and with many sessions in each store, and with one to eight processes. */
+/** The cost of a request with 1,000 and with 1,000,000 sessions in each store, and with one to eight processes. */
 export async function measureGrowth(rounds: number, requests: number) {
   await using resources = new AsyncDisposableStack()
   const settings: Setting[] = []
@@ -58,7 +58,7 @@ export async function measureGrowth(rounds: number, requests: number) {
       while (most.length < crowds.at(-1)!) {
         most.push(resources.use(await runServer(ours[store], { [store]: url })))
       }
-      // More people than connections, scattered among all those in the store.
+      // More users than connections; their sessions are spread among all those in the store.
       const cookies = await signIn(most[0]!, 20)
       for (const crowd of crowds) {
         const servers = most.slice(0, crowd)
@@ -67,7 +67,7 @@ export async function measureGrowth(rounds: number, requests: number) {
     }
   }
 
-  // The longer code has run, the faster it is: each process has run for long before any two are compared.
+  // Code gets faster the longer it runs, so every process is warmed up before any two are compared.
   for (const { servers, cookies } of settings) {
     for (const server of servers) {
       for (const route of ['read', 'write'] as const) await drive([server], route, 2 * requests, cookies)
@@ -75,7 +75,7 @@ export async function measureGrowth(rounds: number, requests: number) {
   }
   await playRounds('growth', rounds, settings, async ({ servers, cookies, costs }, isCounted) => {
     for (const route of ['read', 'write'] as const) {
-      // As many for each process: what it costs to compile the code is not what a request costs.
+      // The same number for each process, so that the cost of compiling the code has the same share.
       const cost = await drive(servers, route, requests * servers.length, cookies)
       if (isCounted) costs[route].push(cost)
     }
@@ -97,7 +97,7 @@ export async function measureGrowth(rounds: number, requests: number) {
   return { rounds, requests, filledInSeconds, rows }
 }
 
-/** Sessions of as many people, each with its entry on the person's list. */
+/** Creates sessions of as many users, each with its entry on the user's list. */
 async function fill(store: keyof typeof ours, url: string, sessions: number): Promise<void> {
   const lines = Object.entries(tenValues).map(([key, value]) => [nameOf(key), JSON.stringify(value)] as const)
   const head = { createdAt: Date.now(), user: { id: 'ada' }, userAgent: 'Mozilla/5.0' }
@@ -118,7 +118,7 @@ async function fill(store: keyof typeof ours, url: string, sessions: number): Pr
   await Promise.all(Array.from({ length: 256 }, create))
 }
 
-/** Each row a transaction of its own would take twenty minutes. */
+/** One statement: a transaction for each row would take 20 minutes. */
 async function fillAtOnce(url: string, record: string, sessions: number): Promise<void> {
   const client = new Client({ connectionString: url })
   await client.connect()

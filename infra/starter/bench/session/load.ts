@@ -7,8 +7,10 @@ export interface Question {
 }
 
 /**
- * Asks so many times in all, over connections that each ask the next of their questions once they have an answer. Every
- * answer has to be a 200. It does no more than that: on two cores a client that costs more than the server measures itself.
+ * Sends `amount` requests in all. Each connection sends its requests in turn, the next one when the last is answered. The
+ * client does as little as possible: on two cores, one that costs more than the server would measure itself.
+ *
+ * @throws when an answer is not 200
  */
 export async function load(port: number, connections: Question[][], amount: number): Promise<void> {
   let left = amount

@@ -6,17 +6,17 @@ import { writeTables } from '../write-tables.ts'
 
 const help = `pnpm bench session [--speed] [--growth] [--behaviours] [--all] [--write] [--json]
 
-Our sessions beside their peers. Servers run on the first core, the load on the second; everything is interleaved, and
-medians are printed. Needs Linux (taskset), redis-server and memcached.
+Compares our sessions with their peers. Servers run on the first core, the load on the second; everything is interleaved,
+and medians are printed. Needs Linux (taskset), redis-server and memcached.
 
   --speed          CPU microseconds per request and requests per second of a signed-in read, a write and a request without
-                   a session: ours on each store, and its peers. What runs when nothing is named; about 5 minutes
-  --growth         the same of ours with 1,000 and with 1,000,000 sessions in each store, and with 1, 2, 4 and 8
+                   a session: ours on each store, and its peers. The default; about 5 minutes
+  --growth         the same for ours with 1,000 and with 1,000,000 sessions in each store, and with 1, 2, 4 and 8
                    processes, and the memory of a process; about 10 minutes, 5 GB of memory
-  --behaviours     plays the thirty behaviours of packages/session on ours and on each peer: yes or no; about 12 minutes
+  --behaviours     runs the thirty behaviours of packages/session on ours and on each peer: yes or no; about 12 minutes
   --all            all three
-  --write          puts the tables into packages/session/README.md, with machine and date
-  --rounds N       times everything is measured                   (default 5)
+  --write          writes the tables into packages/session/README.md, with machine and date
+  --rounds N       rounds of each measurement                     (default 5)
   --requests N     requests of each route and process in a round  (default 10000)
   --json           ends with one line of JSON that holds every figure
 `
@@ -48,13 +48,13 @@ const date = new Date().toISOString().slice(0, 10)
 const results: Record<string, unknown> = { machine, date }
 const tables: { name: string; lines: string[] }[] = []
 
-// First, before this process keeps to one core: it plays on many processes at once.
+// First, before this process is pinned to one core: the behaviours run on many processes at once.
 if (options.behaviours || options.all) {
   const { compareBehaviours, tableOfBehaviours } = await import('./behaviours/compare.ts')
   const behaviours = await compareBehaviours()
   add('behaviours', behaviours, tableOfBehaviours(behaviours))
 }
-// The load must not take the core of what it measures.
+// The load must not run on the core of the servers.
 execFileSync('taskset', ['-a', '-p', '-c', '1', String(process.pid)], { stdio: 'ignore' })
 if (options.speed || options.all || !(options.growth || options.behaviours)) {
   const { measureSpeed, tableOfSpeed } = await import('./speed.ts')

@@ -1,7 +1,7 @@
 import { load, type Question } from './load.ts'
 import type { RunningServer } from './run-server.ts'
 
-/** What a request cost in one round. */
+/** The mean cost of a request in one round: CPU time of the server, and throughput. */
 export interface Cost {
   cpuUs: number
   perSecond: number
@@ -17,7 +17,7 @@ const routes = {
 
 const CONNECTIONS = 32
 
-/** As many people as connections, or so many for each. Every one has a session of their own. */
+/** Signs in `forEachConnection` users for each connection, each with a session of its own. Resolves to their cookies. */
 export async function signIn({ url }: RunningServer, forEachConnection = 1): Promise<string[]> {
   const cookies: string[] = []
   while (cookies.length < CONNECTIONS * forEachConnection) {
@@ -28,7 +28,7 @@ export async function signIn({ url }: RunningServer, forEachConnection = 1): Pro
   return cookies
 }
 
-/** Drives one route of one or several processes of a service together, each over so many connections. */
+/** Sends requests to one route of all given processes at the same time, over CONNECTIONS connections to each. */
 export async function drive(
   servers: RunningServer[],
   route: Route,

@@ -1,7 +1,7 @@
-// Preloaded into each server: it tells what it has used, CPU microseconds and memory, whenever the bench asks.
+// Preloaded into each server: for each message from the bench it reports CPU microseconds and bytes of memory.
 process.on('message', () => {
   const { user, system } = process.cpuUsage()
   process.send!({ cpuUs: user + system, memoryBytes: process.memoryUsage.rss() })
 })
-// The channel alone keeps no server alive once the bench is gone.
+// The server exits when the bench has ended.
 process.on('disconnect', () => process.exit())

@@ -3,11 +3,11 @@ import type { Cost } from './measure.ts'
 
 /** Medians of the rounds. */
 export interface Figures extends Cost {
-  /** CPU per request over that of what it is compared with, paired within a round: a shared machine drifts, this does not. */
+  /** CPU per request, divided by that of the reference in the same round: so drift of a shared machine does not count. */
   ratio: { median: number; min: number; max: number }
 }
 
-/** Does everything once a round, in turn, each time beginning with another one. The first round warms up and counts for nothing. */
+/** Plays every item once per round, and begins each round with another item. Round 0 is a warm-up and is not counted. */
 export async function playRounds<T>(
   what: string,
   rounds: number,

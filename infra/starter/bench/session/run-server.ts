@@ -10,7 +10,7 @@ export interface RunningServer extends AsyncDisposable {
   name: string
   url: string
   port: number
-  /** Since it was started. */
+  /** CPU time since its start, and memory now. */
   readUsage(): Promise<{ cpuUs: number; memoryBytes: number }>
 }
 

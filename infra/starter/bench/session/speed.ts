@@ -18,7 +18,7 @@ const HAND_WRITTEN = 'hand-written cookie + GETEX'
 const DEFAULTS = '@fastify/session defaults, ioredis'
 const EXPRESS = 'Express 5, express-session, connect-redis'
 
-/** What a request costs with ours on each store, and with its peers. */
+/** The cost of a request with ours on each store, and with its peers. */
 export async function measureSpeed(rounds: number, requests: number) {
   await using resources = new AsyncDisposableStack()
   const stores = {

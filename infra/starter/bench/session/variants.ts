@@ -1,4 +1,4 @@
-/** One way to keep a session: a server of its own, and what it needs to know. */
+/** One implementation of sessions: its server, and the environment of the server. */
 export interface Variant {
   name: string
   file: string
@@ -6,7 +6,7 @@ export interface Variant {
   store?: keyof Stores
 }
 
-/** Where the stores of one run listen, those that its servers use. */
+/** The URLs of the stores that the servers of one run use. */
 export interface Stores {
   redis?: string
   memcached?: string
@@ -26,7 +26,7 @@ export const ours = {
   postgres: nonstick('Nonstick, Postgres', 'postgres'),
 }
 
-/** In the order of the table. The hand-written route is what the others are measured against. */
+/** In the order of the table. The hand-written route is the reference. */
 export const variants: Variant[] = [
   { name: 'bare Fastify, no session', file: 'bare.ts', env: {} },
   { name: 'hand-written cookie + GETEX', file: 'hand-written.ts', env: {} },

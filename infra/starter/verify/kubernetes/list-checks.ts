@@ -11,14 +11,14 @@ const folder = join(import.meta.dirname, '.typed')
 const run = promisify(execFile)
 
 /**
- * Every document against the API of Kubernetes, without a cluster. Neither half is enough: the schemas let unknown
- * fields pass, the types a quantity that is none. What they need is no part of the workspace: run
+ * Checks every document against the API of Kubernetes, without a cluster: with schemas, which accept unknown fields, and with
+ * types, which accept invalid quantities. Needs packages that are not in the workspace: `pnpm verify` installs them, or
  * `pnpm install --ignore-workspace` in this folder.
  */
 export function listChecks(root: string): Check[] {
   return [
     check(root, 'the base', () => readBase(root)),
-    // Kustomize is a part of kubectl; without it only the base is checked.
+    // Kustomize is a part of kubectl. Without kubectl only the base is checked.
     ...(findProgram('kubectl') ? OVERLAYS : []).map((overlay) =>
       check(root, `the overlay ${overlay}`, () => readOverlay(root, overlay)!),
     ),
@@ -47,7 +47,7 @@ function check(root: string, what: string, read: () => Document[] | Promise<Docu
   }
 }
 
-/** @param change of the spec of a Deployment that was valid */
+/** @param change plants the mistake in the spec of a valid Deployment */
 function plant(root: string, what: string, change: (spec: Document['spec']) => void): Check {
   return planted(`Kubernetes, ${what}`, /./, async () => {
     const deployment = structuredClone((await readBase(root)).find(({ kind }) => kind === 'Deployment')!)
@@ -61,7 +61,7 @@ async function assertValid(root: string, documents: readonly Document[]): Promis
   if (problems.length > 0) throw new Error(problems.join('\n'))
 }
 
-/** Types, choices and quantities, by the schemas of the API. */
+/** Checks types, enums and quantities with the schemas of the API. */
 async function againstSchemas(documents: readonly Document[]): Promise<string[]> {
   const problems: string[] = []
   for (const document of documents) {
@@ -84,7 +84,7 @@ async function againstSchemas(documents: readonly Document[]): Promise<string[]>
   return problems
 }
 
-/** Names of fields, by writing each document as a literal of its type and asking the compiler. */
+/** Checks names of fields: writes each document as a literal of its type, and compiles it. */
 async function againstTypes(root: string, documents: readonly Document[]): Promise<string[]> {
   const source = documents.map((document, n) => {
     const { apiVersion, kind } = document

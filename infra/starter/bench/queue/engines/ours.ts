@@ -20,7 +20,7 @@ const job = defineJob({
 
 const log: QueueLog = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
 
-/** packages/queue as it is: graphile-worker with a lease. */
+/** packages/queue: graphile-worker with a lease. */
 export const engine: Engine = {
   install: (url) => migrateQueue(url, 'public'),
   async openEnqueuer() {

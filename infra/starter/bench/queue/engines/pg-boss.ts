@@ -1,7 +1,7 @@
 import { PgBoss, fromPrisma } from 'pg-boss'
 import type { Engine, Payload } from '../engine.ts'
 
-// The shortest that it accepts: a heartbeat of 10 s, looked at once a second.
+// The shortest times that pg-boss accepts: a heartbeat of 10 s, checked once a second.
 const recovery = { heartbeatSeconds: 10 }
 const supervision = { superviseIntervalSeconds: 1, monitorIntervalSeconds: 1 }
 
@@ -34,13 +34,13 @@ export const engine: Engine = {
   },
   async work(url, handle) {
     const boss = await open(url, true).start()
-    // One job at a time and ten of these would wait out the poll interval between jobs of a backlog; only batches burst.
+    // Batches, because only they take the next jobs at once: ten workers with one job each would wait for the next poll.
     await boss.work(
       'bench',
       {
         batchSize: 10,
         burstWhenBatchFull: true,
-        // A job that is handed on is not announced: without this it waits for the backstop poll of 30 s.
+        // Jobs that are retried are not announced. Without this they would wait for the fallback poll of 30 s.
         pollingIntervalSeconds: 0.5,
         notifyPollingIntervalSeconds: 0.5,
       },

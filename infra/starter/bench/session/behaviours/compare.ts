@@ -5,9 +5,9 @@ export interface CandidateResult {
   verdicts: Verdict[]
 }
 
-/** Plays every behaviour on every candidate: who keeps what, and in the words of the behaviour why not. */
+/** Runs every behaviour on every candidate. A verdict is yes, or no with the message of the behaviour. */
 export async function compareBehaviours(): Promise<CandidateResult[]> {
-  // What a broken server does to a request that nobody waits for any more is not news.
+  // Ignores failures of requests whose result is no longer needed.
   process.on('unhandledRejection', () => {})
   const results: CandidateResult[] = []
   for (const candidate of candidates) {

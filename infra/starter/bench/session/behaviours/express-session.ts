@@ -5,7 +5,7 @@ import session from 'express-session'
 import { createClient } from 'redis'
 import { registerBehaviourRoutes } from '../../../../../packages/session/test/behaviours/behaviour-routes.ts'
 
-// Express 5 with express-session and connect-redis, as their READMEs show them, answering the words of the behaviours.
+// Express 5 with express-session and connect-redis, as their READMEs show them, with the routes that the behaviours use.
 const { PORT, SESSION_STORE_URL, SESSION_SECRETS, SESSION_IDLE_MS } = process.env
 const secret = SESSION_SECRETS!.split(',')
 const maxAge = Number(SESSION_IDLE_MS)
@@ -29,7 +29,7 @@ type Work = (done: (error?: unknown) => void) => void
 const promised = (work: Work) =>
   new Promise<void>((resolve, reject) => work((error) => (error ? reject(error) : resolve())))
 
-/** The session with the two methods that the behaviours wait for. */
+/** The session, with `save` and `reload` as promises. */
 function withPromises(stored: Request['session']): unknown {
   return new Proxy(stored, {
     get(target, key) {
@@ -41,7 +41,7 @@ function withPromises(stored: Request['session']): unknown {
 
 type Handler = (request: unknown, reply: unknown) => Promise<unknown>
 
-/** What the words of the behaviours use of Fastify, said to Express. */
+/** Adapts the part of Fastify that the behaviours' routes use to Express. */
 function register(method: 'get' | 'post' | 'delete') {
   return (path: string, _options: unknown, handler: Handler) => {
     app[method](path, async (request: Request, response: Response) => {

@@ -6,13 +6,13 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { registerBehaviourRoutes } from '../../../../../packages/session/test/behaviours/behaviour-routes.ts'
 
-// @fastify/session as its README shows it, answering the words of the behaviours.
+// @fastify/session as its README shows it, with the routes that the behaviours use.
 const { PORT, SESSION_STORE_URL, SESSION_SECRETS, SESSION_IDLE_MS, LEAN, CONNECT_REDIS } = process.env
 const maxAge = Number(SESSION_IDLE_MS)
 const secrets = SESSION_SECRETS!.split(',')
 const lean: Partial<FastifySessionOptions> = { rolling: false, saveUninitialized: false }
 
-/** The least store one can write on ioredis. */
+/** A minimal store on ioredis. */
 function openIoredisStore(): { store: SessionStore; check(): Promise<void> } {
   const redis = new Redis(SESSION_STORE_URL!)
   redis.on('error', () => {})

@@ -7,7 +7,7 @@ import {
 import { openStage } from '../../../../../packages/session/test/behaviours/open-stage.ts'
 import { stores } from '../../../../../packages/session/test/behaviours/open-stores.ts'
 
-/** One package under the thirty behaviours, on Redis. */
+/** One session package that the thirty behaviours run on, with Redis. */
 export interface Candidate {
   name: string
   entry: string
@@ -38,13 +38,13 @@ export interface Verdict {
   number: number
   claim: string
   answer: 'yes' | 'no'
-  /** Why not, in the words of the behaviour. */
+  /** The message of the behaviour when the answer is no. */
   failure?: string
 }
 
 const DEADLINE_MS = 60_000
 
-/** Plays every behaviour, each on a store and on two processes of its own: what one breaks, the next does not inherit. */
+/** Runs every behaviour, each with a store and two processes of its own, so that no failure affects the next one. */
 export async function playAll(
   candidate: Candidate,
   onVerdict: (verdict: Verdict) => void,
@@ -71,7 +71,7 @@ async function playOne({ entry, env }: Candidate, behaviour: Behaviour): Promise
   } catch (error) {
     return (error as Error).message.replaceAll(/\s+/g, ' ').slice(0, 160)
   } finally {
-    // A process that does not end in good order has been judged already.
+    // The verdict does not depend on how a process ends.
     await resources.disposeAsync().catch(() => {})
   }
 }

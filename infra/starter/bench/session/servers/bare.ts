@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { tenValues } from '../ten-values.ts'
 
-// The floor: the same answers without any session.
+// The lower bound: the same answers without a session.
 const app = Fastify()
 app.post('/sign-in', () => ({ user: 'ada' }))
 app.get('/public', () => ({ user: null }))

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { tenValues } from '../ten-values.ts'
 
-// @fastify/session as its README shows it (LEAN unset) or with the two options that spare most writes (LEAN=1).
+// @fastify/session as its README shows it (LEAN unset), or with the two options that avoid most writes (LEAN=1).
 declare module 'fastify' {
   interface Session extends Record<string, unknown> {}
 }
@@ -14,7 +14,7 @@ declare module 'fastify' {
 const maxAge = 1_800_000
 const lean: Partial<FastifySessionOptions> = { rolling: false, saveUninitialized: false }
 
-/** The least store one can write on ioredis. */
+/** A minimal store on ioredis. */
 function ioredisStore(redis: Redis): SessionStore {
   return {
     get: (id, done) =>

@@ -3,7 +3,7 @@ import Fastify, { type FastifyRequest } from 'fastify'
 import { Redis } from 'ioredis'
 import { tenValues } from '../ten-values.ts'
 
-// What a careful person writes by hand for one route: a signed cookie and one GETEX. It slides, and has no other guarantee.
+// What a careful developer writes by hand: a signed cookie and one GETEX. The expiry slides; there is no other guarantee.
 const secret = 'a secret of at least thirty-two characters'
 const redis = new Redis(process.env.REDIS_URL!, { enableAutoPipelining: false })
 const app = Fastify()

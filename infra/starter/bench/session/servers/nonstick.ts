@@ -2,8 +2,8 @@ import Fastify from 'fastify'
 import { openSessionStore, session, signIn } from '../../../../../packages/session/src/index.ts'
 import { tenValues } from '../ten-values.ts'
 
-// Ours, with everything it guarantees, on the store that STORE_URL names.
-// A store that is slow for a moment is measured, not refused.
+// Ours, with all its guarantees, on the store that STORE_URL names.
+// The long deadline: a short delay of the store is measured, and not answered with 503.
 const store = await openSessionStore(process.env.STORE_URL!, { deadlineMs: 10_000 })
 const app = Fastify()
 await app.register(session, {

@@ -20,7 +20,7 @@ pnpm test:long [word...] [--file word] [--json]
 Tests every member of the workspace, or those whose name contains one of the words, as "session".
 A real Postgres runs for it, DATABASE_URL if that is set, and Redis where the machine has one
 (SESSION_STORE_URL if set). Tests that passed are not run again until something they depend on changes (turbo's cache).
-The generator's templates are tested by their name, as "templates", and in test:long.
+The generator's templates are tested only by their name, as "templates".
 
   :long    only tests that take minutes (processes are killed, servers freeze, time passes); the same as --long
   --file   only test files whose path contains the word, as "accounts --file sign-in"
@@ -41,7 +41,7 @@ const isAsked = ({ folder }: Member): boolean => {
   const { file = '', long } = options
   if ((file || long) && !listTests(folder, { long }).some((path) => path.includes(file))) return false
   if (long) return true
-  // Each service that is made of a template has its tests, and test:long makes such services and runs them.
+  // Each service that is made of a template has the template's tests.
   return words.length > 0 || !isTemplate(folder)
 }
 const members = listMembers(words).filter(isAsked)

@@ -1,15 +1,15 @@
 import { storeUnavailable, StoreUnknown, StoreUnsuitable } from './session-error.ts'
 import type { SessionStore } from './store.ts'
 
-/** When a store counts as broken. */
+/** The limits after which a store counts as unavailable. */
 export interface SessionStoreOptions {
-  /** How long a request waits for the store at most. Default 500. */
+  /** The longest time that a request waits for one operation of the store. Default 500. */
   deadlineMs?: number
-  /** After so many missed deadlines in a row nobody waits any more. Default 8. */
+  /** After so many missed deadlines in a row the circuit breaker opens: operations fail at once. Default 8. */
   missesToOpen?: number
-  /** Then one request is let through this often, one at a time, to see whether the store is back. Default 200. */
+  /** While it is open, one operation this often, and one at a time, tests whether the store is back. Default 200. */
   probeMs?: number
-  /** So many requests may be with the store at once; it bounds what a silent store costs in memory. Default 512. */
+  /** The highest number of operations in flight. It bounds the memory that a silent store costs. Default 512. */
   capacity?: number
 }
 
@@ -17,7 +17,7 @@ interface Driver {
   openStore(url: string): Promise<SessionStore>
 }
 
-// One import each, so that the library of a store that is not used is never loaded.
+// Imported when needed, so that the library of an unused store is never loaded.
 const redis = (): Promise<Driver> => import('./stores/redis.ts')
 const postgres = (): Promise<Driver> => import('./stores/postgres.ts')
 
@@ -36,14 +36,13 @@ const drivers: Record<string, () => Promise<Driver>> = {
 }
 
 /**
- * Opens the store a URL names: `redis://host:6379/0`, `redis+cluster://a:7000,b:7000,c:7000`,
- * `redis+sentinel://a:26379,b:26379/name-of-the-master`, `postgres://user@host/database`;
- * `rediss` for TLS. A store that is away is no error: the process starts, `check()` rejects,
- * requests that carry a session are answered 503, and it recovers by itself.
+ * Opens a store by its URL: `redis://host:6379/0`, `redis+cluster://a:7000,b:7000,c:7000`,
+ * `redis+sentinel://a:26379,b:26379/name-of-the-master`, `postgres://user@host/database`; `rediss` for TLS. It is no error
+ * if the store is away: the process starts, `check()` rejects, requests with a session get 503, and the store reconnects.
  *
- * @throws SESSION_STORE_UNKNOWN when no driver knows the URL
- * @throws SESSION_STORE_URL_INVALID when a part of it is not what belongs there
- * @throws SESSION_STORE_UNSUITABLE when the store is there and is too old
+ * @throws SESSION_STORE_UNKNOWN when there is no driver for the scheme
+ * @throws SESSION_STORE_URL_INVALID when a part of the URL is invalid
+ * @throws SESSION_STORE_UNSUITABLE when the store is available and too old
  */
 export async function openSessionStore(
   url: string,
@@ -67,9 +66,9 @@ export async function openSessionStore(
 }
 
 /**
- * Makes a broken store an answer instead of a wait: whatever goes wrong becomes a 503 within the deadline.
- * Only silence opens the breaker, and only an answer closes it: a store that refuses (full, read-only) answers fast by
- * itself, and a client that has lost its connection refuses fast while others still wait for one that is frozen.
+ * Wraps a store with a deadline and a circuit breaker: a failure without a status becomes a 503 within the deadline. Only
+ * missed deadlines open the breaker, and only a success closes it. A store that refuses (full, read-only) answers fast by
+ * itself, and a client that has lost its connection fails fast while other operations still wait for a frozen one.
  */
 export function guardStore(
   store: SessionStore,
@@ -81,11 +80,11 @@ export function guardStore(
 
   function run<T>(operation: () => Promise<T>): Promise<T> {
     if (misses >= missesToOpen && inFlight < capacity) {
-      // Not the time of day, which jumps: set back by an hour, it would keep the breaker open for so long.
+      // Not the time of day: a clock that is set back by an hour would keep the breaker open for an hour.
       const now = performance.now()
       if (now < nextProbeAt) return Promise.reject(storeUnavailable('it has been silent'))
-      // The next one waits for this one's end: a Postgres that is back first starts a process for every connection that
-      // was tried meanwhile. Even a probe that never ends is waited for no longer than ten others would take.
+      // The next probe waits until this one ends: a Postgres that is back first starts a process for every connection that
+      // was tried meanwhile. If a probe never ends, the next one starts after ten times `probeMs`.
       nextProbeAt = now + 10 * probeMs
       return withDeadline(() => operation().finally(() => (nextProbeAt = now + probeMs)))
     }
@@ -97,8 +96,8 @@ export function guardStore(
     inFlight += 1
     return new Promise((resolve, reject) => {
       let isSettled = false
-      // A process that was itself held up (a busy machine, a long turn) finds its timer due before it has looked at its
-      // sockets, and would blame a store whose answer lies there. It looks first: what is there settles the promise.
+      // If this process was blocked (a busy machine, a long turn of the event loop), its timer fires before it has read its
+      // sockets, where the answer may be. `setImmediate` lets it read them first.
       const timer = setTimeout(() => setImmediate(() => isSettled || giveUp()), deadlineMs)
 
       function giveUp(): void {
@@ -132,7 +131,7 @@ export function guardStore(
     removeAll: (keys, ownerKey) => run(() => store.removeAll(keys, ownerKey)),
     list: (ownerKey, next) => run(() => store.list(ownerKey, next)),
     connection: store.connection,
-    // Past the breaker: `/readyz` asks how the store is, and not how it has been.
+    // Not stopped by an open breaker: `/readyz` needs the present state of the store.
     check: () => withDeadline(() => store.check()),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   }

@@ -1,23 +1,23 @@
 /**
- * What a store keeps of a session, and the only place that knows its form. Version 1 is text, one entry a line:
+ * The form in which a store keeps a session. Only this file knows it. Version 1 is text, with one entry per line:
  *
  *     [1,1767225600000,{"id":"u1"},"Mozilla/5.0 …"]     version, createdAt, user or null, user agent; never changes
  *     ,"cart":["book"]                                  key and value as JSON, which never holds a raw newline
  *     ,"theme":"dark"
  *
- * So a store changes one key by finding its line, without parsing a value: no number, `[]` or lone surrogate is
- * ever decoded and encoded again on the way, and two processes that change different keys do not meet. Whoever
- * reads must ignore further items of the head and keep lines it does not know: that is how the next release may add some.
+ * So a store changes one key by its line and parses no value. No number, `[]` or lone surrogate is decoded and encoded
+ * again, and two processes that change different keys do not conflict. A reader must ignore further items of the head and
+ * keep lines that it does not know, so that the next release may add some.
  */
 const VERSION = 1
 
-/** Name and value of one entry as they stand in the record: `,"cart":` and `["book"]`; an empty value means "not there". */
+/** Name and value of one entry as in the record: `,"cart":` and `["book"]`. An empty value means that there is no entry. */
 export type Line = readonly [name: string, json: string]
 
-/** The person a session belongs to: one shape for all services, since each reads what any other has written. */
+/** The user of a session. All services use this shape, because each reads what others have written. */
 export interface SessionUser {
   id: string
-  /** What the person may do beyond being somebody. Of the sign-in: a change of them is told to sessions that begin later. */
+  /** What the user may do beyond being signed in. Copied at the sign-in, so a change applies only to later sessions. */
   roles?: readonly string[]
 }
 
@@ -31,7 +31,7 @@ export function buildRecord({ createdAt, user, userAgent }: RecordHead): string 
   return JSON.stringify([VERSION, createdAt, user, userAgent])
 }
 
-/** Null for a record that is damaged, or that a release wrote whose form this one does not know. */
+/** Null for a record that is damaged, or that has a version this release does not know. */
 export function readHead(record: string): RecordHead | null {
   const end = record.indexOf('\n')
   try {
@@ -71,12 +71,12 @@ export function applyLines(record: string, lines: readonly Line[]): string {
   }, record)
 }
 
-/** A record as one request sees it: the text it has loaded, its values once they are read, and what it has changed. */
+/** The record as one request sees it: the loaded text, the values once they are parsed, and the request's changes. */
 export interface RecordCopy {
-  /** As the store has it; undefined when there is none yet. */
+  /** As the store has it; undefined when no record is stored yet. */
   text: string | undefined
   parsed: Record<string, unknown> | undefined
-  /** What the route has set, and the objects it has got and may have changed in place; undefined is "deleted". */
+  /** Values that the route set, and objects that it read and may have changed in place; undefined means deleted. */
   live: Map<string, unknown>
 }
 
@@ -99,13 +99,13 @@ export function keysOf(copy: RecordCopy): string[] {
   return [...keys].filter((key) => readValue(copy, key) !== undefined)
 }
 
-/** The lines that differ from the record. A value that was only read costs a comparison, a primitive not even that. */
+/** The lines that differ from the record. An object that was only read costs one comparison, a primitive costs none. */
 export function changedLines({ text = '', live }: RecordCopy): Line[] {
   const lines = [...live].map(([key, value]): Line => [nameOf(key), JSON.stringify(value) ?? ''])
   return lines.filter(([name, json]) => json !== findJson(text, name))
 }
 
-/** The same changes over a newer record: what this request has not changed is what the newer record says. */
+/** Applies the request's changes to a newer record. A key that the request did not change gets the newer value. */
 export function rebase(copy: RecordCopy, text: string): void {
   for (const [key, value] of copy.live) {
     const name = nameOf(key)

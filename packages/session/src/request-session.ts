@@ -3,7 +3,7 @@ import { changedLines, discardChanges, openCopy } from './record.ts'
 import type { RecordCopy, RecordHead, SessionUser } from './record.ts'
 import type { SessionStore } from './store.ts'
 
-/** What all requests of a service share. */
+/** Shared by all requests of a service. */
 export interface SessionPolicy {
   store: SessionStore
   idleMs: number
@@ -13,7 +13,7 @@ export interface SessionPolicy {
   sign(id: string): string
 }
 
-/** The session of one request: the record that came with it, and what the request does to it. */
+/** The session of one request: its record, and the changes of the request. */
 export interface RequestSession {
   readonly policy: SessionPolicy
   readonly request: FastifyRequest
@@ -22,34 +22,34 @@ export interface RequestSession {
   id: string
   head: RecordHead | null
   copy: RecordCopy
-  /** Set while the session is to get a new id. */
+  /** Set when the session gets a new id at the next save. */
   renewal: Renewal | undefined
-  /** The session has ended, or the store failed: nothing of this request is stored any more. */
+  /** The session has ended, or the store failed. Nothing more of this request is stored. */
   failure: Error | undefined
   isSignedOut: boolean
-  /** The browser does not have the cookie of this session, or has one that the newest secret has not signed. */
+  /** The browser does not have the cookie of this session, or its cookie is not signed with the newest secret. */
   isCookieDue: boolean
-  /** An error was thrown, and the answer tells it. */
+  /** An error was thrown, and an error handler answers it. */
   hasThrown: boolean
-  /** Something was read of the session, so the answer is for one person. */
+  /** Something of the session was read, so the answer is for one user. */
   isRead: boolean
-  /** The answer waits for what is being stored. */
+  /** The answer waits for the store. */
   isAnswering: boolean
   isAnswered: boolean
-  /** The work that the route has asked for. The answer waits for it. */
+  /** Work on sessions that the route started. The answer waits for it. */
   owned: OwnedWork[]
-  /** The last of the writes of this request; they happen one after the other. */
+  /** The last write of this request. Writes happen one after the other. */
   turn: Promise<void> | undefined
-  /** Whose session came with the request: null for an anonymous one, undefined for none. */
+  /** The user id of the session that came with the request: null for an anonymous session, undefined for no session. */
   readonly cameAs: string | null | undefined
-  /** The record of a session that this request has begun, or tried to: only its answer makes it somebody's. */
+  /** The record of a session that this request has created, or tried to. The client learns its id only with the answer. */
   begun: { key: string; ownerKey: string | undefined } | undefined
 }
 
 /** A new id for the session, stored when the request is saved. */
 export interface Renewal {
   user: Readonly<SessionUser> | null
-  /** Of what the old record holds. */
+  /** Whether this key of the old record is kept. */
   keeps(key: string): boolean
   /** This request proved who the user is, so it does not matter whether the old session still exists. */
   isProved: boolean
@@ -75,8 +75,8 @@ export function userOf({ renewal, head }: RequestSession): Readonly<SessionUser>
 }
 
 /**
- * Another person means another id: whoever knew the old one (session fixation) knows nothing. What an anonymous
- * visitor had goes along; what belonged to another person does not.
+ * Sets the user, which means a new id: an attacker who knew the old one (session fixation) cannot use it. Data of an
+ * anonymous visitor is kept, data of another user is not.
  */
 export function changeUser(session: RequestSession, user: SessionUser | null): void {
   const previous = userOf(session)
@@ -90,13 +90,13 @@ export function changeUser(session: RequestSession, user: SessionUser | null): v
   }
 }
 
-/** A new id; of user and data it keeps what is named. */
+/** Gives the session a new id. Only the named keys are kept; the user is the key `user`. */
 export function changeId(session: RequestSession, keys: readonly string[]): void {
   const { keeps, isProved } = renewalOf(session)
   const user = keys.includes('user') ? userOf(session) : null
   const { live, text } = session.copy
   for (const key of live.keys()) if (!keys.includes(key)) live.delete(key)
-  // Without a session there is no id that anybody could know.
+  // Without a stored session there is no old id to replace.
   if (text === undefined && !user) return
   session.renewal = { user, keeps: (key) => keys.includes(key) && keeps(key), isProved }
 }
@@ -109,7 +109,7 @@ export function hasChanges({ renewal, copy, failure }: RequestSession): boolean 
   return !failure && (renewal !== undefined || changedLines(copy).length > 0)
 }
 
-/** Forgets what the request has changed and not stored yet. */
+/** Drops the changes that are not stored yet. */
 export function dropChanges(session: RequestSession): void {
   discardChanges(session.copy)
   session.renewal = undefined
@@ -120,18 +120,18 @@ export function becomeAnonymous(session: RequestSession): void {
   Object.assign(session, { id: '', head: null, copy: openCopy(), renewal: undefined, begun: undefined })
 }
 
-/** Work on sessions that a route has asked for. */
+/** Work on sessions that a route started. */
 interface OwnedWork {
   readonly ended: Promise<void>
-  /** Its error, unless somebody awaited it. */
+  /** Its error, unless the route awaited it. */
   unseenFailure(): Error | undefined
 }
 
-/** A promise that knows whether anybody waits for its result. */
+/** A promise that knows whether its result is awaited. */
 class Owned<T> extends Promise<T> {
   isAwaited = false
 
-  // What is derived from it is an ordinary promise.
+  // Promises that are derived from it are ordinary ones.
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
   }
@@ -147,10 +147,9 @@ class Owned<T> extends Promise<T> {
 }
 
 /**
- * Work on sessions belongs to the request that asked for it, whether or not its route awaits it: the answer waits for the
- * work, and a failure that nobody awaited becomes the answer. If there is no answer to decide (it has been sent, or an app
- * asked and not a request), the failure is logged. It is never an unhandled rejection: while the store is away, one
- * forgotten `await` would end the process.
+ * Ties work on sessions to the request that started it, even if the route does not await it. The answer waits for the work,
+ * and a failure that was not awaited becomes the answer. It is logged instead if the answer was sent, or if the owner is an
+ * app. It is never an unhandled rejection: otherwise one forgotten `await` would end the process while the store is away.
  */
 export function ownWork<T>(owner: FastifyRequest | FastifyInstance, work: Promise<T>): Promise<T> {
   const session = 'raw' in owner ? owner[SESSION] : null
@@ -161,14 +160,14 @@ export function ownWork<T>(owner: FastifyRequest | FastifyInstance, work: Promis
     failure = error
     if (!owned.isAwaited && (!session || session.isAnswered || session.reply.sent)) logUnseen(owner, error)
   }
-  // Not `owned.then`, which would count as somebody who awaits it.
+  // Not `owned.then`, which would count as an await.
   Promise.prototype.then.call(owned, undefined, () => {})
   const ended = work.then(() => {}, fail)
   session?.owned.push({ ended, unseenFailure: () => (owned.isAwaited ? undefined : failure) })
   return owned
 }
 
-/** Waits for what the route has asked for. A failure that nobody awaited fails an answer that says all is well. */
+/** Waits for the route's work. A failure that was not awaited replaces an answer below 400; otherwise it is logged. */
 export async function finishOwned(session: RequestSession): Promise<void> {
   while (session.owned.length > 0) {
     const batch = session.owned

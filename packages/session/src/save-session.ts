@@ -22,20 +22,20 @@ import { backOff, keepNewest, type Patch, type PatchResult } from './store.ts'
 
 const UPDATE_ATTEMPTS = 100
 
-/** How long a record may live from now on: never longer than what is left of its absolute limit, and then not at all. */
+/** The time to live of a record: the idle limit, or what is left of the absolute limit. It is 0 or less after that. */
 function timeLeft({ idleMs }: SessionPolicy, id: string): number {
   return Math.min(idleMs, deadlineOf(id) - Date.now())
 }
 
-/** The record of a session that is alive. */
+/** Loads the record and renews its time to live. Null when the session has ended. */
 export async function loadRecord(policy: SessionPolicy, id: string): Promise<string | null> {
   const leftMs = timeLeft(policy, id)
   return leftMs > 0 ? policy.store.load(keyOf(id), leftMs) : null
 }
 
 /**
- * Ends what a request began that failed. What it changed is not stored, and a session that it has begun for somebody ends in
- * the store as well: the client never learns its id. A new id for who had come with a session stays, for the old one is dead.
+ * For a request that failed: drops its changes, and ends a session that it has created, because the client never learns its
+ * id. A new id for the user whose session came with the request stays, because the old id has ended.
  */
 export async function abandonSession(session: RequestSession): Promise<void> {
   dropChanges(session)
@@ -45,11 +45,11 @@ export async function abandonSession(session: RequestSession): Promise<void> {
   const ended = policy.store.remove(begun.key, begun.ownerKey).catch((error: Error) => {
     request.log.warn({ err: error.cause ?? error }, 'the session of a request that failed could not be ended')
   })
-  // A store that has just failed this request is told, and not waited for again.
+  // If the store has failed this request, the command is sent, but the answer does not wait for it.
   if (!session.failure) await ended
 }
 
-/** Ends the session in the store, now; the request goes on as an anonymous one. @throws SESSION_STORE_UNAVAILABLE */
+/** Ends the session in the store at once. The request continues as anonymous. @throws SESSION_STORE_UNAVAILABLE */
 export function destroySession(session: RequestSession): Promise<void> {
   return inTurn(session, async () => {
     if (session.copy.text !== undefined) await takeRecord(session)
@@ -59,7 +59,7 @@ export function destroySession(session: RequestSession): Promise<void> {
 }
 
 /**
- * Stores what this request changed: only that, and only into a session that still exists.
+ * Stores only the changes of this request, and only into a session that still exists.
  *
  * @throws SESSION_GONE, SESSION_STORE_UNAVAILABLE
  */
@@ -77,7 +77,7 @@ export function saveSession(session: RequestSession): Promise<void> {
   })
 }
 
-/** Reads the session again and forgets what this request changed. @throws SESSION_GONE */
+/** Loads the session again and drops the changes of this request. @throws SESSION_GONE */
 export function reloadSession(session: RequestSession): Promise<void> {
   return inTurn(session, async () => {
     dropChanges(session)
@@ -90,7 +90,7 @@ export function reloadSession(session: RequestSession): Promise<void> {
   })
 }
 
-/** Compare-and-set: `fn` may run again, with the value that another request has stored meanwhile. */
+/** Compare-and-set: `fn` runs again, with the stored value, when another request has changed it. */
 export function updateSession(
   session: RequestSession,
   key: string,
@@ -109,7 +109,7 @@ async function update(
   for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt += 1) {
     if (session.failure) throw session.failure
     if (copy.text === undefined || session.renewal) {
-      // Nobody else knows this session yet: it is stored with the answer.
+      // No other request knows this session's id yet. It is stored with the answer.
       const value = await fn(readValue(copy, key))
       copy.live.set(key, value)
       return value
@@ -139,7 +139,7 @@ function inTurn(session: RequestSession, work: () => Promise<void>): Promise<voi
   return noted(session, done)
 }
 
-/** After a failure nothing more is stored, and the answer to the request cannot say that all is well. */
+/** After such a failure nothing more of the request is stored, and its answer is an error. */
 function noted<T>(session: RequestSession, work: Promise<T>): Promise<T> {
   work.catch((error: Error) => {
     if (error instanceof SessionGone || error instanceof StoreUnavailable) session.failure = error
@@ -157,10 +157,10 @@ function takeRecord({ policy, id, head }: RequestSession): Promise<string | null
   return policy.store.remove(keyOf(id), head?.user ? keyOf(head.user.id) : undefined)
 }
 
-/** Ends the old id. What others stored into it until that moment comes along. */
+/** Ends the old id. Returns the lines to keep, including those that other requests have stored until then. */
 async function takeKept(session: RequestSession, { keeps, isProved }: Renewal): Promise<Line[]> {
   const old = await takeRecord(session)
-  // Somebody ended the session while this request was under way: a new id must not bring it back.
+  // Another request ended the session during this one. A new id must not revive it.
   if (old === null && !isProved) throw new SessionGone()
   try {
     const keys = Object.keys(readValues(old ?? '')).filter(keeps)
@@ -181,7 +181,7 @@ async function createRecord(session: RequestSession, user: SessionUser | null, l
   session.begun = { key, ownerKey: owner?.key }
   const created = await policy.store.create(key, record, timeLeft(policy, id), owner)
   if (created === 'taken') throw storeUnavailable('the id is taken')
-  // Somebody ended all sessions of this person meanwhile.
+  // All sessions of this user were ended meanwhile.
   if (created === 'gone') throw new SessionGone()
   if (owner && created.listed > policy.maxPerUser) {
     const newest = await keepNewest(policy.store, owner.key, policy)

@@ -9,34 +9,34 @@ import {
 } from 'node:crypto'
 import { SecretsWeak } from './session-error.ts'
 
-// 192 random bits, the absolute deadline, and a signature for each secret. What has another form is not even verified.
+// 192 random bits, the absolute deadline, and a signature for each secret. A value of another form is not verified at all.
 const FORM = /^[\w-]{32}\.[0-9a-z]{8,10}(?:\.[\w-]{43})+$/
 const DEADLINE_AT = 33
 
-/** What @fastify/session asks of a signer. */
+/** The signer that @fastify/session needs. */
 export interface CookieSigner {
   sign(id: string): string
   /**
-   * What `unsign` accepted last. @fastify/session signs each id again once its record is loaded; a caller who keeps this
-   * over the wait and puts it back saves that second signature, the dearest step of a read after the store.
+   * What `unsign` accepted last. @fastify/session signs each id again once its record is loaded. A caller that saves this
+   * value before the load and restores it afterwards avoids that second signature, which costs most after the store.
    */
   accepted: { id: string; cookie: string } | undefined
   unsign(cookie: string): { valid: boolean; renew: boolean; value: string | null }
 }
 
 /**
- * An id carries its own absolute deadline. The cookie's signature makes it trustworthy, so a read can give the
- * record exactly the time it may still have, in the same single command that fetches it.
+ * A new id, which contains its absolute deadline. The cookie's signature protects it, so a read can set the record's time to
+ * live exactly, in the same single command that loads it.
  */
 export function newSessionId(absoluteMs: number): string {
   return `${randomBytes(24).toString('base64url')}.${(Date.now() + absoluteMs).toString(36)}`
 }
 
 /**
- * What browsers know a cookie of one host by: `__Host-session` over https, and in development `session-3000`, since cookies know
- * no ports, and `session` on localhost is everybody's.
+ * The name of a cookie for one host: `__Host-session` with https, otherwise `session-3000`, with the port. Browsers share
+ * cookies between ports, so all apps on localhost would share a cookie `session`.
  *
- * @param origin what the browser sees
+ * @param origin as the browser sees it
  * @see RFC 6265bis, 4.1.3.2 and 8.5
  */
 export function hostCookieName(name: string, origin: string): string {
@@ -49,16 +49,16 @@ export function deadlineOf(id: string): number {
   return Number.parseInt(id.slice(DEADLINE_AT), 36)
 }
 
-/** What a store knows a session or a person by. Nobody who reads the store can make a cookie of it. */
+/** The store's key of a session or a user: a hash, so nobody can make a cookie from the contents of the store. */
 export function keyOf(id: string): string {
   return hash('sha256', id, 'base64url')
 }
 
 /**
- * Signs with every secret and asks for one of the signatures, so that during a rolling release processes that know only the
- * old secret and processes that know only the new one read the same cookie. A cookie that lacks the signature of
- * the newest secret is signed again. The name of the cookie is part of each key (HKDF, RFC 5869), so a value that
- * was signed for another cookie is worth nothing here.
+ * Signs with every secret, and accepts a cookie if one of its signatures is right. So during a rolling release, processes
+ * with only the old secret and processes with only the new one read the same cookie. A cookie that lacks the signature of
+ * the newest secret is signed again. The name of the cookie is part of each key (HKDF, RFC 5869), so a value that was signed
+ * for another cookie is not accepted.
  *
  * @throws SESSION_SECRETS_WEAK
  */

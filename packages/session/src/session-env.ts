@@ -2,21 +2,21 @@ import { Type } from 'typebox'
 
 const MINUTE_MS = 60_000
 
-/** How long a session lives when nobody says otherwise. */
+/** Default of `SESSION_IDLE_MS`. */
 export const IDLE_MS = 30 * MINUTE_MS
-/** @see {@link IDLE_MS} */
+/** Default of `SESSION_ABSOLUTE_MS`. */
 export const ABSOLUTE_MS = 12 * 60 * MINUTE_MS
-/** In how many places a person is signed in when nobody says otherwise. */
+/** Default of `SESSION_MAX_PER_USER`. */
 export const MAX_PER_USER = 100
 
 /**
- * The variables of the session package, to be spread into an app's schema. The lifetimes are those of NIST SP 800-63B
- * for accounts of middling value (AAL2): 30 minutes of silence, 12 hours in all.
+ * The environment variables of this package. Spread them into an app's schema. The default lifetimes are those of NIST SP
+ * 800-63B for its middle level (AAL2): 30 minutes without a request, 12 hours in all.
  */
 export const sessionEnv = {
   SESSION_STORE_URL: Type.String({
     secret: 'session',
-    // Not `format: 'uri'`: a list of hosts with ports, as a Cluster and Sentinel have it, is no URI by the standard.
+    // Not `format: 'uri'`: a list of hosts with ports, as for Cluster and Sentinel, is not a URI by the standard.
     pattern: /^[a-z+]+:\/\/[^\s/]/.source,
     expected: 'a URL such as redis://host:6379 or redis+sentinel://a:26379,b:26379/name-of-the-master',
     description:
@@ -39,7 +39,7 @@ export const sessionEnv = {
   }),
   SESSION_MAX_PER_USER: Type.Integer({
     minimum: 1,
-    // In some stores the list of them is one value.
+    // In some stores a user's list is one value.
     maximum: 10_000,
     default: MAX_PER_USER,
     description: 'In so many places a person may be signed in; one sign-in more ends the oldest session',

@@ -1,42 +1,42 @@
 import { createError } from '@fastify/error'
 
-// An answer that a stranger can ask for a thousand times a second, and whose cause is no line of code.
+// Anybody can cause this answer a thousand times a second, and its cause is not a line of code.
 const NO_STACK = false
 
-/** Nobody is signed in, on a route for signed-in people. */
+/** No user is signed in, on a route for users. */
 export const SignedOut = createError('SIGNED_OUT', 'Please sign in.', 401, Error, NO_STACK)
 
-/** The session ended (sign-out, expiry, a new id) while this request was under way; nothing of it was stored. */
+/** The session ended (sign-out, expiry, a new id) during this request. Nothing of the request was stored. */
 export const SessionGone = createError('SESSION_GONE', 'This session has ended. Please sign in again.', 401)
 
-/** The key is the name of a method: `session.set(key, value)` takes any key. */
+/** The key is the name of a method. `session.set(key, value)` takes any key. */
 export const SessionKeyReserved = createError('SESSION_KEY_RESERVED', 'The session key %s is reserved.', 400)
 
-/** `session.update` lost against other writers a hundred times in a row. */
+/** `session.update` met another writer in each of its hundred attempts. */
 export const SessionBusy = createError('SESSION_BUSY', 'Too many changes at once. Please try again.', 503)
 
-/** The store did not answer in time, or refused. After a write its outcome is unknown. */
+/** The store did not answer in time, or refused. The outcome of a write is then unknown. */
 export const StoreUnavailable = createError(
   'SESSION_STORE_UNAVAILABLE',
   'Sessions are not available right now. Please try again.',
   503,
 )
 
-/** At boot: `SESSION_STORE_URL` names no store we know. */
+/** At boot: `SESSION_STORE_URL` has a scheme without a driver. */
 export const StoreUnknown = createError(
   'SESSION_STORE_UNKNOWN',
   'SESSION_STORE_URL: there is no session store for "%s:". There are: %s.',
   500,
 )
 
-/** At boot: what the URL says where it should name something; it is not repeated, for there are passwords in it. */
+/** At boot: a part of the URL is invalid. The message does not repeat it, because the URL may contain a password. */
 export const StoreUrlInvalid = createError(
   'SESSION_STORE_URL_INVALID',
   'SESSION_STORE_URL does not say what is expected in its place: %s.',
   500,
 )
 
-/** At boot, or when the store comes up later: it is there, but too old. */
+/** At boot, or when the store becomes available later: its version is too old. */
 export const StoreUnsuitable = createError('SESSION_STORE_UNSUITABLE', 'The session store is %s.', 500)
 
 /** At boot: a secret is missing or too short. */
@@ -46,12 +46,12 @@ export const SecretsWeak = createError(
   500,
 )
 
-/** The client is told when to come back, and nothing about what stands behind the service. */
+/** With `Retry-After: 1`. The client learns nothing about the store; the cause is for the log. */
 export function storeUnavailable(cause: unknown): Error {
   return Object.assign(new StoreUnavailable({ cause }), { headers: { 'retry-after': '1' } })
 }
 
-/** @see {@link storeUnavailable} */
+/** With `Retry-After: 1`. */
 export function sessionBusy(): Error {
   return Object.assign(new SessionBusy(), { headers: { 'retry-after': '1' } })
 }

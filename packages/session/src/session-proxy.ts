@@ -5,15 +5,15 @@ import { destroySession, reloadSession, saveSession, updateSession } from './sav
 import { SessionKeyReserved } from './session-error.ts'
 
 declare module 'fastify' {
-  /** What a service keeps in a session: `declare module 'fastify' { interface Session { cart?: string[] } }`. */
+  /** The keys that a service stores in a session: `declare module 'fastify' { interface Session { cart?: string[] } }`. */
   interface Session {
-    /** Who is signed in. To assign it moves the session to a new id, as `signIn` does. */
+    /** The user who is signed in. An assignment moves the session to a new id, as `signIn` does. */
     user?: Readonly<SessionUser>
     /**
-     * Changes one key at once, safely against other requests: a compare-and-set. `fn` gets the stored value and may
-     * run several times.
+     * Stores a new value for one key at once, by compare-and-set, and resolves to it. `fn` gets the stored value. It runs
+     * again when another request has changed the key.
      *
-     * @throws SESSION_GONE when the session ended meanwhile
+     * @throws SESSION_GONE when the session has ended
      */
     update<K extends keyof Session & string>(
       key: K,
@@ -86,7 +86,7 @@ function isReserved(key: string): boolean {
 
 function owned<T extends unknown[]>(work: (session: RequestSession, ...args: T) => Promise<void>) {
   return (session: RequestSession, ...args: T): Promise<void> => {
-    // The types of @fastify/session offer a callback as well. It would never be called, and the request never answered.
+    // The types of @fastify/session also offer a callback. It would never be called, and the request never answered.
     if (args.some((arg) => typeof arg === 'function'))
       throw new TypeError('A method of the session returns a promise and takes no callback.')
     return ownWork(session.request, work(session, ...args))

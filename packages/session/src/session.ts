@@ -25,26 +25,26 @@ import { proxySession } from './session-proxy.ts'
 import type { SessionStore } from './store.ts'
 
 /**
- * What the browser forgets of the whole origin at a sign-out. Not "cookies", which means those of other subdomains too, and of
- * whatever tells a browser that has signed in before; ours is cleared by name. Not "cache": private answers are in none, and
- * Chrome takes seconds to clear it.
+ * What the browser clears of the whole origin at a sign-out. Not "cookies": that also clears cookies of other subdomains,
+ * such as one that remembers a known browser; our own cookie is cleared by name. Not "cache": private answers are not
+ * cached, and Chrome takes seconds to clear it.
  *
  * @see https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Clear-Site-Data
  */
 const CLEARED_AT_SIGN_OUT = '"storage"'
 
 export interface SessionOptions {
-  /** From `openSessionStore`; whoever opened it closes it. */
+  /** From `openSessionStore`. The caller closes it, after the app. */
   store: SessionStore
-  /** Newest first; the others are still accepted. */
+  /** Newest first. Cookies that were signed with an older one are still accepted. */
   secrets: readonly string[]
-  /** What the browser sees, as `https://example.com`. With https the cookie is `__Host-session`, Secure; else `session-3000`, by its port. */
+  /** As browsers see it: `https://example.com`. The cookie is then `__Host-session`, Secure; else `session-3000`, by port. */
   origin: string
   /** Default: 30 minutes. */
   idleMs?: number
   /** Default: 12 hours. */
   absoluteMs?: number
-  /** Who signs in once more loses the oldest session. Default: 100. */
+  /** One more sign-in ends the oldest session of the user. Default: 100. */
   maxPerUser?: number
 }
 
@@ -54,7 +54,7 @@ declare module 'fastify' {
   }
 }
 
-/** What a service may have (@repo/service): it asks whoever registers a check, and boots with no route that needs another. */
+/** Exists in a service of @repo/service. It runs the check, and does not boot with a route whose access nothing checks. */
 interface AccessChecks {
   addAccessCheck?(access: 'user', check: (request: FastifyRequest) => void): void
 }
@@ -66,12 +66,12 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   const attributes = { path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax' } as const
   const signer = createCookieSigner(options.secrets, cookieName)
   const policy: SessionPolicy = { store, idleMs, absoluteMs, maxPerUser, sign: (id) => signer.sign(id) }
-  // What @fastify/session gives the next of its session objects. A request without a session gets none, so it costs
-  // neither random bytes nor a signature.
+  // The id that @fastify/session gives to its next session object. It is empty for a request without a session, which
+  // therefore costs neither random bytes nor a signature.
   let nextId = ''
 
-  // The data does not pass through @fastify/session: it gets an object without anything to stringify and hash, and is
-  // never asked to store, because its `set` cannot tell a new session from one that another process has just ended.
+  // The data does not pass through @fastify/session. It gets an object with nothing to stringify and hash, and it never
+  // stores: its `set` cannot tell a new session from one that another process has just ended.
   const adapter = {
     get(id: string, done: (error: unknown, session?: FastifyRequest['session'] | null) => void): void {
       const { accepted } = signer
@@ -113,7 +113,7 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     done()
   }
 
-  /** Stores what the request changed before the first byte of the answer leaves. */
+  /** Stores the changes of the request before the first byte of the answer is sent. */
   function settleAnswer(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -122,12 +122,12 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   ): Promise<void> | undefined {
     const current = request[SESSION]
     if (reply.sent || current?.isAnswering) {
-      // A handler that answered without returning it, and now answers again: the first answer is on its way.
+      // The handler did not return its first answer, which is being sent, and now answers again.
       request.log.warn('This request has been answered already: did you forget to return the reply?')
       return
     }
     const isFailed = isFailure(reply, current)
-    // The cookie of the session is all that an error may carry.
+    // An error carries no cookie except the session's.
     if (isFailed) reply.removeHeader('set-cookie')
     if (!current || !isToSettle(current, isFailed)) {
       sendCookie(request, reply)
@@ -145,7 +145,7 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   }
 
   /**
-   * A cookie goes out only when the client does not have it yet. Sent with every write, the late answer of one request
+   * The cookie is sent only when the client does not have it yet. If every write sent it, the late answer of one request
    * would put an old id back into a browser that another request has just signed in.
    */
   function sendCookie(request: FastifyRequest, reply: FastifyReply): void {
@@ -160,18 +160,18 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     if (!isDue && !current.isSignedOut) return
     reply.header('cache-control', 'no-store')
     if (isDue) {
-      // @fastify/session answers a cookie that is not ours with a fresh session of its own, at once and without its store.
+      // For an invalid cookie @fastify/session makes a new session, synchronously and without its store.
       nextId = current.id
       app.decryptSession('', request, () => {})
       nextId = ''
       const expires = new Date(deadlineOf(current.id))
-      // Not `secure`: @fastify/session drops a secure cookie in silence when the last hop is plain http.
-      // Both, since clocks of clients go wrong, and some know `Expires` alone: RFC 6265, 5.3.
+      // Not `secure`: @fastify/session silently drops a secure cookie when the last hop is plain http.
+      // Both `Max-Age` and `Expires`: clocks of clients go wrong, and some clients know only `Expires`. RFC 6265, 5.3.
       const maxAge = Math.ceil((expires.getTime() - Date.now()) / 1000)
       const cookie = { secure: false, toJSON: () => ({ ...attributes, maxAge, expires }) }
       Object.assign(request.session, { isModified: () => true, cookie })
     } else {
-      // Not the clearing of @fastify/session: a __Host- cookie that is cleared without `Secure` stays.
+      // @fastify/session would clear it without `Secure`, and a __Host- cookie then stays.
       reply.clearCookie(cookieName, attributes)
       reply.header('clear-site-data', CLEARED_AT_SIGN_OUT)
     }
@@ -211,25 +211,25 @@ function requireUser(request: FastifyRequest): void {
   if (request[SESSION]?.head?.user == null) throw new SignedOut()
 }
 
-/** On a Fastify that is no service nobody else looks at what a route asks for. */
+/** For a Fastify app that is not a service of @repo/service, so nothing else reads `config.access`. */
 function checkAccess(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
   const { access } = request.routeOptions.config as { access?: unknown }
   if (access === 'user') requireUser(request)
   done()
 }
 
-/** Looks at every error of a route before it is answered, whoever answers it. */
+/** Notes every error of a route before any error handler answers it. */
 function noteErrors(route: RouteOptions): void {
   const { errorHandler } = route
   route.errorHandler = function handleError(error, request, reply) {
     const current = request[SESSION]
     if (current) current.hasThrown = true
-    // A rejection goes on to the handler of the scope.
+    // A rejection is passed to the error handler of the scope.
     return errorHandler ? errorHandler.call(this, error, request, reply) : Promise.reject(error)
   }
 }
 
-/** Whether the answer says that the request has failed. An error that is answered with a redirect, say, has not. */
+/** Whether the answer says that the request failed. An error that is answered with a redirect, for example, does not. */
 function isFailure({ statusCode }: FastifyReply, current: RequestSession | null): boolean {
   return statusCode >= 500 || (statusCode >= 400 && current?.hasThrown === true)
 }
@@ -242,11 +242,11 @@ function isToSettle(current: RequestSession, isFailed: boolean): boolean {
 async function settle(current: RequestSession, reply: FastifyReply): Promise<void> {
   await finishOwned(current)
   if (isFailure(reply, current)) return abandonSession(current)
-  // An error that is on its way is not replaced by the failure it may well be about.
+  // An error that is being answered is not replaced by the session's failure, which may be its cause.
   if (!current.failure || reply.statusCode < 400) await saveSession(current)
 }
 
-/** A second answer writes its status and headers over those of the first: this puts them back. */
+/** A second answer overwrites the status and headers of the first. Returns a function that restores them. */
 function rememberAnswer(reply: FastifyReply): () => void {
   const { statusCode } = reply
   const headers = reply.getHeaders()
@@ -257,5 +257,5 @@ function rememberAnswer(reply: FastifyReply): () => void {
   }
 }
 
-/** Sessions for a service, and the check of its routes that are for users. */
+/** The session plugin: `request.session`, and the check of routes with `access: 'user'`. */
 export const session = fp(sessionPlugin, { name: 'session', fastify: '5.x' })

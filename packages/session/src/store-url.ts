@@ -11,13 +11,13 @@ export interface RedisUrl {
   hosts: Host[]
   username: string
   password: string
-  /** What the sentinels call the master. */
+  /** The master's name at the sentinels. Empty without Sentinel. */
   master: string
   database: number
 }
 
 /**
- * One server of a URL: `host`, `host:port` or `[::1]:port`. The brackets are the URL's and not part of the address.
+ * Parses one server of a URL: `host`, `host:port` or `[::1]:port`. The brackets are not part of the returned host.
  *
  * @throws SESSION_STORE_URL_INVALID
  */
@@ -28,8 +28,8 @@ export function parseHost(text: string, defaultPort: number): Host {
 }
 
 /**
- * `redis://login@host/database`, `redis+cluster://login@a,b,c`, `redis+sentinel://login@a,b,c/master/database`; `rediss` for
- * TLS. Not a URL by the standard, which knows one host. What is special in a login is percent-encoded.
+ * Parses `redis://login@host/database`, `redis+cluster://login@a,b,c` and `redis+sentinel://login@a,b,c/master/database`;
+ * `rediss` is for TLS. The standard for URLs allows only one host. Special characters in the login are percent-encoded.
  *
  * @throws SESSION_STORE_URL_INVALID
  */

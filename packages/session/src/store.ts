@@ -5,7 +5,7 @@ import type { Line } from './record.ts'
 import type { MemcachedConnection } from './stores/memcached-connection.ts'
 // /keep
 
-/** Whose list a session stands on, and until when at the latest (epoch milliseconds). */
+/** The user on whose list a session is, and the session's absolute deadline (epoch milliseconds). */
 export interface Owner {
   key: string
   until: number
@@ -13,57 +13,57 @@ export interface Owner {
 
 export interface ListedRecord {
   key: string
-  /** The first line of the record. Null: on the list, but there is no such record (any more, or not yet). */
+  /** The first line of the record. Null when the record has ended or is not created yet. */
   head: string | null
-  /** How long the record still has to live. */
+  /** The record's time to live, in ms. */
   leftMs: number
   until: number
 }
 
 export interface ListPage {
   sessions: ListedRecord[]
-  /** What `list` takes for the next page; undefined when this is the last one. */
+  /** Argument of `list` for the next page; undefined on the last page. */
   next?: ListedRecord | undefined
 }
 
 /**
- * Where sessions live: text under a key, each with its time to live. Keys and owners are hashes (43 characters of
- * base64url), records are the text of `record.ts`; a store looks into neither beyond finding a line.
+ * A key-value store of sessions: text records, each with a time to live. Keys and owners are hashes (43 characters of
+ * base64url). Records are the text of `record.ts`, in which a store only finds lines.
  *
- * Every driver keeps this contract, and the tests play it on every driver:
- * - a record past its time is absent, for every operation, and its disk or memory comes back by itself;
- * - nothing but `create` brings a record into being, so what is removed stays removed;
- * - operations on one key happen one after the other, whichever process asked;
- * - a person's list is written before the record and cleared after it, so a crash leaves a name without a
- *   session, never a session nobody can see; whose name is struck off meanwhile is not created.
+ * Every driver keeps this contract, and the tests check it on every driver:
+ * - an expired record is absent for every operation, and its disk or memory is freed without a cleanup job;
+ * - only `create` creates a record, so a removed record stays removed;
+ * - operations on one key happen one after the other, from all processes;
+ * - a user's list is written before the record, and its name is removed after the record. So a crash leaves a name without
+ *   a session, never a session that is not on the list. If the name is removed meanwhile, the record is not created.
  */
 export interface SessionStore extends AsyncDisposable {
-  /** The record, which from now on has `ttlMs` to live. */
+  /** Returns the record and sets its time to live, or returns null. */
   load(key: string, ttlMs: number): Promise<string | null>
-  /** When it is done, it tells how many names are on the owner's list then, this one included. */
+  /** `listed` is the number of names on the owner's list afterwards, this one included, and 0 without an owner. */
   create(key: string, record: string, ttlMs: number, owner?: Owner): Promise<CreateResult>
   /**
-   * Replaces, adds or removes lines: 'done', and the record has `ttlMs` to live; 'gone' when there is none. When
-   * the line `expect` does not stand there as given nothing changes and the present record comes back.
+   * Replaces, adds or removes lines, sets the time to live and returns 'done'; or 'gone' when there is no record. When the
+   * record does not have the line `expect` as given, nothing changes, and `conflict` is the present record.
    */
   patch(key: string, change: Patch, ttlMs: number): Promise<PatchResult>
-  /** Ends the session and returns its last record. Of many callers one gets it. */
+  /** Ends the session and returns its last record. Of several callers only one gets it, the others get null. */
   remove(key: string, ownerKey?: string): Promise<string | null>
-  /** Ends at most a page of one person's sessions, and returns how many of them there were. */
+  /** Ends at most a page of one user's sessions, and returns how many of them existed. */
   removeAll(keys: readonly string[], ownerKey: string): Promise<number>
   /**
-   * A page of one person's sessions, those first whose `until` comes first, without touching their time. A page is so
-   * small that it takes a fraction of the guard's deadline and a few MB at most, whatever the size of the list. What stays on
-   * the list while one goes from page to page is met once.
+   * A page of one user's sessions, the earliest `until` first. Their time to live does not change. A page is so small that
+   * it takes a fraction of the guard's deadline and at most a few MB, whatever the size of the list. A session that stays on
+   * the list while a caller reads all pages is returned exactly once.
    */
   list(ownerKey: string, next?: ListedRecord): Promise<ListPage>
-  /** Rejects while the store cannot be used. */
+  /** Rejects while the store is not available. */
   check(): Promise<void>
-  /** The store's own connection, lent to what else is to live there, as limits do. It ends with the store. */
+  /** The store's own connection, for other uses such as limits. It closes with the store. */
   readonly connection: StoreConnection
 }
 
-/** By the kind of server. None of them keeps a queue, and only the session store's own commands have its deadline. */
+/** By the kind of server. None queues commands while disconnected. Only the session store's commands have its deadline. */
 export type StoreConnection =
   | { redis: Redis | Cluster }
   // keep: memcached
@@ -71,7 +71,7 @@ export type StoreConnection =
   // /keep
   | { postgres: { query<Row>(text: string, values: readonly unknown[]): Promise<Row[]> } }
 
-/** 'taken': there is such a key. 'gone': `remove` or `removeAll` took its name off the list before it was stored. */
+/** 'taken': the key exists. 'gone': `remove` or `removeAll` removed its name from the list before the record was stored. */
 export type CreateResult = 'taken' | 'gone' | { listed: number }
 
 export interface Patch {
@@ -81,14 +81,14 @@ export interface Patch {
 
 export type PatchResult = 'done' | 'gone' | { conflict: string }
 
-// A name on the list without a session is either about to get one (its sign-in is under way) or a leftover.
+// A name on the list without a session belongs to a sign-in that is not finished yet, or is a leftover.
 const LEFTOVER_AFTER_MS = 60_000
 
 type LivingRecord = ListedRecord & { head: string }
 
 /**
- * The newest sessions of a person, oldest first. Those beyond `maxPerUser` end, and names without a session go. Of a
- * list that has grown without a cap no more than a page is in memory at a time.
+ * The newest sessions of a user, oldest first. Ends older sessions beyond `maxPerUser`, and removes names without a session
+ * that are older than a minute. At most a page beyond `maxPerUser` is in memory, even if the list grew without a limit.
  */
 export async function keepNewest(
   store: SessionStore,
@@ -106,7 +106,7 @@ export async function keepNewest(
   return newest
 }
 
-/** The names on a person's list, oldest first. */
+/** All pages of a user's list, oldest first. */
 export async function* pagesOf(store: SessionStore, ownerKey: string): AsyncGenerator<ListedRecord[]> {
   let next: ListedRecord | undefined
   do {
@@ -131,8 +131,8 @@ export async function removeListed(
 const MOST_WAIT_MS = 20
 
 /**
- * Resolves after a wait at random, of up to a millisecond for each attempt before and 20 at most. Writers that begin again at
- * once go on in step, and one of them may be too late a hundred times in a row.
+ * Waits for a random time: up to 1 ms for each earlier attempt, at most 20 ms. Writers that retry at once stay in step, and
+ * one of them may lose a hundred times in a row.
  *
  * @see https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
  */

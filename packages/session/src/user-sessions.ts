@@ -14,9 +14,9 @@ export function currentUser(request: FastifyRequest): Readonly<SessionUser> {
 }
 
 /**
- * Signs a user in: the session gets a new id (the old one is dead), keeps what an anonymous visitor had put into it,
- * and appears on the user's list with time and user agent. It is stored when the request is answered. An answer of 500
- * or more, and the answer to an error that was thrown, signs nobody in, also when the session was saved already.
+ * Signs a user in. The session gets a new id (the old one ends), keeps the data of an anonymous visitor, and is on the
+ * user's list with time and user agent. It is stored when the request is answered. An answer of 500 or more, or of 400 or
+ * more to an error that was thrown, signs nobody in, even if the session was saved already.
  */
 export function signIn(request: FastifyRequest, user: SessionUser): Promise<void> {
   changeUser(sessionOf(request), user)
@@ -24,8 +24,8 @@ export function signIn(request: FastifyRequest, user: SessionUser): Promise<void
 }
 
 /**
- * Ends the session of this request, at once: when this resolves no process knows it any more, and a request that is still
- * under way with it can store nothing. The answer clears the cookie.
+ * Ends the session of this request at once. When this resolves, no process accepts it, and another request with this session
+ * cannot store anything. The answer clears the cookie.
  *
  * @throws SESSION_STORE_UNAVAILABLE
  */
@@ -33,20 +33,20 @@ export function signOut(request: FastifyRequest): Promise<void> {
   return ownWork(request, destroySession(sessionOf(request)))
 }
 
-/** One place where a person is signed in. */
+/** One session of a user. */
 export interface UserSession {
-  /** For `endSession`; it opens nothing. */
+  /** For `endSession`. It is a hash, so it cannot be used as a cookie. */
   id: string
   createdAt: Date
   lastSeenAt: Date
   userAgent: string
-  /** It is the session of this very request. */
+  /** Whether it is the session of this request. */
   current: boolean
 }
 
 type Scope = FastifyRequest | FastifyInstance
 
-/** Where a person is signed in, newest first: as many as `maxPerUser` allows, and what is beyond that ends. */
+/** The sessions of a user, newest first. At most `maxPerUser`: older ones are ended. @throws SESSION_STORE_UNAVAILABLE */
 export function listSessions(scope: Scope, userId: string): Promise<UserSession[]> {
   return ownWork(scope, list(scope, userId))
 }
@@ -70,7 +70,7 @@ async function list(scope: Scope, userId: string): Promise<UserSession[]> {
   return sessions.sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime())
 }
 
-/** Ends one session of a person; false when there is none with this id, or it is somebody else's. */
+/** Ends one session of a user. False when the user has no session with this id. @throws SESSION_STORE_UNAVAILABLE */
 export function endSession(scope: Scope, userId: string, id: string): Promise<boolean> {
   return ownWork(scope, end(scope, userId, id))
 }
@@ -85,9 +85,9 @@ async function end(scope: Scope, userId: string, id: string): Promise<boolean> {
 }
 
 /**
- * Ends all sessions of a person and returns how many; `except` spares one: its id, or 'current' for this request's. A
- * sign-in that is under way fails with SESSION_GONE. It goes page by page: what it has ended when the store fails it
- * stays ended.
+ * Ends all sessions of a user and returns how many. `except` is the id of a session to keep, or 'current' for that of this
+ * request. A sign-in of this user that is not finished fails with SESSION_GONE. The list is ended page by page: if the store
+ * fails, the sessions of earlier pages stay ended.
  *
  * @throws SESSION_STORE_UNAVAILABLE
  */

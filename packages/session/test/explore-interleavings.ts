@@ -5,7 +5,7 @@ import { playInterleaving, type Step, type World } from './interleavings.ts'
 import { openStage } from './behaviours/open-stage.ts'
 import { programOf, stores } from './behaviours/open-stores.ts'
 
-// Cluster and Sentinel are the driver of Redis.
+// Cluster and Sentinel use the driver of Redis.
 const shares = {
   Redis: 0.5,
   // keep: memcached
@@ -57,9 +57,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 )
 
 /**
- * Tests of so many random interleavings, shared out among the stores.
+ * Defines tests of random interleavings: `runs` on all stores together.
  *
- * @param replay the steps of a counterexample as they were printed, to play just these again
+ * @param replay the printed steps of a counterexample, to run only these
  */
 export function exploreInterleavings(runs: number, replay?: string): void {
   const resources = new AsyncDisposableStack()

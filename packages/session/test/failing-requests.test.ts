@@ -8,7 +8,7 @@ import { endAllSessions, endSession, listSessions, openSessionStore, session } f
 import { currentUser, signIn, signOut } from '../src/index.ts'
 import { deadlineOf } from '../src/session-cookie.ts'
 
-// Vitest fails a run in which a rejection was unhandled, so none of these may leave one.
+// Vitest fails a run with an unhandled rejection, so these tests also check that there is none.
 const resources = new AsyncDisposableStack()
 const redis = await startRedis()
 if (redis) resources.use(redis)
@@ -64,7 +64,7 @@ describe('a request that fails', needs('redis'), () => {
     return cookieOf(await post('/sign-in'))
   }
 
-  /** From here on Redis answers reads, and refuses every write, as a master does that has lost its replicas. */
+  /** Until the disposal Redis answers reads and refuses writes, like a master that has lost its replicas. */
   async function refuseWrites(): Promise<AsyncDisposable> {
     await admin.config('SET', 'min-replicas-to-write', '1')
     return {
@@ -175,7 +175,7 @@ describe('a request that fails', needs('redis'), () => {
     expect((await post('/work', cookie)).statusCode).toBe(409)
     work = (request) => ({ n: cartOf(request).n ?? 'none' })
     expect((await post('/work', cookie)).json()).toEqual({ n: 'none' })
-    // Its old id is dead, so that to forget the new one would sign them out.
+    // The old id has ended, so without the new one the user would be signed out.
     work = async (request) => {
       await request.session.regenerate(['user'])
       await request.session.save()

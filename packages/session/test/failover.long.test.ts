@@ -17,7 +17,7 @@ if (cluster) resources.use(cluster)
 afterAll(() => resources.disposeAsync())
 
 describe('a failover behind Redis Sentinel', needs('redis'), () => {
-  // What the old master acknowledges between the promotion and the news of it is lost: no client can know.
+  // Writes that the old master acknowledges after the promotion of the new one are lost. No client can know.
   test(
     'in good order: nobody is signed out, and what was stored before and after it is there',
     { timeout: 60_000 },
@@ -89,7 +89,7 @@ async function openStageOn(url: string, servers: BackingServer[]): Promise<Stage
   return resources.use(await openStage(store))
 }
 
-/** Whether both processes answer. One that does not says 503, at once, and never that somebody or something is gone. */
+/** Whether both processes answer. Else they answer 503 within 2 s, and never that the user or a value is missing. */
 async function isAnswered(visitor: Visitor, { a, b }: Stage, keys: string[]): Promise<boolean> {
   const questions = [a, b].flatMap((server) => ['/who', '/values'].map((path) => ({ server, path })))
   const answers = await Promise.all(
@@ -115,7 +115,7 @@ async function isShared(visitor: Visitor, { a, b }: Stage): Promise<boolean> {
   return status === 200 && (await valuesOf(visitor.copy(), b))?.['after'] === now
 }
 
-/** The replica of a master has all it has. */
+/** Waits until a replica has all writes of the master. */
 async function untilReplicated(master: { url: string }): Promise<void> {
   await using client = Object.assign(new Redis(master.url, { retryStrategy: () => 200 }), {
     async [Symbol.asyncDispose]() {

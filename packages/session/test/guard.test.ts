@@ -4,7 +4,7 @@ import { expect, test, vi } from 'vitest'
 import { guardStore } from '../src/open-session-store.ts'
 import type { SessionStore } from '../src/store.ts'
 
-/** The part of a store that a guard looks at: when it answers, and what. */
+/** The part of a store that the guard needs. */
 function storeThat(load: SessionStore['load']): SessionStore {
   return { load, check: async () => {} } as unknown as SessionStore
 }
@@ -112,7 +112,7 @@ test('a silent store is asked once at a time, however often a probe would be due
     await new Promise((resolve) => setImmediate(resolve))
     for (const calls of [4, 4]) expect(await askAt(1150)).toBe(calls)
     expect(await askAt(1349)).toBe(4)
-    // One that never ends is not waited for for ever.
+    // A probe that never ends does not block the next one for ever.
     expect(await askAt(1350)).toBe(5)
   } finally {
     now.mockRestore()
@@ -131,7 +131,7 @@ test('an answer that came while the process itself was held up is not late', asy
       return String((await once(elsewhere, 'message'))[0])
     }
     const store = guardStore({ load } as unknown as SessionStore, { deadlineMs: 50 })
-    // From here the event loop goes to its timers first, and only then to what has arrived.
+    // After this the event loop runs its timers first, and only then reads its sockets.
     await new Promise((resolve) => setImmediate(resolve))
     const answer = store.load('key', 1000)
     holdUp(200)

@@ -3,7 +3,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { openVisitor, ask, type Answer, type Visitor } from './behaviours/stage.ts'
 import type { ServerProcess, StoreUnderTest } from './behaviours/index.ts'
 
-/** One step of an interleaving. Browsers, processes and people are numbers, taken modulo how many there are. */
+/** One step of an interleaving. Browsers, processes and persons are numbers, modulo how many there are. */
 export type Step =
   | { do: 'begin'; what: 'read' | 'write' | 'regenerate'; browser: number; process: number }
   | { do: 'begin'; what: 'sign-in'; browser: number; process: number; person: number }
@@ -12,7 +12,7 @@ export type Step =
   | { do: 'volley'; with: 'nothing' | 'sign-out' | 'sign-in again' | 'increments'; browser: number }
   | { do: 'kill'; process: number }
 
-/** What the answers so far have promised of one session. */
+/** The model of one session, from the answers so far. */
 interface Session {
   cookies: Map<string, string>
   isAlive: boolean
@@ -22,18 +22,18 @@ interface Session {
 
 interface Browser {
   visitor: Visitor
-  /** Whose cookie it holds. */
+  /** The session of its cookie. */
   session: Session | undefined
 }
 
-/** A request that has loaded its session and waits to be answered. */
+/** A request that has loaded its session and waits before its answer. */
 interface Held {
   step: Step & { do: 'begin' }
   gate: string
   browser: Browser
   visitor: Visitor
   answer: Promise<Answer>
-  /** The session it has loaded, and how that was. */
+  /** The session that it has loaded, and its state then (`seen`). */
   session: Session | undefined
   seen: { person: string | null; values: Record<string, unknown> }
   write: [string, number]
@@ -49,8 +49,8 @@ const BROWSERS = 3
 let counter = 0
 
 /**
- * Plays steps on real processes beside a model of what each acknowledged answer promised, and throws at the first
- * difference. Requests overlap because each waits, after its work and before its answer, until its `finish`.
+ * Runs steps on real processes, compares the answers with a model, and throws at the first difference. Requests overlap
+ * because each waits, after its work and before its answer, until its `finish`.
  */
 export async function playInterleaving(world: World, steps: readonly Step[]): Promise<void> {
   const people = [0, 1].map(() => `person-${randomBytes(6).toString('hex')}`)
@@ -145,7 +145,7 @@ export async function playInterleaving(world: World, steps: readonly Step[]): Pr
     session.isAlive = false
   }
 
-  /** Truly at once: which comes first is for the store to say, and the answers must agree with what is there after. */
+  /** Requests at the same moment. The store decides the order, and its contents afterwards must agree with the answers. */
   async function volley(browser: Browser, other: (Step & { do: 'volley' })['with']): Promise<void> {
     const { session } = browser
     if (!session?.isAlive) return
@@ -178,7 +178,7 @@ export async function playInterleaving(world: World, steps: readonly Step[]): Pr
       const mayBeLate = other === 'sign-out' || other === 'sign-in again'
       assert.ok(status === 200 || (mayBeLate && status === 401), `write ${i} was answered ${status}`)
       const [key, value] = writes[i]!
-      // One that came when the session had ended was a stranger's, who got a session of their own.
+      // A request that came after the end of the session was anonymous and got a new session.
       if (setCookies.length > 0) newSession(null, { [key]: value }, writers[i]!.cookies)
       else if (status === 200) session.values[key] = value
     }

@@ -24,7 +24,7 @@ test('a memcached that never says anything is left, however much it is asked, an
 })
 
 test('a memcached that does not even take the connection costs a boot no more than a second', async () => {
-  // Its queue of two is full, so the kernel drops what comes: as a host does that is not there.
+  // Its queue of two connections is full, so the kernel drops further ones, as when the host does not exist.
   const busy = new Worker(DEAF, { eval: true })
   const [port] = (await once(busy, 'message')) as [number]
   const waiting = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').on('error', () => {}))

@@ -17,7 +17,7 @@ test(
     const [before, after] = [newKey(), newKey()]
     await store.create(before, '[1]', MINUTE_MS, ownedBy(person))
 
-    // Whoever looks at a list keeps it, so we look seldom; sessions are looked at all the time.
+    // Reading a list keeps it from eviction, so the test reads it rarely, and the session often.
     for (let come = 0; come < 20 && (await store.list(person)).sessions.length > 0; come += 1) {
       for (let batch = 0; batch < 300; batch += 1) {
         const keys = Array.from({ length: 100 }, newKey)

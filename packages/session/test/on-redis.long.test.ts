@@ -2,5 +2,5 @@ import { findProgram } from '@repo/testing/find-program'
 import { testOnStore } from './on-store.ts'
 
 await testOnStore('Redis')
-// No Debian before 13 has it, so a machine without it has nothing to be counted as skipped: it is named as absent.
+// Debian has Valkey since release 13. Without it these tests are left out and not counted as skipped.
 if (findProgram('valkey-server')) await testOnStore('Valkey')

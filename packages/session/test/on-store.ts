@@ -5,7 +5,7 @@ import { behaviours, storeContract, type Stage, type StoreSetting } from './beha
 import { openStage } from './behaviours/open-stage.ts'
 import { programOf, stores } from './behaviours/open-stores.ts'
 
-/** The store contract and these behaviours on one store; skipped when this machine does not have it. */
+/** Tests the store contract and these behaviours on one store. Skipped when the store is not installed. */
 export async function testOnStore(name: keyof typeof stores, played = behaviours): Promise<void> {
   const resources = new AsyncDisposableStack()
   const underTest = await stores[name]!(resources)

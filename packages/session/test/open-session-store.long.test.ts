@@ -73,7 +73,7 @@ describe('with Redis', needs('redis'), () => {
   test('a Redis that still reads its data back passes the check when it takes sessions, and not before', async () => {
     await using server = (await startRedis())!
     const filler = new Redis(server.url)
-    // Some 300 ms of reading.
+    // About 300 ms of loading.
     for (let batch = 0; batch < 40; batch += 1) {
       const commands = Array.from({ length: 20_000 }, (_, n) => ['set', `${batch}.${n}`, 'x'.repeat(50)])
       await filler.pipeline(commands).exec()
@@ -167,7 +167,7 @@ describe('an address of IPv6 is one in every URL', () => {
   })
 })
 
-/** A real Redis that says of itself in its `INFO` what is not so. */
+/** A proxy of a real Redis that changes its `INFO`. */
 async function pretend(
   url: string,
   truth: RegExp,
@@ -189,7 +189,7 @@ async function pretend(
     }
     client.pipe(server)
     server.on('data', (chunk: Buffer) => {
-      // In every answer of the chunk, and of the same length, so that the announced one stays true.
+      // In every answer of the chunk. The length stays the same, because Redis announces it.
       client.write(
         chunk.toString('latin1').replaceAll(truth, (was) => claim.padEnd(was.length, '0')),
         'latin1',
@@ -209,7 +209,7 @@ async function pretend(
   }
 }
 
-/** A server on loopback whose every connection goes to `accept`. */
+/** A server on loopback that calls `accept` with every connection. */
 async function listen(
   accept: (socket: Socket) => void,
   host = '127.0.0.1',
@@ -231,7 +231,7 @@ async function listen(
   }
 }
 
-/** The port of a server at another address of this machine. */
+/** Makes the port of a server reachable at another address of this machine. */
 async function forward(host: string, { hostname, port }: URL): Promise<AsyncDisposable> {
   return await listen(
     (client) => {

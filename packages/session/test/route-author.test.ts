@@ -33,7 +33,7 @@ afterEach(async () => {
 })
 afterAll(() => store[Symbol.asyncDispose]())
 
-/** A service with the routes that everybody has, and those of the test. */
+/** A service with common routes and those of the test. */
 async function openApp(
   routes: (app: FastifyInstance) => void,
   origin = 'http://localhost',
@@ -56,7 +56,7 @@ async function openApp(
   return app
 }
 
-/** One browser on an app. */
+/** A browser with one cookie jar. */
 function browse(app: FastifyInstance, jar = { cookie: '' }) {
   return async (method: 'GET' | 'POST' | 'HEAD', url: string, options: InjectOptions = {}) => {
     const answer = await app.inject({
@@ -120,7 +120,7 @@ test('an answer that is one person’s is not stored by any cache, unless the ro
     }),
   )
   const cached = async (url: string) => (await ask('GET', url)).headers['cache-control']
-  // Also when nobody is signed in: a cache would give it to who is.
+  // Also when nobody is signed in: a cache would give the answer to users.
   expect(await cached('/greeting')).toBe('no-store')
   expect(await cached('/static')).toBe('no-store')
   expect(await cached('/prices')).toBeUndefined()
@@ -290,7 +290,7 @@ test('a person sees where they are signed in, ends one place, and all others', a
     [phone, 'phone'],
   ] as const) {
     await ask('POST', '/sign-in', { payload: { id }, headers: { 'user-agent': userAgent } })
-    // Of two in the same millisecond, either may stand first.
+    // Two sessions of the same millisecond have no fixed order.
     await sleep(2)
   }
   await other('POST', '/sign-in', { payload: { id: 'somebody-else' } })

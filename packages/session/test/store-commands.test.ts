@@ -41,7 +41,7 @@ describe('what a request costs, in commands to Redis', needs('redis'), () => {
     app.post('/sign-in', { config }, async (request) => signIn(request, { id: 'ada' }))
     app.post('/sign-out', { config }, async (request) => signOut(request))
     app.get('/sessions', { config }, async (request) => listSessions(request, 'ada'))
-    // The scripts are known to Redis from the first use on.
+    // The first use loads the scripts into Redis.
     for (const path of ['sign-in', 'write', 'update']) await cost('POST', `/${path}`)
     await cost('GET', '/sessions')
     await cost('POST', '/sign-out')

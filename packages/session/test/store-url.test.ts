@@ -15,7 +15,7 @@ test.each([
     'redis://ada:p%40ss%3Aw%2F@localhost',
     { kind: 'alone', hosts: [node('localhost', 6379)], username: 'ada', password: 'p@ss:w/' },
   ],
-  // A password may hold colons as it is.
+  // A password may contain colons that are not encoded.
   ['redis://:a:b:c@localhost', { kind: 'alone', hosts: [node('localhost', 6379)], password: 'a:b:c' }],
   ['redis://ada@localhost', { kind: 'alone', hosts: [node('localhost', 6379)], username: 'ada' }],
   [

@@ -38,7 +38,7 @@ test(
       Boolean(await expectAnswer(plainPort, 'PING', /^\+PONG/)),
     )
 
-    // As clusters of clouds are: their nodes have names, and certificates for these alone.
+    // As in hosted clusters: the nodes have names, and the certificates contain only the names.
     const byName = await makeCertificate(path, 'DNS:localhost')
     const clusterPort = await startCluster(argumentsFor(byName))
 
@@ -74,7 +74,7 @@ function argumentsFor({ key, cert }: Certificate): string[] {
   return [...files, '--tls-auth-clients', 'no']
 }
 
-/** A cluster of one, which has all slots. Returns the port at which it speaks TLS. */
+/** A cluster of one node, which has all slots. Returns its TLS port. */
 async function startCluster(tls: string[]): Promise<number> {
   const [port, busPort] = [await freePort(), await freePort()]
   const ports = ['--tls-port', `${port}`, '--cluster-port', `${busPort}`]
@@ -89,7 +89,7 @@ async function startCluster(tls: string[]): Promise<number> {
   return port
 }
 
-/** What a process that trusts these certificates beside the usual ones reads back from the store. */
+/** Starts a process that also trusts these certificates. Returns what it reads back from the store. */
 async function tryStore(url: string, trusted?: string): Promise<string> {
   const script = `
     import { openSessionStore } from './src/index.ts'

@@ -15,12 +15,12 @@ const NAMES = [
   'Postgres',
 ]
 
-// What earlier releases have left: their package, frozen as one file that runs, and what they stored.
+// For each earlier release: its package, frozen as one file that runs, and what it stored.
 const RELEASES = [1]
-// Of the behaviours those that play on two processes and leave the store alone.
+// The behaviours that use two processes and do not disturb the store.
 const TOGETHER = [1, 2, 3, 4, 5, 6, 9, 11, 20, 24, 26, 27, 28]
 
-// Two releases meet in production: what a cookie is called in development is each one's own.
+// Two releases run side by side only in production. The cookie names of development may differ.
 const PRODUCTION = { PUBLIC_ORIGIN: 'https://example.com' }
 
 const resources = new AsyncDisposableStack()

@@ -11,7 +11,7 @@ import { programOf, stores } from './behaviours/open-stores.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 const MOST = 20
-/** More than the guard lets through at once, and than a page of any driver. */
+/** More than the guard allows in flight, and more than a page of any driver. */
 const MANY = 1200
 
 const resources = new AsyncDisposableStack()
@@ -52,7 +52,7 @@ describe.for(NAMES)('lists of sessions on %s', async (name) => {
 
   test('sign-ins at the same moment leave as many as the cap allows', needs(programOf[name]), async () => {
     const answers = await Promise.all(Array.from({ length: 2 * MOST }, () => signInAs(app, 'bob')))
-    // Some have ended before they were answered.
+    // Some sessions ended before their sign-in was answered.
     expect([200, 401]).toEqual(expect.arrayContaining(answers.map(({ statusCode }) => statusCode)))
     const alive = await Promise.all(answers.map((answer) => isKnown(app, cookieOf(answer))))
     expect(alive.filter(Boolean)).toHaveLength(MOST)
@@ -62,7 +62,7 @@ describe.for(NAMES)('lists of sessions on %s', async (name) => {
   test('sessions that have ended by themselves count for nothing', needs(programOf[name]), async () => {
     const browser = await signInTo(app, 'cleo')
     const person = keyOf('cleo')
-    // Two minutes old, and their records are gone.
+    // Their sign-ins are two minutes old, and their records have ended.
     const until = Date.now() + DAY_MS / 2 - 120_000
     await hoard(store, person, { count: 2 * MOST, until })
     for (const { key } of await readAll(store, person)) if (key.startsWith('hoarded')) await store.remove(key)
@@ -156,7 +156,7 @@ async function isKnown(app: FastifyInstance, cookie: string): Promise<boolean> {
   return (await app.inject({ url: '/me', headers: { cookie } })).statusCode === 200
 }
 
-/** Sessions that stand on the list as if the person had signed in so often. */
+/** Creates sessions on the list, as if the user had signed in `count` times. */
 async function hoard(
   store: SessionStore,
   ownerKey: string,
@@ -169,7 +169,7 @@ async function hoard(
       await store.create(`hoarded-${randomUUID()}`, record, DAY_MS, { key: ownerKey, until: until + n })
     }
   }
-  // In some stores a list is one value, for which writers compete.
+  // Only four at a time: in some stores a list is one value, for which writers compete.
   await Promise.all(Array.from({ length: 4 }, create))
 }
 

@@ -1,19 +1,19 @@
 import { connect, type Socket } from 'node:net'
 
 const CONNECT_MS = 1000
-/** A server that says nothing for so long, though it owes an answer, is left. */
+/** If an answer is due and nothing arrives for so long, the connection is closed and opened again. */
 const SILENCE_MS = 2000
 
-/** What memcached answered: `HD` (done), `VA` (a value), `EN` (no such key), `NS`, `EX` and `NF` (not stored, and why). */
+/** memcached's answer: `HD` (done), `VA` (a value), `EN` (no such key), `NS`, `EX` and `NF` (not stored, and why). */
 export interface Reply {
   status: string
   value: string | null
-  /** The token behind a flag, as `c` for the version of a value. */
+  /** The token behind a flag, for example `c` for the version of a value. */
   flag(name: string): string | undefined
 }
 
 export interface MemcachedConnection {
-  /** Rejects at once while there is no connection. `data` is announced in place of `S` in the command. */
+  /** Rejects at once while there is no connection. The length of `data` in bytes replaces `S` in the command. */
   send(command: string, data?: string): Promise<Reply>
   /** Resolves once the first connection is made or has failed. */
   readonly tried: Promise<void>
@@ -26,8 +26,8 @@ interface Waiting {
 }
 
 /**
- * One pipelined connection that comes back by itself. No library on npm that is kept up speaks the meta commands, and
- * without them a read cannot renew its expiry in one command.
+ * One pipelined connection that reconnects by itself. No maintained library on npm supports the meta commands, and without
+ * them a read cannot renew the expiry in the same command.
  *
  * @see https://docs.memcached.org/protocols/meta/
  */
@@ -51,7 +51,7 @@ export function connectMemcached(host: string, port: number): MemcachedConnectio
     })
   }
 
-  /** Not the socket's own timeout, which each write renews: with traffic a silent server would never be left. */
+  /** Not the socket's own timeout: each write renews that, so under traffic it would never end a silent connection. */
   function expectWithin(ms: number): void {
     clearTimeout(patience)
     patience = setTimeout(() => socket.destroy(new Error('memcached is silent')), ms)

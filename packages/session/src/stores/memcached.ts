@@ -5,17 +5,17 @@ import { backOff, type ListedRecord, type SessionStore } from '../store.ts'
 import { connectMemcached } from './memcached-connection.ts'
 
 const MONTH_S = 30 * 24 * 60 * 60
-/** Of a page every record is read in full. */
+/** Small, because every record of a page is read in full. */
 const PAGE = 50
-/** A list is one value, of which memcached takes 1 MB: 18,000 names. */
+/** A list is one value. memcached's limit for a value is 1 MB, which is 18,000 names. */
 const MOST_NAMES = 12_000
 
 const recordKey = (key: string): string => `session:${key}`
 const listKey = (ownerKey: string): string => `sessions-of:${ownerKey}`
 
 /**
- * Sessions in memcached 1.6 or newer (its meta commands). It keeps what it promises, and it promises less than the
- * others: a restart or a full memory signs people out, time is whole seconds, and a list may lose a name.
+ * Sessions in memcached 1.6 or newer (its meta commands). It promises less than the other stores: a restart or a full memory
+ * signs users out, times are whole seconds, and a list may lose a name.
  */
 export async function openStore(url: string): Promise<SessionStore> {
   const { host, port } = parseHost(url.slice(url.indexOf('://') + 3).split('/')[0]!, 11211)
@@ -23,7 +23,7 @@ export async function openStore(url: string): Promise<SessionStore> {
   const { send } = connection
   await connection.tried
 
-  /** Reads, decides, and does it only when nobody else wrote in between. Returns what it found at last. */
+  /** Compare-and-set: reads, decides, and writes if the value is unchanged, else retries. Returns the last value read. */
   async function change(key: string, decide: (text: string | null) => Decision): Promise<string | null> {
     for (let attempt = 0; attempt < 100; attempt += 1) {
       const { value, flag } = await send(`mg ${key} v c`)
@@ -49,7 +49,7 @@ export async function openStore(url: string): Promise<SessionStore> {
       return names?.length === 0 ? 'remove' : names && putList(names)
     })
     await edited.catch(async (error: unknown) => {
-      // memcached drops a value for whose successor it has no room, and nobody could end the sessions on this list.
+      // memcached drops a value when it has no room for the new one. Without the list its sessions could not be ended.
       const putBack = (text: string | null): Decision => (text === null ? putList(found) : undefined)
       if (found.length > 0) await change(list, putBack).catch(() => {})
       throw error
@@ -72,7 +72,7 @@ export async function openStore(url: string): Promise<SessionStore> {
 
   async function strike(keys: readonly string[], ownerKey: string): Promise<void> {
     const struck = new Set(keys)
-    // A full memcached may refuse the shorter list; the names that stay have no session behind them.
+    // A full memcached may refuse the shorter list. The names that stay have no session.
     await changeList(ownerKey, (names) => {
       const others = names.filter(({ key }) => !struck.has(key))
       return others.length < names.length ? others : undefined
@@ -82,11 +82,11 @@ export async function openStore(url: string): Promise<SessionStore> {
   async function removeAll(keys: readonly string[], ownerKey: string): Promise<number> {
     const absent = await endRecords(keys)
     await strike(keys, ownerKey)
-    // Those that were created until their names were struck off.
+    // Again for records that were created before their names were removed.
     return keys.length - (await endRecords(absent)).length
   }
 
-  /** Returns those that were not there. */
+  /** Removes records. Returns the keys that had none. */
   async function endRecords(keys: readonly string[]): Promise<string[]> {
     const replies = await Promise.all(keys.map((key) => send(`md ${recordKey(key)}`)))
     return keys.filter((_, i) => replies[i]!.status !== 'HD')
@@ -165,7 +165,7 @@ function putList(names: readonly Name[]): Decision {
   return { put: text, ttlMs: names.at(-1)!.until - Date.now() }
 }
 
-/** Oldest first; an earlier release wrote them in the order in which they came. */
+/** Oldest first. An earlier release wrote them in the order of the sign-ins. */
 function readList(text: string | null): Name[] {
   const lines = (text ?? '').split('\n').map((line) => line.split(' '))
   return lines
@@ -178,7 +178,7 @@ function byAge(a: Name, b: Name): number {
   return a.until - b.until || (a.key < b.key ? -1 : Number(a.key > b.key))
 }
 
-/** Whole seconds; memcached takes more than 30 days for a date. */
+/** In whole seconds. memcached reads a number above 30 days as a date. */
 function expiry(ttlMs: number): number {
   const seconds = Math.ceil(ttlMs / 1000)
   return seconds > MONTH_S ? Math.ceil(Date.now() / 1000) + seconds : seconds

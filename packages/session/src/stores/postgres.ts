@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { Client, Pool, type PoolClient, type QueryResult } from 'pg'
 import type { SessionStore } from '../store.ts'
 
-// An earlier release made the table without `until`, and beside us it still writes rows without it: they count as the oldest.
-// A schema that is there is not asked for: that would take a right in the whole database.
+// An earlier release made the table without `until`. While it runs beside this one it writes rows without it, which count as
+// the oldest. An existing schema is not created again: that needs a privilege on the whole database.
 const SCHEMA = `
   BEGIN;
   SELECT pg_advisory_xact_lock(hashtext('sessions'));
@@ -21,11 +21,11 @@ const SCHEMA = `
 const READ_ONLY = '25006'
 const DISK_FULL = '53100'
 const LATER = `now() + $2::float8 * interval '1 ms'`
-/** Each page sorts what is left of a list: larger ones are fewer. */
+/** Large, because each page sorts the rest of the list. */
 const PAGE = 500
 
-// A read that moves the expiry by less than a twentieth writes nothing. There is no index on expires_at, so that
-// those that do write are heap-only updates, which leave every index alone.
+// A read that would move the expiry by less than a twentieth writes nothing. There is no index on expires_at, so the writes
+// of other reads are heap-only updates, which change no index.
 const LOAD = `
   WITH found AS (SELECT record, expires_at FROM sessions.session WHERE key = $1 AND expires_at > now()),
   touched AS (
@@ -33,8 +33,8 @@ const LOAD = `
     WHERE key = $1 AND expires_at > now() AND abs(extract(epoch FROM ${LATER} - expires_at)) * 1000 > $2::float8 / 20)
   SELECT record FROM found`
 
-// Each new session looks at 50 rows from a random place on (keys are hashes) and removes what has expired there:
-// no timer, no process that owns the work, and never more than a small batch at once.
+// Each new session reads 50 rows from a random place (keys are hashes) and removes the expired ones. So the cleanup needs no
+// timer and no process of its own, and a batch is always small.
 const CREATE = `
   WITH nearby AS (SELECT key FROM sessions.session WHERE key >= $5 ORDER BY key LIMIT 50),
   expired AS (
@@ -44,7 +44,7 @@ const CREATE = `
   INSERT INTO sessions.session (key, record, expires_at, owner, until) VALUES ($1, $3, ${LATER}, $4, $6)
   ON CONFLICT (key) DO NOTHING`
 
-// The lines that change are taken out and the new ones put at the end, under the row's own lock.
+// Removes the lines that change and appends the new ones, under the row's own lock.
 const PATCH = `
   UPDATE sessions.session SET expires_at = ${LATER}, record = (
     SELECT string_agg(line, E'\\n' ORDER BY place) FROM (
@@ -62,7 +62,7 @@ const READ = `SELECT record FROM sessions.session WHERE key = $1 AND expires_at 
 
 const REMOVE = `DELETE FROM sessions.session WHERE key = $1 RETURNING record, expires_at > now() AS alive`
 
-// In the same order everywhere, so that two who end the same sessions wait for each other and not in a circle.
+// Always in the same order, so that two processes that end the same sessions do not deadlock.
 const REMOVE_ALL = `
   WITH doomed AS (SELECT key FROM sessions.session WHERE key = ANY($1) ORDER BY key FOR UPDATE)
   DELETE FROM sessions.session WHERE key IN (SELECT key FROM doomed) RETURNING expires_at > now() AS alive`
@@ -77,7 +77,7 @@ const LIST = `
   FROM sessions.session WHERE owner = $1 AND expires_at > now() AND (until, key) > ($2, $3)
   ORDER BY until, key LIMIT ${PAGE}`
 
-/** Makes or updates what sessions in Postgres need, in a schema of their own. Part of the release; may run twice at once. */
+/** Creates or updates the schema `sessions` in Postgres. Part of the release. Two may run at the same time. */
 export async function migrateSessions(url: string): Promise<void> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
   await client.connect()
@@ -88,21 +88,21 @@ export async function migrateSessions(url: string): Promise<void> {
   }
 }
 
-/** Sessions in Postgres, in the tables that the release has made there. */
+/** Sessions in Postgres, in the table that `migrateSessions` has made. */
 export async function openStore(url: string): Promise<SessionStore> {
   const pool = new Pool({
     connectionString: url,
-    // Postgres starts a process for each, and after a silence first for all that were tried meanwhile: with ten, nobody
-    // was answered for longer than half a second after it was back.
+    // Postgres starts a process for each connection, and after an outage first for all that were tried meanwhile. With ten
+    // connections, nothing was answered for more than half a second after it was back.
     max: 5,
-    // Longer than anybody waits, so that silence is seen as silence: whatever fails earlier counts as an answer.
+    // Longer than the guard's deadline, so that silence is a missed deadline. An earlier failure would count as an answer.
     connectionTimeoutMillis: 1000,
     query_timeout: 1000,
     application_name: 'sessions',
   })
   const clients = new Set<PoolClient>()
 
-  // Without a listener a connection that Postgres closes while it is idle ends the process.
+  // Without a listener, an idle connection that Postgres closes would end the process.
   pool.on('error', () => {})
   pool.on('connect', (client) => clients.add(client))
   pool.on('remove', (client) => clients.delete(client))
@@ -114,7 +114,7 @@ export async function openStore(url: string): Promise<SessionStore> {
   return {
     async load(key, ttlMs) {
       const { rows } = await query('load', LOAD, [key, ttlMs]).catch((error: { code?: string }) => {
-        // A standby, or a full disk, can still say who it is.
+        // A standby, or a server with a full disk, can still read.
         if (error.code === READ_ONLY || error.code === DISK_FULL) return query('read', READ, [key])
         throw error
       })
@@ -127,7 +127,7 @@ export async function openStore(url: string): Promise<SessionStore> {
       const { rowCount } = await query('create', CREATE, values)
       if (rowCount === 0) return 'taken'
       if (!owner) return { listed: 0 }
-      // In a statement of its own: of many who sign in at the same moment the last one counts all of them.
+      // A separate statement: of many sign-ins at the same moment, the last one counts all of them.
       const [{ listed }] = (await query('count', COUNT, [owner.key, key])).rows as [Row]
       return listed > 0 ? { listed } : 'gone'
     },
@@ -168,7 +168,7 @@ export async function openStore(url: string): Promise<SessionStore> {
     },
 
     async [Symbol.asyncDispose]() {
-      // A frozen server never says goodbye, and its connections would keep the process alive.
+      // A frozen server does not close its connections, and they would keep the process alive.
       setTimeout(() => clients.forEach(cut), 500).unref()
       await pool.end()
     },

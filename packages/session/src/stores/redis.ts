@@ -5,8 +5,8 @@ import { StoreUnsuitable } from '../session-error.ts'
 import { parseRedisUrl } from '../store-url.ts'
 import type { SessionStore } from '../store.ts'
 
-// KEYS: the record. ARGV: its time to live, the name and JSON of the expected line (no name: none), then name and JSON
-// of each line to put. A JSON of '' means: no such line.
+// KEYS: the record. ARGV: its time to live, the name and JSON of the expected line (an empty name: none is expected), then
+// name and JSON of each line to put. The JSON '' means that there is no such line.
 const PATCH = `
   local record = redis.call('GET', KEYS[1])
   if not record then return 0 end
@@ -30,22 +30,22 @@ const PATCH = `
   redis.call('SET', KEYS[1], record, 'PX', ARGV[1])
   return 1`
 
-// A person's list lives as long as its longest entry, and forgets those whose time has passed.
+// Adds a name to a user's list and removes expired names. The list expires with its last name.
 const ENLIST = `
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
   redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
   redis.call('PEXPIREAT', KEYS[1], redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])`
 
-// How many names are on a list. KEYS: the list. ARGV: one of them, without which it is 0.
+// The number of names on a list, or 0 when the given name is not on it. KEYS: the list. ARGV: the name.
 const COUNT = `return redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) or 0`
 
-// A page of a list: up to the name with which it is full, and the others of the same millisecond. KEYS: the list.
-// ARGV: where it begins, and how many names fill it.
+// A page of a list: the given number of names, and the further names of the last one's millisecond. KEYS: the list.
+// ARGV: the first score, and the number of names.
 const LIST = `
   local last = redis.call('ZRANGE', KEYS[1], ARGV[1], '+inf', 'BYSCORE', 'LIMIT', ARGV[2] - 1, 1, 'WITHSCORES')[2]
   return redis.call('ZRANGE', KEYS[1], ARGV[1], last or '+inf', 'BYSCORE', 'WITHSCORES')`
 
-// The first line of a record, which may be a long one, and the time it has left.
+// The first line of a record, which may be long, and its time to live.
 const HEAD = `
   local record = redis.call('GET', KEYS[1])
   return record and { string.match(record, '^[^\\n]*'), redis.call('PTTL', KEYS[1]) }`
@@ -58,31 +58,31 @@ type Client = (Redis | Cluster) & {
   readSessionHead(key: string): Promise<[head: string, leftMs: number] | null>
 }
 
-// A replica, a master that has lost its replicas, and a full disk can still say who it is.
+// A replica, a master that has lost its replicas, and a server with a full disk can still read.
 const REFUSES_WRITES = /^(READONLY|NOREPLICAS|MISCONF)/
 const RETRY_MS = 100
-/** In a Cluster each record is asked for by itself. */
+/** In a Cluster each record needs a command of its own. */
 const PAGE = 100
 
 const recordKey = (key: string): string => `session:${key}`
 const listKey = (ownerKey: string): string => `sessions-of:${ownerKey}`
 
 /**
- * Sessions in Redis 6.2 or newer, or Valkey: alone, as a Cluster or behind Sentinel. Resolves once the first
+ * Sessions in Redis 6.2 or newer, or Valkey: a single server, a Cluster, or behind Sentinel. Resolves when the first
  * connection is made or has failed, or after a second.
  */
 export async function openStore(url: string): Promise<SessionStore> {
   const client = openClient(url)
   let isSuitable = false
   let isClosed = false
-  // News of a failover that reaches ioredis while it asks the sentinels for the master ends it, and nobody begins it again.
+  // If a failover message arrives while ioredis asks the sentinels for the master, ioredis ends its connection for good.
   client.on('end', () => isClosed || client.connect().catch(() => {}))
   await new Promise((resolve) => {
     client.once('ready', resolve).once('close', resolve)
     setTimeout(resolve, 1000)
   })
 
-  /** Returns those that were not there. */
+  /** Removes records. Returns the keys that had none. */
   async function endRecords(keys: readonly string[]): Promise<string[]> {
     const counts = await Promise.all(keys.map((key) => client.del(recordKey(key))))
     return keys.filter((_, i) => counts[i] === 0)
@@ -125,7 +125,7 @@ export async function openStore(url: string): Promise<SessionStore> {
     async removeAll(keys, ownerKey) {
       const absent = await endRecords(keys)
       if (keys.length > 0) await client.zrem(listKey(ownerKey), ...keys)
-      // Those that were created until their names were struck off.
+      // Again for records that were created before their names were removed.
       return keys.length - (await endRecords(absent)).length
     },
 
@@ -143,7 +143,7 @@ export async function openStore(url: string): Promise<SessionStore> {
     },
 
     async check() {
-      // While Redis reads its data back it answers INFO, and nothing else: not PING.
+      // PING too: while Redis loads its data it answers INFO and not PING.
       await client.ping()
       if (!isSuitable) requireVersion(String(await client.info('server')))
       isSuitable = true
@@ -153,7 +153,7 @@ export async function openStore(url: string): Promise<SessionStore> {
 
     async [Symbol.asyncDispose]() {
       isClosed = true
-      // Not quit(): a frozen Redis never says goodbye.
+      // Not quit(): a frozen Redis would not answer it.
       client.disconnect()
     },
   }
@@ -166,12 +166,12 @@ function openClient(url: string): Client {
     ...(password && { password }),
     ...(isTls && { tls: {} }),
     connectTimeout: 1000,
-    // Leaves a server that holds its connections and says nothing; without it a failover never reaches us.
+    // Closes the connection to a silent server. Without it, the client would not notice a failover.
     socketTimeout: 2000,
-    // No second try inside the client: a request waits for its own command and for nothing else.
+    // No retry inside the client: a request waits only for its own command.
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    // Redis says how long it will read its data back, in whole seconds; it is asked again as often as one that is away.
+    // While Redis loads its data it says how long that takes, in whole seconds. The client retries as often as in an outage.
     maxLoadingRetryTime: RETRY_MS,
   }
   const alone = { ...connection, enableOfflineQueue: false, retryStrategy: () => RETRY_MS }
@@ -181,7 +181,7 @@ function openClient(url: string): Client {
       new Cluster(hosts, {
         redisOptions: connection,
         enableOfflineQueue: false,
-        // Of its own accord ioredis connects to the address that it has looked up, for which there is no certificate.
+        // By default ioredis connects to the address that it looked up, which the certificate does not contain.
         dnsLookup: (host, done) => done(null, host),
         clusterRetryStrategy: () => RETRY_MS,
         maxRedirections: 4,
@@ -193,14 +193,14 @@ function openClient(url: string): Client {
         name: master,
         db: database,
         failoverDetector: true,
-        // Of its own accord ioredis speaks plainly to the sentinels, and to the master they name.
+        // By default ioredis uses no TLS to the sentinels and to the master that they name.
         ...(isTls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
         sentinelRetryStrategy: () => RETRY_MS,
         sentinelCommandTimeout: 1000,
       }),
   }
   const client: Redis | Cluster = makers[kind]()
-  // Without a listener ioredis prints every failed attempt.
+  // Without a listener, ioredis prints every failed attempt.
   client.on('error', () => {})
   client.defineCommand('patchSession', { numberOfKeys: 1, lua: PATCH })
   client.defineCommand('enlistSession', { numberOfKeys: 1, lua: ENLIST })
@@ -211,8 +211,8 @@ function openClient(url: string): Client {
 }
 
 /**
- * Lets what one turn of the event loop asks leave in one write: system calls are the dearest part of a read, and a
- * busy process has many of them in the same turn.
+ * Sends all commands of one turn of the event loop in one write. System calls are the most expensive part of a read, and a
+ * busy process has many reads in the same turn.
  */
 function gatherWrites(client: Client): void {
   const { stream } = client as Redis
@@ -222,9 +222,9 @@ function gatherWrites(client: Client): void {
 }
 
 /**
- * Lends the service our connection as `app.redis`, through @fastify/redis. That plugin would wait for a Redis that is away,
- * and stop the boot after ten seconds; at the end it would wait for an answer of a frozen one. So for this one synchronous
- * call the client says that it is ready, and the plugin is not to close it.
+ * Sets `app.redis` to this connection, through @fastify/redis. If Redis is away, that plugin would wait and stop the boot
+ * after ten seconds; if Redis is frozen, it would wait for an answer when the app closes. So the client has the status
+ * `ready` during this synchronous call, and the plugin does not close it.
  */
 export function lendConnection(app: FastifyInstance, client: Redis | Cluster): void {
   const { status } = client

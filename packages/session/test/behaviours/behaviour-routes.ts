@@ -1,16 +1,16 @@
 import { EventEmitter, once } from 'node:events'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** What differs between the packages that are tried. */
+/** The differences between the packages under test. */
 export interface SessionWords {
   signIn(request: FastifyRequest, user: { id: string }): Promise<void>
   signOut(request: FastifyRequest): Promise<void>
-  /** A new id; the data stays. */
+  /** Gives the session a new id and keeps its data. */
   regenerate(request: FastifyRequest): Promise<void>
   increment(request: FastifyRequest, key: string): Promise<number>
   listSessions?(request: FastifyRequest, userId: string): Promise<{ userAgent: string; current: boolean }[]>
   endAllSessions?(request: FastifyRequest, userId: string): Promise<void>
-  /** A cookie of another name, signed the way this server signs cookies. */
+  /** The value of a cookie with another name, signed as this server signs cookies. */
   signOther(value: string): string
   check(): Promise<void>
 }
@@ -22,8 +22,8 @@ function dataOf(request: FastifyRequest): Data {
 }
 
 /**
- * The HTTP words that every server under test answers. A request with `?gate=name` does its work and then waits until
- * `POST /gate/name` lets it answer; `GET /gate/name` is answered as soon as it waits. That is how two requests are made to overlap.
+ * The routes of every server under test. A request with `?gate=name` does its work and then waits for `POST /gate/name`
+ * before it answers. `GET /gate/name` is answered when the request waits. So a test can make two requests overlap.
  */
 export function registerBehaviourRoutes(app: FastifyInstance, words: SessionWords): void {
   const gates = new Map<string, () => void>()

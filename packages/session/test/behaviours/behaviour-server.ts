@@ -3,7 +3,7 @@ import Fastify, { type FastifyError } from 'fastify'
 import { endAllSessions, listSessions, openSessionStore, session, signIn, signOut } from '../../src/index.ts'
 import { registerBehaviourRoutes } from './behaviour-routes.ts'
 
-// The server under test: this package, and the HTTP words of the behaviours. One process of it is one of these.
+// One process of the server under test: this package with the routes of the behaviours.
 const { PORT, SESSION_STORE_URL, SESSION_SECRETS, SESSION_IDLE_MS, SESSION_ABSOLUTE_MS } = process.env
 const { SESSION_MAX_PER_USER = '100', PUBLIC_ORIGIN } = process.env
 const secrets = SESSION_SECRETS!.split(',')
@@ -19,7 +19,7 @@ await app.register(session, {
   maxPerUser: Number(SESSION_MAX_PER_USER),
 })
 
-// As @repo/service answers: nobody is told what broke.
+// As @repo/service answers: without the cause.
 app.setErrorHandler((error: FastifyError, request, reply) => {
   const { statusCode = 500, code, message } = error
   if (statusCode !== 503 && statusCode >= 500) {

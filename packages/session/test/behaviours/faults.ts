@@ -13,7 +13,7 @@ import {
 
 const DEADLINE_MS = 500
 
-/** What must be so when handlers, values and stores are broken. */
+/** Behaviours when handlers, values or stores fail. */
 export const faults: Behaviour[] = [
   {
     number: 11,
@@ -125,7 +125,7 @@ async function playFreeze({ a, b, store }: Stage): Promise<void> {
   ]).finally(() => store.thaw())
   const recoveredMs = await untilSignedIn(visitor, [a, b], user.id, store.recoveryMs.thaw + 10_000)
 
-  // What a request without a session takes on this machine at this moment.
+  // The time of a request without a session shows how busy the machine is.
   const [publicMs, waitedMs] = [times(publicAnswers), times(answers)]
   const [usual, slowest] = [waitedMs[waitedMs.length >> 1]!, waitedMs.at(-1)!]
   const hitchMs = publicMs.at(-1)!
@@ -141,7 +141,7 @@ async function playFreeze({ a, b, store }: Stage): Promise<void> {
     answers.every(({ headers }) => Number(headers['retry-after']) > 0),
     'no Retry-After',
   )
-  // Postgres, once it is back, starts a process for each of the ten connections of the two, and each start may be held up.
+  // When Postgres is back, it starts a process for each of the ten connections of both servers, and each may be delayed.
   const most = store.recoveryMs.thaw + 10 * hitchMs
   assert.ok(recoveredMs <= most, `it took ${recoveredMs} ms after the thaw, and not ${most}`)
   const grownMb = ((await memoryOf(a, b)) - memory) / 1e6
@@ -194,7 +194,7 @@ async function playShutdown({ start, store }: Stage): Promise<void> {
   try {
     const pending = visitor.ask(server, 'GET', '/who', { headers: { connection: 'close' } })
     pending.catch(() => {})
-    // Answered after the other one has been taken in.
+    // When this is answered, the server has received the other request.
     await ask(`${server.url}/plain`, 'GET')
     const { tookMs, code } = await server.stop()
     assert.equal(code, 0, server.output())
@@ -209,7 +209,7 @@ function times(answers: Answer[]): number[] {
   return answers.map(({ tookMs }) => tookMs).sort((x, y) => x - y)
 }
 
-/** Requests at a steady pace, whether or not the earlier ones are answered. */
+/** Sends requests at a constant rate, even when earlier ones are not answered yet. */
 async function load(
   visitor: Visitor,
   servers: ServerProcess[],

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import { newPerson, signedIn, valuesOf, who, write, type Behaviour } from './play.ts'
 import { ask, openVisitor } from './stage.ts'
 
-/** What a cookie proves, and what it does not. */
+/** Behaviours of cookies, ids and secrets. */
 export const identity: Behaviour[] = [
   {
     number: 9,
@@ -209,7 +209,7 @@ const oddValues: [string, unknown][] = [
   ['null', null],
 ]
 
-/** Reproducible, so that a failure can be looked at again. */
+/** Reproducible, so that a failure can be repeated. */
 function randomEntries(count: number): [string, unknown][] {
   let seed = 20_261_122
   const random = (below: number): number => {

@@ -15,12 +15,12 @@ export { storeContract, type StoreSetting } from './store-contract.ts'
 export type { ServerProcess, Stage, StoreUnderTest } from './stage.ts'
 
 /**
- * The behaviours of a session that is right, by number. Each plays over HTTP on two or more processes and one store,
- * knows nothing of the package behind them, and throws when what it claims is not so.
+ * The behaviours of correct sessions, by number. Each runs over HTTP on two or more processes and one store, does not depend
+ * on the package behind them, and throws when its claim is false.
  */
 export const behaviours: readonly Behaviour[] = [...overlap, ...identity, ...lifetime, ...faults].toSorted(
   (a, b) => a.number - b.number,
 )
 
-/** Those in which no process ends and no time has to pass. */
+/** The quick ones, in which no process ends and no time has to pass. */
 export const swiftBehaviours: readonly Behaviour[] = [...overlap, ...identity]

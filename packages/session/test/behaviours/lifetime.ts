@@ -6,7 +6,7 @@ const IDLE_MS = 2000
 const ABSOLUTE_MS = 5000
 const limits = { SESSION_IDLE_MS: `${IDLE_MS}`, SESSION_ABSOLUTE_MS: `${ABSOLUTE_MS}` }
 
-/** How long a session lives, whoever else dies meanwhile, and what a read costs. */
+/** Behaviours of lifetime, of killed processes, and of the cost of a read. */
 export const lifetime: Behaviour[] = [
   {
     number: 7,
@@ -14,7 +14,7 @@ export const lifetime: Behaviour[] = [
     async play({ start, store }) {
       await using server = await start(limits)
       const visitor = await signedIn(server)
-      // Half of it, which leaves a busy machine a second for the two requests.
+      // Half of the limit, so that a busy machine has a second for the two requests.
       await pause((IDLE_MS - 2 * store.tickMs) / 2)
       assert.notEqual(await who(visitor, server), null, 'it ended too early')
       await pause(IDLE_MS + 2 * store.tickMs + 200)
@@ -37,7 +37,7 @@ export const lifetime: Behaviour[] = [
       const started = performance.now()
       const seen: { atMs: number; isAlive: boolean }[] = []
       while (performance.now() - started < ABSOLUTE_MS + 500) {
-        // When it was asked: the answer may take its time.
+        // The time of the request: the answer may be late.
         const atMs = performance.now() - started
         const isAlive = (await who(visitor, server)) !== null
         seen.push({ atMs, isAlive })

@@ -2,11 +2,11 @@ import { connect } from 'node:net'
 import type { BackingServer } from './redis-under-test.ts'
 import type { StoreUnderTest } from './stage.ts'
 
-/** memcached as a test sees it from behind. It is expected to run with `-M`: when it is full it says so. */
+/** memcached for tests. It must run with `-M`, so that it refuses writes when it is full. */
 export function openMemcachedUnderTest(server: BackingServer): StoreUnderTest {
   const { hostname, port } = new URL(server.url)
 
-  /** Says something on a connection of its own and reads until the end of the answer. */
+  /** Sends a request on a new connection and reads to the end of the answer. */
   function talk(request: string, isOver: (answer: string) => boolean): Promise<string> {
     return new Promise((resolve, reject) => {
       const socket = connect(Number(port), hostname).setEncoding('utf8')
@@ -77,7 +77,7 @@ export function openMemcachedUnderTest(server: BackingServer): StoreUnderTest {
     restart: () => server.restart(),
     async fillUp() {
       const keys: string[] = []
-      // Each size has memory of its own, so each is filled.
+      // memcached keeps memory per size of values, so every size is filled.
       for (let size = 50; size < 100_000; size = Math.ceil(size * 1.05)) {
         const batch = Math.ceil(1_000_000 / size)
         const lines = Array.from({ length: batch }, (_, i) => {

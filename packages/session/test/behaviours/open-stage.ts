@@ -5,7 +5,7 @@ import type { Stage, StoreUnderTest } from './index.ts'
 const SERVER = 'test/behaviours/behaviour-server.ts'
 const secrets = ['a secret of at least thirty-two characters']
 
-/** Two processes of this package on a store, and more when a behaviour asks; of another one, with its own `entry`. */
+/** Starts two processes on a store, and more on demand: of this package, or of the server in `entry`. */
 export async function openStage(
   store: StoreUnderTest,
   entry = SERVER,

@@ -10,10 +10,10 @@ import { startMemcached } from '@repo/testing/start-memcached'
 import { openMemcachedUnderTest } from './memcached-under-test.ts'
 // /keep
 
-/** Starts a store of one kind with what it needs; undefined when this machine does not have it. */
+/** Starts a store of one kind. Resolves to undefined when its program is not installed. */
 type Open = (resources: AsyncDisposableStack) => Promise<StoreUnderTest | undefined>
 
-/** What a store needs of this machine, for `needs`. Of Postgres every machine has one. */
+/** The program that a store needs, for `needs`. Postgres is missing here because every machine has it. */
 export const programOf: Record<string, ProgramName | undefined> = {
   Redis: 'redis',
   Valkey: 'valkey',
@@ -24,7 +24,7 @@ export const programOf: Record<string, ProgramName | undefined> = {
   // /keep
 }
 
-/** Every store the package knows, on real servers of this machine. */
+/** Every store of the package, on real servers. */
 export const stores: Record<string, Open> = {
   Redis: (resources) => openAlone('Redis', resources),
   Valkey: (resources) => openAlone('Valkey', resources, 'valkey-server'),
@@ -39,7 +39,7 @@ export const stores: Record<string, Open> = {
         url: cluster.url,
         servers: cluster.masters,
         cannot: {},
-        // A master that was away for longer than the node timeout serves nobody for two seconds more.
+        // A master that was away for longer than the node timeout refuses commands for two more seconds.
         recoveryMs: { thaw: 5000, restart: 5000 },
       }),
     )

@@ -12,7 +12,7 @@ import {
 } from './play.ts'
 import { ask, openVisitor, type Stage } from './stage.ts'
 
-/** What must be so when requests of one session overlap. */
+/** Behaviours when requests of one session overlap. */
 export const overlap: Behaviour[] = [
   {
     number: 1,

@@ -10,7 +10,7 @@ import {
   type Visitor,
 } from './stage.ts'
 
-/** One of the thirty: what must be so, and how to find out. It throws when it is not so. */
+/** One of the thirty behaviours: a claim, and a test of it that throws when the claim is false. */
 export interface Behaviour {
   number: number
   claim: string
@@ -51,7 +51,7 @@ export async function write(
   return visitor.ask(server, 'POST', '/values', { json: entries })
 }
 
-/** Starts a request and resolves when it has done its work and waits to be answered. */
+/** Starts a request. Resolves when it has done its work and waits before its answer. */
 export async function hold(
   visitor: Visitor,
   server: ServerProcess,
@@ -77,7 +77,7 @@ export function assertNot2xx(answer: Answer): void {
   assert.ok(answer.status >= 400, `it was answered ${answer.status} ${answer.text}`)
 }
 
-/** Nobody is anybody with these cookies, on either process. */
+/** With these cookies no process knows a user or data. */
 export async function assertDead({ a, b }: Stage, cookies: Visitor): Promise<void> {
   for (const server of [a, b]) {
     const visitor = cookies.copy()

@@ -4,7 +4,7 @@ import { Client } from 'pg'
 import type { BackingServer } from './redis-under-test.ts'
 import type { StoreUnderTest } from './stage.ts'
 
-/** Postgres as a test sees it from behind. */
+/** Postgres for tests. */
 export function openPostgresUnderTest(server: BackingServer): StoreUnderTest {
   async function query<T extends object>(text: string, values: unknown[] = []): Promise<T[]> {
     const client = new Client({
@@ -33,7 +33,7 @@ export function openPostgresUnderTest(server: BackingServer): StoreUnderTest {
     name: 'Postgres',
     url: server.url,
     cannot: {},
-    // It starts a process for each connection. 626 ms were seen; with a guard that tried again too late it was 1,250.
+    // Postgres starts a process for each connection. Measured: 626 ms, and 1,250 ms with a guard that retried too late.
     recoveryMs: { thaw: 800, restart: 1000 },
     tickMs: 0,
     dump: () =>
@@ -49,7 +49,7 @@ export function openPostgresUnderTest(server: BackingServer): StoreUnderTest {
     thaw: () => server.thaw(),
     kill: () => server.kill(),
     restart: () => server.restart(),
-    // The error of a full disk, where it is raised: at a row that is written.
+    // Raises the error of a full disk for every row that is written.
     fillUp: () =>
       doAndUndo(
         `CREATE FUNCTION sessions.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -66,7 +66,7 @@ export function openPostgresUnderTest(server: BackingServer): StoreUnderTest {
   }
 }
 
-/** Passes everything on and counts the requests among it: `Sync` ends one, `Query` is one. */
+/** A proxy that counts requests: `Sync` ends one, `Query` is one. */
 async function countThroughProxy(
   url: string,
 ): Promise<{ url: string; countCommands(): Promise<number> } & AsyncDisposable> {

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import type { StoreUnderTest } from './stage.ts'
 
-/** A server of which a test may do anything, as @repo/testing starts them. */
+/** A server that @repo/testing has started and a test may stop. */
 export interface BackingServer {
   readonly url: string
   freeze(): Promise<void>
@@ -14,17 +14,17 @@ export interface RedisUnderTestOptions extends Pick<
   StoreUnderTest,
   'name' | 'url' | 'cannot' | 'recoveryMs'
 > {
-  /** All servers that hold sessions; replicas among them are passed over. */
+  /** All servers with sessions. Replicas among them are ignored. */
   servers: BackingServer[]
   /** Frozen, killed and restarted with them. */
   watchers?: BackingServer[]
 }
 
-// What a client asks on behalf of a request; not what it asks to connect, and not what the servers ask each other.
+// Commands of a client for a request, without those to connect and those between servers.
 const WORK =
   /^cmdstat_(get|getex|getdel|set|setex|psetex|del|expire|pexpire|ttl|pttl|exists|touch|mget|eval|evalsha|z\w+|h(get|set)\w*):calls=(\d+)/gm
 
-/** Redis as a test sees it from behind, alone or several of them. */
+/** Redis for tests: one server or several. */
 export function openRedisUnderTest(options: RedisUnderTestOptions): StoreUnderTest & AsyncDisposable {
   const { name, url, cannot, recoveryMs, servers, watchers = [] } = options
   const clients = servers.map((server) => {
@@ -99,7 +99,7 @@ export function openRedisUnderTest(options: RedisUnderTestOptions): StoreUnderTe
     kill: everyone('kill'),
     restart: everyone('restart'),
     fillUp: () => configure('maxmemory', '1'),
-    // What a master says while it has lost its replicas; to a client it is the same as to be a replica.
+    // A master without enough replicas refuses writes, which for a client is the same as a replica.
     makeReadOnly: () => configure('min-replicas-to-write', '5'),
     async [Symbol.asyncDispose]() {
       for (const client of clients) client.disconnect()
@@ -113,7 +113,7 @@ async function dumpOne(client: Redis): ReturnType<StoreUnderTest['dump']> {
     const isList = (await client.type(key)) === 'zset'
     const value = isList ? (await client.zrange(key, '0', '-1')).join('\n') : ((await client.get(key)) ?? '')
     const leftMs = await client.pttl(key)
-    // -2: it has just expired; -1: it never will.
+    // -2: the key has just expired; -1: it has no expiry.
     if (leftMs !== -2) entries.push({ key, value, leftMs: leftMs === -1 ? Infinity : leftMs })
   }
   return entries

@@ -11,7 +11,7 @@ export interface ServerProcess {
   output(): string
 }
 
-/** The store beneath, seen from behind: what it holds, and what may happen to it. */
+/** The store of a test: direct access to its contents, and its faults. */
 export interface StoreUnderTest {
   readonly name: string
   readonly url: string
@@ -19,34 +19,34 @@ export interface StoreUnderTest {
   dump(): Promise<{ key: string; value: string; leftMs: number }[]>
   /** The key of a session in this store, from the SHA-256 of its id. */
   keyOf(idHash: string): string
-  /** Removes a key; a session is gone, as if it had expired. */
+  /** Removes a key, as if it had expired. */
   purge(key: string): Promise<void>
-  /** Puts text in place of a value, which keeps its expiry. */
+  /** Replaces a value and keeps its expiry. */
   corrupt(key: string, value: string): Promise<void>
-  /** A URL of the same store, and how many commands came through it since it was last asked. */
+  /** Another URL of the store. `countCommands` returns the number of commands through it since the last call. */
   counted(): Promise<{ url: string; countCommands(): Promise<number> } & AsyncDisposable>
   freeze(): Promise<void>
   thaw(): Promise<void>
   kill(): Promise<void>
   restart(): Promise<void>
-  /** Makes writes fail as they do when there is no room, until the disposal. */
+  /** Makes writes fail as in a full store, until the disposal. */
   fillUp?(): Promise<AsyncDisposable>
-  /** Makes writes fail as they do on a replica, until the disposal. */
+  /** Makes writes fail as on a replica, until the disposal. */
   makeReadOnly?(): Promise<AsyncDisposable>
-  /** What this store cannot do, by number of the behaviour, and why. */
+  /** The behaviours that this store cannot fulfil, by number, with the reason. */
   readonly cannot: Readonly<Record<number, string>>
-  /** How long it may take to be usable after a thaw and after a restart. */
+  /** The longest time until it is usable after a thaw and after a restart. */
   readonly recoveryMs: { thaw: number; restart: number }
-  /** Its clock ticks so often. */
+  /** The resolution of its expiry times. */
   readonly tickMs: number
 }
 
-/** What a behaviour plays on: a store, two processes that answer on it, and more on demand. */
+/** The servers of a behaviour: a store, two processes that use it, and more on demand. */
 export interface Stage {
   readonly store: StoreUnderTest
   readonly a: ServerProcess
   readonly b: ServerProcess
-  /** One more process, with these variables in place of the usual ones. */
+  /** Starts one more process. `env` overrides its usual variables. */
   start(
     env?: Record<string, string>,
     options?: { whetherReady?: boolean },
@@ -69,7 +69,7 @@ export interface AskOptions {
   headers?: Record<string, string>
 }
 
-/** A browser with one cookie jar, which asks whichever process it is told to. */
+/** A browser with one cookie jar, which can send requests to any process. */
 export interface Visitor {
   cookies: Map<string, string>
   ask(server: ServerProcess, method: string, path: string, options?: AskOptions): Promise<Answer>
@@ -140,7 +140,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** Asks until it is so. A failed assertion ends it: something is wrong, which no waiting makes right. */
+/** Polls until the condition is true. A failed assertion ends it at once. */
 export async function until(
   claim: string,
   isTrue: () => boolean | Promise<boolean>,
@@ -160,7 +160,7 @@ export async function until(
   throw new Error(`not so within ${deadlineMs} ms: ${claim}`, { cause: last })
 }
 
-/** Lets time pass, where time is what a behaviour is about. */
+/** Waits, for behaviours that are about time. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

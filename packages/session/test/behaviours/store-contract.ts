@@ -4,14 +4,14 @@ import type { Line } from '../../src/record.ts'
 import type { ListedRecord, SessionStore } from '../../src/store.ts'
 import { pause, type StoreUnderTest } from './stage.ts'
 
-/** Two handles on one store, as two processes have them. */
+/** Two clients of one store, as two processes have them. */
 export interface StoreSetting {
   one: SessionStore
   two: SessionStore
   underTest: StoreUnderTest
 }
 
-/** What every driver promises beyond what its types say. A play throws when it is not so. */
+/** The contract of every driver beyond its types. A play throws when its claim is false. */
 export const storeContract: readonly { claim: string; play(setting: StoreSetting): Promise<void> }[] = [
   {
     claim: 'a record is loaded as it was created, by everybody, and an unknown key is null',
@@ -194,7 +194,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     claim: 'a list of 600 is read and ended page by page, oldest first, and nothing that stays is missed',
     async play({ one, two }) {
       const [ownerKey, from] = [newKey(), Date.now() + MINUTE_MS]
-      // In another order than that of their age, and many of one age.
+      // Not in the order of their age, and many have the same age.
       const names = times(600, (i) => ({ key: newKey(), until: from + Math.floor(((i * 7) % 600) / 40) }))
       for (let i = 0; i < names.length; i += 10) {
         const ten = names.slice(i, i + 10)

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { build } from 'vite'
 
-// Freezes the package as it is now, as one file that the tests run beside the releases to come:
-// `node test/releases/freeze.ts 2`, once, when a release goes out whose stored form differs from the last.
+// Freezes the present package as one file, which the tests run beside later releases. Run `node test/releases/freeze.ts 2`
+// once, when the stored form of a release differs from that of the last.
 const { positionals } = parseArgs({ allowPositionals: true })
 const name = `release-${Number(positionals[0])}`
 

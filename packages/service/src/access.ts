@@ -1,10 +1,10 @@
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 
-/** Who may use a route: anybody, or a user who is signed in. */
+/** Who may use a route: `public` is everybody, `user` is a signed-in user. */
 export type Access = 'public' | 'user'
 
-/** Returns, or resolves, for a request that may use the route. Else it throws what is answered, such as a 401. */
+/** Returns or resolves if the request may use the route. Otherwise throws the error to answer, such as a 401. */
 export type AccessCheck = (request: FastifyRequest) => void | Promise<void>
 
 declare module 'fastify' {
@@ -13,21 +13,21 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /**
-     * Has the routes of this scope, and of those inside it, that ask for `access` checked. A plugin that knows who
-     * the client is calls it once it has added the hooks that its check depends on: the check is an `onRequest` hook.
+     * Runs `check` on the routes with this `access` in this scope and in scopes inside it. A plugin that knows the user
+     * calls it after it has added the hooks that its check needs: the check is an `onRequest` hook.
      */
     addAccessCheck(access: Exclude<Access, 'public'>, check: AccessCheck): void
   }
 }
 
-/** At boot. Every route says who may use it. */
+/** At boot: a route declares no access. */
 export const RouteAccessMissing = createError(
   'ROUTE_ACCESS_MISSING',
   "These routes do not say who may use them: %s. Give each config: { access: 'public' } or { access: 'user' }.",
   500,
 )
 
-/** At boot. A route without a check would be as good as public. */
+/** At boot: nothing checks the access that a route declares, so it would be public. */
 export const RouteAccessUnchecked = createError(
   'ROUTE_ACCESS_UNCHECKED',
   'Nothing checks who uses these routes: %s. Register the plugin that does, as @repo/session for users, in their scope or around it.',
@@ -35,10 +35,10 @@ export const RouteAccessUnchecked = createError(
 )
 
 /**
- * Stops the boot for routes that do not say who may use them, and for those that ask for more than anything checks
- * where they stand: a plugin that is registered in one scope checks nothing in the scope beside it.
+ * Stops the boot if a route declares no access, or an access that nothing checks in its scope. A plugin that is registered
+ * in one scope checks nothing in a sibling scope.
  *
- * @throws ROUTE_ACCESS_MISSING, ROUTE_ACCESS_UNCHECKED: from `app.ready()`, naming every such route
+ * @throws ROUTE_ACCESS_MISSING, ROUTE_ACCESS_UNCHECKED: from `app.ready()`, with all such routes
  */
 export function requireAccess(app: FastifyInstance): void {
   const routes: { scope: FastifyInstance; route: RouteOptions }[] = []
@@ -54,8 +54,8 @@ export function requireAccess(app: FastifyInstance): void {
     })
   })
 
-  // Looked at only once the app is whole: a scope may have given its routes their access in an onRoute hook, and a
-  // plugin that is registered after a route still checks it.
+  // Checked only in onReady: an onRoute hook of a scope may declare the access of its routes, and a plugin that is
+  // registered after a route still checks it.
   app.addHook('onRoute', function noteRoute(route) {
     routes.push({ scope: this, route })
   })
@@ -68,7 +68,7 @@ export function requireAccess(app: FastifyInstance): void {
 
   function isChecked(scope: FastifyInstance | null, access: unknown): boolean {
     if (access === 'public') return true
-    // Fastify makes the instance of a scope from that of the scope around it.
+    // The prototype of a scope's instance is the instance of the scope around it.
     for (; scope; scope = Object.getPrototypeOf(scope)) if (checkedIn.get(scope)?.has(access)) return true
     return false
   }
@@ -82,14 +82,14 @@ function nameWithAccess(noted: { route: RouteOptions }): string {
   return `${nameOf(noted)} (access: ${JSON.stringify(noted.route.config!.access)})`
 }
 
-/** At boot. A limit that nothing counts would be none. */
+/** At boot: a route has a limit that nothing counts. */
 export const RouteLimitUncounted = createError(
   'ROUTE_LIMIT_UNCOUNTED',
   '%s %s has a config.limit that nothing counts: register `limits` of @repo/limits before it, in its scope or around it.',
   500,
 )
 
-/** Stops the boot at a route with a `config.limit` where no plugin counts it. @throws ROUTE_LIMIT_UNCOUNTED */
+/** Stops the boot if a route has a `config.limit` that no plugin counts. @throws ROUTE_LIMIT_UNCOUNTED */
 export function requireLimiter(app: FastifyInstance): void {
   app.addHook('onRoute', function refuseUncounted({ config, method, url }) {
     const { limit } = (config ?? {}) as { limit?: unknown }

@@ -7,9 +7,9 @@ import { PROBLEM_TYPE, toProblem, type Answerable, type Problem } from './proble
 
 declare module 'fastify' {
   interface FastifyReply {
-    /** The code of the problem that this answer is, for logs. */
+    /** The code of the problem document, for logs. */
     problemCode: string | null
-    /** What hooks had set when the handler began. */
+    /** The headers that hooks had set when the handler began. */
     headersOfHooks: Headers | null
   }
 }
@@ -17,9 +17,9 @@ declare module 'fastify' {
 type Headers = ReturnType<FastifyReply['getHeaders']>
 
 /**
- * Makes every error of a service, whoever threw it, a problem document. What its handler had said of the answer that it meant
- * to give (cookies, `location`, `etag`, `cache-control: public`) is not said of the error. What hooks have said of the request
- * stays, as its id, the security headers and what is left of a rate limit; and so do the `headers` of the error.
+ * Answers every error of a service with a problem document. Headers that the handler had set for its answer (cookies,
+ * `location`, `etag`, `cache-control: public`) are removed. Headers that hooks had set stay, such as the request id, the
+ * security headers and the rate limit. The `headers` of the error are added.
  */
 export function answerErrors(app: FastifyInstance): void {
   const allowedMethods = listAllowedMethods(app)
@@ -27,11 +27,11 @@ export function answerErrors(app: FastifyInstance): void {
   app.decorateReply('problemCode', null)
   app.decorateReply('headersOfHooks', null)
 
-  // Two handlers, since Fastify passes an error that an onSend hook throws while an error is being answered (a
-  // session that cannot be saved, say) to the next one, and the last is its own, which shows the error's words.
+  // Two handlers: while an error is answered, an onSend hook may throw another one (for example, a session cannot be saved).
+  // Fastify passes it to the next handler, and the last one is Fastify's own, which would show the message.
   app.addHook('onRoute', (route) => {
     route.errorHandler ??= answerError
-    // Not a hook of its own: the last one of a route cannot be told, since plugins may add more.
+    // Not in a hook: it would have to be the last one of the route, but plugins may add more.
     const { handler } = route
     route.handler = function handle(request, reply) {
       reply.headersOfHooks = reply.getHeaders()
@@ -41,7 +41,7 @@ export function answerErrors(app: FastifyInstance): void {
   app.setErrorHandler(answerErrorPastHooks)
 
   app.setNotFoundHandler((request, reply) => {
-    // About the whole server, of which there is nothing to say: RFC 9110, 9.3.7.
+    // `OPTIONS *` is about the whole server, which has no options to list: RFC 9110, 9.3.7.
     if (request.method === 'OPTIONS' && request.raw.url === '*') return reply.code(204).send()
     const allowed = allowedMethods(request.raw.url ?? '')
     if (allowed.length === 0) return answerError(new errors.RouteNotFound(), request, reply)
@@ -52,20 +52,20 @@ export function answerErrors(app: FastifyInstance): void {
 
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = prepare(error, request, reply)
-  // As bytes, so that no response schema of the route is applied to it.
+  // As bytes, so that the response schema of the route is not applied.
   void reply
     .code(problem.status)
     .type(PROBLEM_TYPE)
     .send(Buffer.from(JSON.stringify(problem)))
 }
 
-/** The same without a hook between us and the socket. */
+/** Answers an error without running any further hook. */
 export function answerErrorPastHooks(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = prepare(error, request, reply)
   writeAnswer(reply, problem.status, PROBLEM_TYPE, JSON.stringify(problem))
 }
 
-/** Answers past all hooks that follow, with the headers that were set so far. */
+/** Answers without running any further hook, with the headers that are set so far. */
 export function writeAnswer(reply: FastifyReply, status: number, contentType: string, body: string): void {
   reply.hijack()
   reply.headers({ 'content-type': contentType, 'content-length': `${Buffer.byteLength(body)}` })
@@ -96,9 +96,9 @@ function forgetHandler(reply: FastifyReply): void {
   reply.headers(headersOfHooks)
 }
 
-/** What Node could not even read as a request. There is no reply object here, only the socket. */
+/** Answers what Node cannot parse as a request. There is no reply object, only the socket. */
 export function answerConnectionError(error: ConnectionError, socket: Socket): void {
-  // Nobody is there to read an answer, or one is under way and a second would garble it.
+  // The client has disconnected, or an answer is being sent and a second one would corrupt it.
   const current = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage
   if (error.code === 'ECONNRESET' || !socket.writable || current?.headersSent) {
     socket.destroy()
@@ -107,9 +107,9 @@ export function answerConnectionError(error: ConnectionError, socket: Socket): v
   writeProblem(socket, new (connectionErrors[error.code] ?? errors.RequestMalformed)())
 }
 
-/** A request to be a tunnel, which Node hands over as a bare socket as well. */
+/** Answers CONNECT with 405. Here too, Node gives only the socket. */
 export function refuseTunnel(_request: unknown, socket: Duplex): void {
-  // Node has let go of this connection. Without a listener a client that resets it would end the whole process.
+  // Node no longer handles this socket. Without a listener, a reset by the client would end the process.
   socket.on('error', () => {})
   socket.resume()
   writeProblem(socket, new errors.MethodNotAllowed())
@@ -136,8 +136,8 @@ const connectionErrors: Record<string, new () => Error> = {
 }
 
 /**
- * Which methods the routes of a path know, for the answer 405. Fastify's router can only say whether a path and a
- * method together have a route, so paths are compared here, segment by segment, and only when there was none.
+ * Returns a function that lists the methods of a path, for the answer 405. Fastify's router only finds a route by path and
+ * method together. So paths are compared here, segment by segment, and only when there is no route.
  */
 function listAllowedMethods(app: FastifyInstance): (url: string) => string[] {
   const routes = new Map<string, Set<string>>()

@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 
-/** What RFC 7239 calls a client of which nobody knows the address, such as that of a connection that is gone. */
+/** RFC 7239's word for an unknown address, for example of a closed connection. */
 const UNKNOWN = 'unknown'
 
-/** What may stand in TRUST_PROXY beside addresses and networks. */
+/** Names that TRUST_PROXY takes beside addresses and networks. */
 const NAMED_NETWORKS: Record<string, readonly string[]> = {
   loopback: ['127.0.0.0/8', '::1/128'],
   linklocal: ['169.254.0.0/16', 'fe80::/10'],
@@ -13,11 +13,10 @@ const NAMED_NETWORKS: Record<string, readonly string[]> = {
 }
 
 /**
- * An address in the one form that RFC 5952 gives it. Proxies write `ip:port` and `[v6]:port` too, machines
- * with both kinds of addresses `::ffff:192.0.2.1`, and an IPv6 address may name the zone of whoever wrote it: all of
- * that is dropped, since it would make one client many.
+ * Returns an address in its one form by RFC 5952. Proxies also write `ip:port` and `[v6]:port`, dual-stack machines write
+ * `::ffff:192.0.2.1`, and an IPv6 address may have a zone. All that is dropped: otherwise one client would count as several.
  *
- * @returns null when it is no address, as `unknown` or `_hidden`
+ * @returns null when it is not an address, such as `unknown` or `_hidden`
  * @see RFC 7239, 6
  */
 export function canonicalAddress(text: string): string | null {
@@ -26,7 +25,7 @@ export function canonicalAddress(text: string): string | null {
   const [bare = ''] = (node?.[1] ?? text).split('%', 1)
   if (isIPv4(bare)) return bare
   if (!isIPv6(bare)) return null
-  // The URL standard writes it as RFC 5952 does, but for an IPv4 address inside.
+  // The URL standard writes an address as RFC 5952 does, except for an IPv4 address inside.
   const canonical = new URL(`http://[${bare}]`).hostname.slice(1, -1)
   const mapped = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(canonical)
   if (!mapped) return canonical
@@ -35,8 +34,8 @@ export function canonicalAddress(text: string): string | null {
 }
 
 /**
- * What one subscriber holds: a single IPv4 address, or the 2^64 addresses of an IPv6 network, among which they may pick
- * another for each request. What is no address stays as it is.
+ * Returns the network of one subscriber: an IPv4 address, or a /64 of IPv6, in which a subscriber may use another of 2^64
+ * addresses for each request. A text that is not an address is returned as it is.
  *
  * @see RFC 6177
  */
@@ -50,7 +49,7 @@ export function networkOf(address: string): string {
   return `${canonicalAddress(`${subscriber}::`)}/64`
 }
 
-/** Whether it may stand in TRUST_PROXY. */
+/** Whether TRUST_PROXY takes this text. */
 export function isProxy(text: string): boolean {
   try {
     trust([text])
@@ -61,10 +60,10 @@ export function isProxy(text: string): boolean {
 }
 
 /**
- * Whether a canonical address belongs to one of these proxies.
+ * Returns a function that says whether a canonical address belongs to one of these proxies.
  *
  * @param proxies addresses, networks, and `loopback`, `linklocal`, `uniquelocal`
- * @throws when one of them is none of these
+ * @throws when one of them is something else
  */
 export function trust(proxies: readonly string[]): (address: string) => boolean {
   const trusted = new BlockList()
@@ -78,11 +77,11 @@ export function trust(proxies: readonly string[]): (address: string) => boolean 
 }
 
 /**
- * Who a request came from: the sender first, then whom each trusted sender names in X-Forwarded-For, read from its
- * end. The last one is the client, since whoever named it is trusted and it is not. All are canonical.
+ * Returns the canonical addresses of a request: first that of the connection, then those of X-Forwarded-For, read from its
+ * end as long as the address before is a trusted proxy. The last one is the client.
  *
- * What is no address ends the list, and the client is then whoever wrote it: were it taken for a client,
- * each new word would be a new client to all limits.
+ * An entry that is not an address ends the list, and the proxy that wrote it is the client. Otherwise each new word would be
+ * a new client for all limits.
  */
 export function addressesOf(
   { socket, headers }: IncomingMessage,
@@ -103,13 +102,13 @@ export function addressesOf(
   return addresses
 }
 
-/** How many requests in a row from one client are no accident any more. */
+/** After so many requests in a row from one client, the service warns. */
 const SUSPICIOUS_RUN = 200
 
 /**
- * Notes each request from outside, and warns once when all seem to come from one client. Then TRUST_PROXY does not
- * name the proxy in front, or the network hides the clients (source NAT), and whoever is limited limits everybody.
- * A proxy that is not believed counts as the same client as the one before, since there may be several of them.
+ * Returns a function to call with each request, which warns once when all seem to come from one client. Then TRUST_PROXY
+ * does not name the proxy in front, or the network hides the clients (source NAT), so all clients share their limits. A
+ * proxy that is not trusted counts as the same client as the one before, because there may be several such proxies.
  */
 export function watchForOneClient(
   log: FastifyBaseLogger,

@@ -4,10 +4,9 @@ import { Compile } from 'typebox/compile'
 import { Value } from 'typebox/value'
 
 /**
- * Lets TypeBox check what comes in. A body is taken by its types: `"5"` is no number. Queries, parameters and
- * headers are texts, so there a text that reads as what the schema asks for is turned into it, and defaults are
- * filled in. What the schema of a body or query does not name never reaches a handler; where it says
- * `additionalProperties: false`, it is an error.
+ * Validates requests with TypeBox. Types in a body are strict: `"5"` is not a number. Queries, parameters and headers are
+ * texts, so there a text is converted to the type of the schema, and defaults are filled in. Properties that the schema of a
+ * body or query does not name are removed; with `additionalProperties: false` they are an error.
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema)
@@ -38,7 +37,7 @@ function readTexts(schema: Rules, data: unknown): Record<string, unknown> {
   return values
 }
 
-/** What does not read as it should stays as it is, for the check to refuse. */
+/** A text that cannot be converted stays as it is, and the check refuses it. */
 function readText({ type, items }: Rules, value: unknown): unknown {
   if (type === 'array') return [value].flat().map((item) => readText(items ?? {}, item))
   if (typeof value !== 'string') return value

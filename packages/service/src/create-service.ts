@@ -23,8 +23,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     readonly trace: TraceContext
     /**
-     * What the client holds: its IPv4 address, or the /64 of its IPv6 address. What limits count by. Fastify's own `ip`
-     * and `ips` are canonical too.
+     * The network of the client, by which limits count: its IPv4 address, or the /64 of its IPv6 address. Fastify's `ip` and
+     * `ips` are canonical too.
      */
     readonly network: string
   }
@@ -33,7 +33,7 @@ declare module 'fastify' {
   }
 }
 
-/** Types handlers by the TypeBox schemas of their route. */
+/** Types the handlers of a route by its TypeBox schemas. */
 export interface TypeBoxProvider extends FastifyTypeProvider {
   validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown
   serializer: this['schema'] extends TSchema ? Static<this['schema']> : unknown
@@ -51,19 +51,19 @@ export interface ServiceOptions {
   /** In every log line, and the title of the OpenAPI document. */
   name: string
   env: ServiceEnv
-  /** What `/readyz` asks, by name. */
+  /** The checks of `/readyz`, by name. */
   checks?: Checks
-  /** What `/metrics` says beside how requests and the process do, by name. */
+  /** Further metrics of `/metrics`, by name, beside those of requests and of the process. */
   measured?: Record<string, Measured>
-  /** In bytes, unless a route says otherwise. Default 1 MiB. */
+  /** In bytes, for routes without their own. Default 1 MiB. */
   bodyLimit?: number
-  /** Default: nothing may be loaded, as is right for an API. A service with a page says what its page loads. */
+  /** Default: nothing may be loaded, which is right for an API. A service with a page allows what the page loads. */
   contentSecurityPolicy?: string
 }
 
 /**
- * A Fastify instance with what every service has: logs, problem documents, probes, limits, security headers, the
- * origin check and the rule that every route says who may use it. It neither listens nor knows signals: that is `runService`.
+ * Returns a Fastify instance with the common parts of every service: logs, problem documents, probes, limits, security
+ * headers, the origin check, and the rule that routes declare their access. `runService` listens and handles signals.
  */
 export function createService({ name, env, checks = {}, measured, ...options }: ServiceOptions): Service {
   const lifecycle = createLifecycle()
@@ -72,21 +72,21 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   const findHostProblem = createHostCheck(env)
   const headers = {
     ...securityHeaders(env, options.contentSecurityPolicy),
-    // Which process answered is for developers to see.
+    // Shows developers which process has answered.
     ...(env.PROCESS_NAME && env.NODE_ENV !== 'production' && { 'x-process': env.PROCESS_NAME }),
   }
 
   const app = fastify({
     ...logOptions(name, env),
     bodyLimit: options.bodyLimit ?? 1_048_576,
-    // Headers have fifteen seconds to arrive, and silence ends a connection after two minutes. The whole is for the route to limit.
+    // Headers may take 15 s, and a silent connection ends after two minutes. `limitArrival` limits the body, per route.
     requestTimeout: 0,
     connectionTimeout: 120_000,
     http: { headersTimeout: 15_000, connectionsCheckingInterval: 5000, requireHostHeader: false },
     keepAliveTimeout: env.KEEP_ALIVE_TIMEOUT_MS,
-    // After the drain a request can only come from a balancer that is late. It is answered, not turned away.
+    // After the drain, only a late load balancer sends requests. They are answered and not refused.
     return503OnClosing: false,
-    // For the host and the protocol. The address is found by `stamp`.
+    // For the host and the protocol. `stamp` finds the address.
     trustProxy: env.TRUST_PROXY ? (address) => isTrusted(canonicalAddress(address ?? '') ?? '') : false,
     rewriteUrl: readTarget,
     frameworkErrors: (error, request, reply) => {
@@ -108,7 +108,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
     },
   })
   app.setValidatorCompiler(compileValidator)
-  // A form of any page can send text/plain without asking first.
+  // A form on any page can send text/plain without a CORS preflight.
   app.removeContentTypeParser('text/plain')
   parseJson(app)
   refuseEncodings(app)
@@ -120,20 +120,20 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
 
   function stamp(request: FastifyRequest, reply: FastifyReply): void {
     const addresses = addressesOf(request.raw, isTrusted)
-    // In place of Fastify's own, which are what a proxy has written, port and all.
+    // Replaces Fastify's own, which are as a proxy wrote them, for example with a port.
     Object.defineProperty(request, 'ip', { value: addresses.at(-1) })
     if (env.TRUST_PROXY) Object.defineProperty(request, 'ips', { value: addresses })
     reply.headers(headers).header('x-request-id', request.id)
     lifecycle.open(reply)
     lingerOnUnreadBody(request, reply)
-    // Not Fastify's onResponse, which never runs when the client has gone.
+    // Not Fastify's onResponse, which does not run when the client has disconnected.
     reply.raw.once('close', () => {
       metrics.record(request, reply)
       logRequest(request, reply)
     })
   }
 
-  // Node would answer 417 on its own, with no body. An expectation that nobody knows may as well be ignored.
+  // Without this, Node answers 417 without a body. An unknown expectation may be ignored.
   app.server.on('checkExpectation', app.routing)
   app.server.on('connect', refuseTunnel)
 
@@ -164,8 +164,8 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
 }
 
 /**
- * The headers of every answer, for a service that answers data and not pages. They are a constant, where
- * @fastify/helmet works them out anew for each request, at the price of the rest of a small request.
+ * The security headers of every answer. They are constant: @fastify/helmet computes them for each request, which costs as
+ * much as the rest of a small request.
  *
  * @see https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html
  */
@@ -181,7 +181,7 @@ function securityHeaders(
     'x-content-type-options': 'nosniff',
     // For browsers that do not read frame-ancestors.
     'x-frame-options': 'DENY',
-    // Two years, and only where https is what browsers use anyway: it cannot be taken back.
+    // Two years, and only with an https origin, because browsers remember it.
     ...(PUBLIC_ORIGIN.startsWith('https://') && {
       'strict-transport-security': `max-age=63072000${HSTS_INCLUDE_SUBDOMAINS ? '; includeSubDomains' : ''}`,
     }),

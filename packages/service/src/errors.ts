@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 
-// Every error that this package itself can answer with. The table in README.md is checked against this file.
+// Every error with which this package answers by itself. A test compares the table in README.md with this file.
 
 export const BodyMalformed = createError('BODY_MALFORMED', 'The body is not what its headers say it is.', 400)
 export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than this route accepts.', 413)

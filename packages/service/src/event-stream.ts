@@ -5,39 +5,39 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** One message of a stream. @see https://html.spec.whatwg.org/multipage/server-sent-events.html */
 export interface ServerSentEvent {
-  /** Comes back as `Last-Event-ID` when the client connects again, on whichever process: so it must say where in the store to go on. */
+  /** The client sends it as `Last-Event-ID` when it reconnects, to any process. It must say where in the store to continue. */
   id?: string
-  /** Its type; without it `message`. */
+  /** The type of the event. Default `message`. */
   event?: string
-  /** Is sent as JSON. */
+  /** Sent as JSON. */
   data: unknown
 }
 
 export interface EventSourceContext {
-  /** What the client has seen last; undefined when it is here for the first time. */
+  /** The id of the last event that the client has seen; undefined at its first connection. */
   lastEventId: string | undefined
-  /** Aborted when nobody listens any more, or the process is asked to stop: then the source ends. */
+  /** Aborted when the client has disconnected, the lifetime ends, or the process is told to stop. Then the source ends. */
   signal: AbortSignal
 }
 
 export interface EventStreamOptions {
-  /** After so much silence a comment is sent, so that nobody on the way takes the connection for dead. Default 15 000. */
+  /** A comment is sent after so long without an event, so that no proxy closes the connection as idle. Default 15 000. */
   heartbeatMs?: number
-  /** The client connects again after so long, and is asked again who it is. Default 300 000. */
+  /** The stream ends after so long. The client reconnects, and its access is checked again. Default 300 000. */
   lifetimeMs?: number
 }
 
-/** How long a client waits before it connects again. */
+/** How long a client waits before it reconnects. */
 const RETRY_MS = 1000
 
 /**
- * Answers with server-sent events, from the head on at once. The stream ends when the source does, at the end of its lifetime, and
- * when the process is asked to stop; the client comes back by itself, to any process, with the id of what it has seen. Where an event
- * is the end of the matter, the handler answers a client that has seen it with 204, after which it does not come back.
+ * Answers with server-sent events. The headers are sent at once. The stream ends when the source ends, at the end of its
+ * lifetime, and when the process is told to stop. The client then reconnects by itself, to any process, with the id of the
+ * last event that it has seen. To end for good, a handler answers 204 to a client that has seen the last event.
  *
- * The answer goes through every hook of the service, so it keeps a session as any other does; @fastify/sse would write past them.
+ * The answer passes every hook of the service, so sessions work as in other answers. @fastify/sse would bypass the hooks.
  *
- * @throws EVENT_STREAMS_EXHAUSTED (503) when the process has as many open as it may
+ * @throws EVENT_STREAMS_EXHAUSTED (503) when the process has 256 streams open
  */
 export function sendEvents(
   request: FastifyRequest,
@@ -79,7 +79,7 @@ async function* write(
   }
 }
 
-/** The same, until the signal: then it ends in good order, at once, whatever the source waits for. */
+/** Yields the items of the source. Ends without an error when the signal is aborted, even while the source waits. */
 export async function* endWith<T>(signal: AbortSignal, source: AsyncIterable<T>): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]()
   const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort')
@@ -91,13 +91,13 @@ export async function* endWith<T>(signal: AbortSignal, source: AsyncIterable<T>)
       yield value
     }
   } finally {
-    // Not waited for: it would be until the source has its next value.
+    // Not awaited: that would wait until the source has its next value.
     void iterator.return?.().catch(() => {})
   }
 }
 
 function format({ id, event, data }: ServerSentEvent): string {
-  // A line end in a name would begin a field of its own.
+  // A line end in an id or event would begin a new field.
   const fields = Object.entries({ id, event }).filter(([, value]) => value !== undefined)
   const head = fields.map(([name, value]) => `${name}: ${value!.replaceAll(/[\r\n\0]/g, ' ')}\n`)
   return `${head.join('')}data: ${JSON.stringify(data)}\n\n`

@@ -6,8 +6,8 @@ import type { ServiceEnv } from './service-env.ts'
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#@\\\s]+)(?![^/?])(.*)$/i
 
 /**
- * The path and query that a request asks for, or `*`. A target in absolute form, as clients send it to a proxy, names the
- * host itself, and the Host header then counts for nothing: it is replaced.
+ * Returns the path and query of a request, or `*`. A target in absolute form, as clients send it to a proxy, contains the
+ * host: it replaces the Host header.
  *
  * @see RFC 9112, 3.2.2 and 3.2.4
  */
@@ -24,19 +24,19 @@ export function readTarget(request: IncomingMessage): string {
 const HOST = /^(\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/i
 
 /**
- * Headers that say for whom, by whom and what a request is. Node keeps the first of two and drops the other without a
- * word, and what stands in front may have read the other. Of Content-Length Node itself refuses two.
+ * The headers with the host, the credentials and the type of a request. They must not be repeated: Node silently keeps the
+ * first of two, and a proxy may have used the other. Node itself refuses two Content-Length headers.
  */
 const SINGLETONS = new Set(['host', 'authorization', 'content-type'])
 
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i
 
 /**
- * Says why a request is refused before anything else looks at it, if it is: it has no host, a host that is none,
- * or two; or, in development, the host of somebody else.
+ * Returns the error for a request that is refused before any other check: its host is missing, invalid or repeated, or one
+ * of the other headers above is repeated; or, in development, it is not a host of this process.
  *
- * The last is against DNS rebinding: a page that a developer has open may let its own name lead to 127.0.0.1, and
- * read all that a process there answers.
+ * The last is against DNS rebinding: the host name of a page that a developer has open may resolve to 127.0.0.1, and the
+ * page could then read the answers of a process there.
  *
  * @see RFC 9112, 3.2
  */
@@ -69,8 +69,8 @@ function isRepeated(rawHeaders: readonly string[]): boolean {
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'QUERY', 'TRACE'])
 
 /**
- * Refuses what another site's page makes a browser send in our user's name. Browsers say where a request comes
- * from and pages cannot forge it; programs such as curl say nothing, hold nobody's cookies, and pass.
+ * Refuses requests that a page of another site makes a browser send with the user's cookies. Browsers send `Origin` and
+ * `Sec-Fetch-Site`, which pages cannot forge. Programs such as curl send neither and have no user's cookies, so they pass.
  *
  * @see https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
  */

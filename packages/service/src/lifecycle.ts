@@ -1,25 +1,25 @@
 import type { FastifyReply } from 'fastify'
 import { EventStreamsExhausted } from './errors.ts'
 
-/** What a process is doing at this moment. The probes read it, `runService` changes it. */
+/** The state of a process. The probes read it, `runService` and `runWorker` change it. */
 export interface Lifecycle {
   readonly isDraining: boolean
-  /** From now on the process is not ready, and each answer ends its connection. */
+  /** Makes the process not ready, ends event streams, and lets each answer end its connection. */
   drain(): void
-  /** Takes note of a request until its answer has ended. */
+  /** Counts a request as open until its answer has ended. */
   open(reply: FastifyReply): void
   /**
-   * Counts an answer that has no end of its own, until it is closed. The signal is aborted then, and when the process drains: who
-   * listens comes back, to a process that stays.
+   * Counts an event stream until it is closed. The signal is aborted then, and when the process drains: the client
+   * reconnects, to another process.
    *
-   * @throws EVENT_STREAMS_EXHAUSTED
+   * @throws EVENT_STREAMS_EXHAUSTED when 256 are open
    */
   openStream(reply: FastifyReply): AbortSignal
-  /** Such as `GET /api/orders/:id since 1200 ms`: the route, since a path may name a person. */
+  /** For example `GET /api/orders/:id since 1200 ms`. The route and not the path, which may contain personal data. */
   listOpen(): string[]
 }
 
-/** Each holds a connection and asks its source again and again. */
+/** Each stream keeps a connection and polls its source. */
 const MOST_STREAMS = 256
 const RETRY_AFTER_S = 5
 
@@ -63,7 +63,7 @@ export function createLifecycle(): Lifecycle {
   }
 }
 
-// On Node's own response, so that it also holds for answers that are written past Fastify.
+// On Node's own response, so that it also applies to answers that bypass Fastify.
 function endConnection({ raw }: FastifyReply): void {
   if (!raw.headersSent) raw.setHeader('connection', 'close')
 }

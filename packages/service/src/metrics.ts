@@ -4,20 +4,20 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 export interface Metrics {
   contentType: string
   record(request: FastifyRequest, reply: FastifyReply): void
-  /** Shows what the checks of a process say whenever somebody asks for the metrics. */
+  /** Adds the results of the checks. They run whenever the metrics are read. */
   watchChecks(runChecks: () => Promise<Record<string, string>>): void
   render(): Promise<string>
 }
 
-/** A number that is looked up whenever somebody asks for the metrics. */
+/** A number that is measured whenever the metrics are read. */
 export interface Measured {
   help: string
   labels: Record<string, string>
-  /** Rejects while nobody can tell. Then the metrics are without it. */
+  /** Rejects while the number is unknown. Then the metrics are without it. */
   measure(): Promise<number>
 }
 
-/** The numbers of one service, in a registry of its own, under the names of OpenTelemetry's conventions. */
+/** The metrics of one service, in their own registry, with the names of OpenTelemetry's conventions. */
 export function createMetrics(measured: Record<string, Measured> = {}): Metrics {
   const registry = new Registry()
   let hasProcessMetrics = false
@@ -51,7 +51,7 @@ export function createMetrics(measured: Record<string, Measured> = {}): Metrics 
     record(request, reply) {
       const labels = {
         http_request_method: request.method,
-        // The pattern and not the path: a label with a thousand values makes a thousand series.
+        // The pattern and not the path: each value of a label makes a series.
         http_route: request.routeOptions.url ?? '',
         http_response_status_code: reply.raw.statusCode,
       }
@@ -70,7 +70,7 @@ export function createMetrics(measured: Record<string, Measured> = {}): Metrics 
       })
     },
     render() {
-      // Only once somebody asks, since watching the event loop wakes an idle process a hundred times a second.
+      // Started at the first read, because measuring the event loop wakes an idle process a hundred times a second.
       if (!hasProcessMetrics) collectDefaultMetrics({ register: registry })
       hasProcessMetrics = true
       return registry.metrics()

@@ -8,7 +8,7 @@ import { pathOf } from './request-log.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Answers ahead of every hook that an app or its plugins add. */
+    /** Answers before every hook that an app or its plugins add. */
     answerAtOnce?: (request: FastifyRequest, reply: FastifyReply) => Promise<void>
   }
 }
@@ -16,36 +16,36 @@ declare module 'fastify' {
 interface ProbeOptions {
   name: string
   isDraining(): boolean
-  /** What is checked. */
+  /** The names of all checks. */
   checkNames: readonly string[]
   runChecks(): Promise<CheckResults>
   metrics: Metrics
 }
 
-/** What a platform asks a process: does it live, does it take requests, how is it, and what can it do. */
+/** Adds the probes `/livez`, `/readyz`, `/metrics` and `/openapi.json`. */
 export function answerProbes(
   app: FastifyInstance,
   { name, isDraining, checkNames, runChecks, metrics }: ProbeOptions,
 ): void {
-  // Fastify hands a root hook down to scopes that already exist, so a scope of their own would not keep a session
-  // plugin that waits for its frozen store out of the probes. Answering in this hook, the first that could, does.
+  // Fastify adds a root hook to scopes that already exist, so a separate scope would not keep out the hooks of a session
+  // plugin that waits for a frozen store. The first hook of all answers the probes, so no other hook runs.
   app.addHook('onRequest', (request, reply, done) => {
     const { answerAtOnce } = request.routeOptions.config
     if (!answerAtOnce) return done()
-    // The router decodes paths, and what stands in front hides these from the public by their letters.
+    // The router decodes paths, but a proxy that hides the probes compares the undecoded path.
     if (pathOf(request.url) !== request.routeOptions.url) {
       return answerErrorPastHooks(new RouteNotFound(), request, reply)
     }
     answerAtOnce(request, reply).catch((error) => answerErrorPastHooks(error, request, reply))
   })
 
-  // Called here, not registered, so that it also sees routes that are added before Fastify loads its plugins.
+  // Called and not registered, so that it also sees routes that are added before Fastify loads its plugins.
   swagger(app, { openapi: { openapi: '3.1.0', info: { title: name, version: '1' } }, transform }, () => {})
 
   probe('/livez', async (_request, reply) => sendJson(reply, { status: 'ok' }))
 
-  // Until each has passed once: a release that leads nowhere takes over from nobody. From then on a store that is away is the same for
-  // all processes, and to turn them all away at once would only take its words from who asks: a 503 with the time to come again.
+  // Not ready until each check has passed once, so that a broken release replaces no process. Later, a store that is away is
+  // away for all processes. They stay ready, so that clients get the 503 with `Retry-After` of the service.
   const unseen = new Set(checkNames)
   probe('/readyz', async (request, reply) => {
     const checks = isDraining() ? {} : await runChecks()
@@ -59,7 +59,7 @@ export function answerProbes(
   })
 
   probe('/metrics', async (request, reply) => {
-    // Who asks through a balancer is from outside, and how much we are used is no business of theirs.
+    // Requests that come through a load balancer are external. Metrics are internal, so they get 404.
     if (request.headers.forwarded ?? request.headers['x-forwarded-for']) throw new RouteNotFound()
     writeAnswer(reply, 200, metrics.contentType, await metrics.render())
   })
@@ -78,7 +78,7 @@ function sendJson(reply: FastifyReply, value: unknown): void {
   writeAnswer(reply, 200, 'application/json', JSON.stringify(value))
 }
 
-/** TypeBox counts what has a default as required, and for a handler it is; whoever asks may leave it out. */
+/** TypeBox makes a property with a default required. It is for a handler, but clients may leave it out. */
 function transform({ schema, url }: { schema: FastifySchema; url: string }): {
   schema: FastifySchema
   url: string
@@ -94,20 +94,20 @@ interface Query {
   properties: Record<string, { default?: unknown }>
 }
 
-/** Whether something that a process needs can be used now. */
+/** Checks whether a resource of the process is available. */
 export interface Check {
-  /** Rejects when it cannot. */
+  /** Rejects when it is not available. */
   check(): Promise<void>
 }
 
 export type Checks = Record<string, Check>
 
-/** Long enough for a store in trouble, short enough for the probe's own patience (Kubernetes waits one second). */
+/** Long enough for a slow store, and shorter than the timeout of probes (one second on Kubernetes). */
 const CHECK_DEADLINE_MS = 900
 
 export type CheckResults = Record<string, 'ok' | 'failed' | 'timed out'>
 
-/** Runs all checks side by side, and one that still hangs from the last time is waited for, not run again. */
+/** Returns a function that runs all checks in parallel. If a check still runs from the last time, it waits for that one. */
 export function readiness(checks: Checks, log: FastifyBaseLogger): () => Promise<CheckResults> {
   const running = new Map<string, Promise<'ok' | 'failed'>>()
 

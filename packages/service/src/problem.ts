@@ -3,24 +3,24 @@ import type { FastifySchemaValidationError } from 'fastify'
 import { Type } from 'typebox'
 import * as errors from './errors.ts'
 
-/** An error as a client sees it. @see RFC 9457 */
+/** A problem document: an error as a client sees it. @see RFC 9457 */
 export interface Problem {
   type: 'about:blank'
-  /** The words of HTTP for the status. */
+  /** The status text of HTTP. */
   title: string
   status: number
   /** One sentence for a person. */
   detail: string
-  /** For programs: stays when words change. */
+  /** For programs: does not change when the texts change. */
   code: string
   requestId?: string
-  /** Where exactly: a JSON pointer into the body, or the name of a parameter. */
+  /** The invalid places: a JSON pointer into the body, or the name of a parameter. */
   errors?: ({ pointer: string; detail: string } | { parameter: string; detail: string })[]
 }
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** Fastify's words for what clients do wrong, in ours: theirs are about Fastify. */
+/** Our errors for Fastify's own client errors, whose texts are about Fastify. */
 const translations: Record<string, new () => Error> = {
   FST_ERR_BAD_URL: errors.UrlMalformed,
   FST_ERR_MAX_PARAM_LENGTH: errors.UrlTooLong,
@@ -34,7 +34,7 @@ const translations: Record<string, new () => Error> = {
   FST_ERR_VALIDATION: errors.RequestInvalid,
 }
 
-/** What an error may bring along for its answer. Anything may be thrown, so everything is optional. */
+/** The parts of an error that its answer uses. All are optional, because any value may be thrown. */
 export interface Answerable {
   statusCode?: number
   code?: string
@@ -44,12 +44,12 @@ export interface Answerable {
   validationContext?: string
 }
 
-/** Somebody behind us does not answer: not our accident, and meant to be read like a 4xx. */
+/** For example, a service behind this one does not answer. Such errors are meant for the client, like a 4xx. */
 const GATEWAY_STATUSES = new Set([501, 502, 503, 504])
 
 /**
- * The answer to an error. Whoever throws with a 4xx status, or 501 to 504, means the client to read code and
- * message; all else is an accident, and its words may hold what nobody outside should see.
+ * Returns the problem document of an error. Code and message of an error with a 4xx status, or 501 to 504, are meant for the
+ * client. Any other error becomes INTERNAL_ERROR, because its message may contain internals.
  */
 export function toProblem(thrown: unknown, requestId?: string): Problem {
   const error = Object(thrown) as Answerable
@@ -73,7 +73,7 @@ function isClientStatus(status = 0): boolean {
   return status >= 400 && status < 500
 }
 
-/** Where in the request the mistakes are. The messages are about the schema and never repeat what was sent. */
+/** Lists the invalid places of the request. The messages are about the schema and never repeat values. */
 function locate(mistakes: FastifySchemaValidationError[], part = 'body'): NonNullable<Problem['errors']> {
   const details = new Map<string, string>()
   for (const { keyword, instancePath, params, message = 'is not valid' } of mistakes) {
@@ -104,10 +104,10 @@ const ProblemSchema = Type.Object({
 })
 
 /**
- * What a route's schema says of the errors that it throws, so that the OpenAPI document knows them:
+ * Returns entries for the `response` schema of a route, so that the OpenAPI document lists the errors that it throws:
  * `response: { 201: Order, ...problemResponses(OrderTaken) }`.
  *
- * For types it is empty: errors are thrown, and what a handler returns is what the rest of `response` says.
+ * Its type has no entries, because errors are thrown: the handler returns what the rest of `response` allows.
  */
 export function problemResponses(...errors: (new (...parameters: never[]) => Error)[]): object {
   const made = errors.map(

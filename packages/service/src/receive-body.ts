@@ -6,7 +6,7 @@ import { BodyMalformed, EncodingUnsupported, RequestTimeout } from './errors.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** In how many ms the body of a request must be here. Default: five minutes. `Infinity` when the route itself sees to it. */
+    /** The body must arrive within so many ms. Default: five minutes. `Infinity` if the route has a limit of its own. */
     receiveWithinMs?: number
   }
 }
@@ -14,8 +14,8 @@ declare module 'fastify' {
 const RECEIVE_WITHIN_MS = 300_000
 
 /**
- * Answers 408 when a body takes too long as a whole. Node's `requestTimeout` would do so for every route alike, and end an
- * upload of 11 MB that is under way at a telephone's pace. Slow headers and silence end a connection on every route.
+ * Answers 408 when a whole body takes too long. Node's `requestTimeout` is the same for all routes, and would end an upload
+ * of 11 MB over a slow mobile network. Slow headers and silence end a connection on every route.
  */
 export function limitArrival(app: FastifyInstance): void {
   app.addHook('onRequest', (request, reply, done) => {
@@ -32,18 +32,18 @@ export function limitArrival(app: FastifyInstance): void {
   })
 }
 
-/** Without one of these two there is no body. @see RFC 9112, 6.3 */
+/** Without one of these headers there is no body. @see RFC 9112, 6.3 */
 function announcesBody({ headers }: IncomingMessage): boolean {
   return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
-/** How long what nobody reads is still taken in. */
+/** How long an unread body is still received. */
 const LINGER_MS = 2000
 
 /**
- * Lets a client read an answer that came before it had sent its whole body, such as the refusal of a body that is
- * too large. Closing a connection with bytes unread makes the kernel send a reset, and a client that is still
- * sending meets the reset before the answer: of 2 GB uploads through a proxy, three in four ended that way.
+ * Lets a client read an answer that is sent before its whole body has arrived, such as the refusal of a body that is too
+ * large. If a connection is closed with unread bytes, the kernel sends a reset, and a client that is still sending gets the
+ * reset and not the answer: of 2 GB uploads through a proxy, three in four ended that way.
  *
  * @see RFC 9112, 9.6
  */
@@ -51,7 +51,7 @@ export function lingerOnUnreadBody({ raw: request }: FastifyRequest, { raw: resp
   const { socket } = request
   if (!announcesBody(request)) return
 
-  // Ahead of Node's own listener for 'finish', which closes the connection.
+  // Before Node's own listener of 'finish', which closes the connection.
   response.once('prefinish', () => {
     if (request.complete || socket.destroyed) return
     socket.destroySoon = function lingerThenDestroy() {
@@ -66,8 +66,8 @@ export function lingerOnUnreadBody({ raw: request }: FastifyRequest, { raw: resp
 }
 
 /**
- * Refuses a body that its sender has packed, which would be read as if it were not. Whoever takes bytes as they come, as the
- * edge does, has no parser for JSON and passes them on.
+ * Refuses a compressed body, because the parser would read it as if it were not. A scope without a JSON parser, such as the
+ * edge, accepts it and passes the bytes on.
  *
  * @see RFC 9110, 8.4 and 15.5.16
  */
@@ -80,19 +80,19 @@ export function refuseEncodings(app: FastifyInstance): void {
   })
 }
 
-/** The escapes that can stand for one half of a surrogate pair. */
+/** An escape of one half of a surrogate pair. */
 const SURROGATE = /\\u[dD][89a-fA-F]/
 
 /**
- * Takes a JSON body only when UTF-8 can hold each text in it. What it cannot hold becomes U+FFFD where the text is stored or
- * hashed, so that two different texts, two passwords say, would be one.
+ * Parses a JSON body, and refuses texts that UTF-8 cannot represent. Such a character becomes U+FFFD when the text is stored
+ * or hashed, so two different texts, for example two passwords, would become equal.
  *
  * @see RFC 7493 (I-JSON), 2.1
  */
 export function parseJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    // Some clients name the type on every request. Whether there must be a body, the route's schema says.
+    // Some clients send the content type with every request. The route's schema says whether a body is required.
     if (body.length === 0) return done(null, undefined)
     if (!isUtf8(body)) return done(new BodyMalformed())
     const text = body.toString()

@@ -15,27 +15,27 @@ const traceKey = Symbol('trace')
 
 type Traced = IncomingMessage & { [traceKey]?: TraceContext }
 
-/** The trace that a request belongs to. */
+/** The trace of a request. */
 export function traceOf(request: Traced): TraceContext {
   return (request[traceKey] ??= continueTrace(request.headers.traceparent))
 }
 
 /**
- * JSON lines on stdout, each line of a request with its id and its trace. Headers, queries and bodies are never
- * written: that is where passwords, cookies and tokens are.
+ * Fastify options for a log of JSON lines on stdout. Each line of a request has its id and trace. Headers, queries and
+ * bodies are never logged, because they contain passwords, cookies and tokens.
  */
 export function logOptions(name: string, env: ServiceEnv): FastifyServerOptions {
   return {
     logger: {
       level: env.LOG_LEVEL,
-      // Written at once: what waits in a buffer is lost with a process that crashes, and it is the line that says why.
+      // Written at once: after a crash, a buffer would be lost, and with it the line that says why.
       stream: pino.destination({ fd: 1, sync: true }),
       base: { service: name, process: env.PROCESS_NAME },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: serializeError, req: ({ method, url }) => ({ method, path: pathOf(url) }) },
     },
-    // One line a request, at its end, by logRequest: the beginning tells nothing that the end does not.
+    // `logRequest` writes one line per request, at its end.
     logController: Object.assign(new LogController({ requestIdLogLabel: 'request_id' }), {
       incomingRequest() {},
       requestCompleted() {},
@@ -48,7 +48,7 @@ export function logOptions(name: string, env: ServiceEnv): FastifyServerOptions 
   }
 }
 
-/** An answer whose source fails in the middle is broken off with that error, so that its line does not blame the client. */
+/** Aborts an answer with the error of its stream, so that the log line does not say that the client aborted it. */
 export function breakOffWithError(app: FastifyInstance): void {
   app.addHook('onSend', (_request, { raw }, payload, done) => {
     if (payload instanceof Readable) {
@@ -60,7 +60,7 @@ export function breakOffWithError(app: FastifyInstance): void {
   })
 }
 
-/** Writes the line of a request whose answer has ended, or was broken off by us, or whose client has gone. */
+/** Writes the log line of a request when its answer has ended, was aborted, or its client has disconnected. */
 export function logRequest(request: FastifyRequest, reply: FastifyReply): void {
   const { answerAtOnce } = request.routeOptions.config
   const { errored } = reply.raw
@@ -85,7 +85,7 @@ function describeEnd({ raw }: FastifyReply): string {
   return raw.errored ? 'answer broken off by us' : 'request aborted by the client'
 }
 
-/** Whoever calls may name the request, in characters that do no harm in a log. */
+/** A client may set the request id, in characters that are safe in a log. */
 function readRequestId(header: unknown): string | undefined {
   return typeof header === 'string' && /^[\w.:-]{8,128}$/.test(header) ? header : undefined
 }
@@ -101,7 +101,7 @@ interface SerializedError {
   stack: string
 }
 
-/** Only these: what libraries hang onto their errors (queries, requests, rows) may be anybody's data. */
+/** Only these properties: libraries add others (queries, requests, rows) that may contain personal data. */
 function serializeError(error: unknown): SerializedError {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error), stack: '' }
   const { name, message, stack = '', cause } = error
@@ -109,26 +109,26 @@ function serializeError(error: unknown): SerializedError {
   return { type: name, code, message, stack, ...(cause instanceof Error && { cause: serializeError(cause) }) }
 }
 
-/** Where a request belongs among all that one click set off. @see https://www.w3.org/TR/trace-context/ */
+/** The trace of a request through all services. @see https://www.w3.org/TR/trace-context/ */
 export interface TraceContext {
   traceId: string
-  /** Of this process's part. */
+  /** The span of this process. */
   spanId: string
-  /** The header to send along when this process asks another one. */
+  /** The header to send with requests to other services. */
   traceparent: string
 }
 
 const TRACEPARENT =
   /^(?!ff)[\da-f]{2}-(?!0{32})([\da-f]{32})-(?!0{16})[\da-f]{16}-([\da-f]{2})(?:$|(?<!^00.*)-)/
 
-/** Goes on with the trace of the caller's `traceparent`, else starts one. */
+/** Continues the trace of the `traceparent` header, or starts a new one if it is missing or invalid. */
 export function continueTrace(header: string | string[] | undefined): TraceContext {
   const [, traceId = randomHex(), flags = '01'] = TRACEPARENT.exec(String(header)) ?? []
   const spanId = randomHex().slice(16)
   return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-${flags}` }
 }
 
-/** Node makes UUIDs many at a time; asking the system for bytes cost a tenth of a small request. */
+/** Node generates UUIDs in batches. `randomBytes` cost a tenth of a small request. */
 function randomHex(): string {
   return randomUUID().replaceAll('-', '')
 }

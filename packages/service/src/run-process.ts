@@ -5,37 +5,38 @@ import type { Check } from './probes.ts'
 import type { ServiceEnv } from './service-env.ts'
 
 /**
- * Makes this process a service: listens, and on SIGTERM or SIGINT stops without losing a request. What the process
- * holds open is closed by the app's `onClose` hooks, which run once the last request is answered.
+ * Makes this process a service: it listens, and on SIGTERM or SIGINT stops without losing a request. The app's `onClose`
+ * hooks close its resources after the last request is answered.
  *
- * Resolves when it listens. Ends the process with 0 after a stop in good order, with 1 otherwise.
+ * Resolves when it listens. The exit code is 0 after an orderly stop, 78 if the drain is not shorter than the shutdown
+ * deadline, and 1 otherwise.
  */
 export async function runService(app: Service, env: ServiceEnv): Promise<void> {
   if (env.SHUTDOWN_DEADLINE_MS <= env.DRAIN_MS) {
     app.log.fatal('SHUTDOWN_DEADLINE_MS is not longer than DRAIN_MS, so that no stop could be in good order')
     process.exit(78)
   }
-  // For as long as it takes balancers to notice that we are not ready, they go on sending requests.
+  // Load balancers send requests until they notice that this process is not ready.
   await runProcess(app, env, () => sleep(env.DRAIN_MS))
 }
 
-/** Work that has begun. To dispose of it is to take no new jobs and wait for those that run. */
+/** Running work. Its disposal takes no new jobs and waits for those that run. */
 export interface StartedWork extends AsyncDisposable, Partial<Check> {
-  /** How many jobs this worker could begin now, if it had time: what workers are scaled by. */
+  /** The number of jobs that could start now. Workers are scaled by it. */
   countWaiting?(): Promise<number>
 }
 
 export interface WorkerOptions extends Pick<ServiceOptions, 'name' | 'env' | 'checks'> {
   /**
-   * What it returns is disposed of when the process stops. If it has a `check`, that is the check `jobs`. What
-   * it counts is the metric `nonstick_queue_waiting`.
+   * Its result is disposed of when the process stops. The result's `check`, if any, is part of the check `jobs`, and
+   * `countWaiting` is the metric `nonstick_queue_waiting`.
    */
   start(log: FastifyBaseLogger): Promise<StartedWork> | StartedWork
 }
 
 /**
- * Makes this process a worker: answers the probes on `PORT`, starts its jobs, and on SIGTERM or SIGINT finishes
- * those that run. Resolves when it works; ends the process as `runService` does.
+ * Makes this process a worker: it answers the probes on `PORT`, starts its jobs, and on SIGTERM or SIGINT finishes the
+ * running ones. Resolves when the work has started. The exit code is 0 after an orderly stop, and 1 otherwise.
  */
 export async function runWorker({ name, env, checks, start }: WorkerOptions): Promise<void> {
   let work: StartedWork | undefined
@@ -57,24 +58,24 @@ export async function runWorker({ name, env, checks, start }: WorkerOptions): Pr
   }
   const app = createService({ name, env, checks: { ...checks, jobs }, measured })
 
-  // The probes go on answering while the last jobs are finished: such a worker is alive, and not ready.
+  // The probes still answer while the last jobs run: the worker is alive, and not ready.
   await runProcess(app, env, async () => work?.[Symbol.asyncDispose]())
   work = await start(app.log)
 }
 
 /**
- * Listens, and owns the end of this process:
+ * Listens, and stops this process:
  *
- * 1. a signal makes it not ready, while it still serves, each answer with `connection: close`;
- * 2. `drain` is waited for;
- * 3. the app closes: it takes no connection any more, answers what is under way and closes what it holds;
- * 4. exit 0. If that takes longer than the deadline, it says what was open, and exit 1.
+ * 1. After a signal it is not ready. It still serves, each answer with `connection: close`.
+ * 2. It waits for `drain`.
+ * 3. The app closes: it accepts no connection, answers the requests in progress, and closes its resources.
+ * 4. The exit code is 0. If all this takes longer than the deadline, it logs what is open, and the exit code is 1.
  */
 async function runProcess(app: Service, env: ServiceEnv, drain: () => PromiseLike<unknown>): Promise<void> {
   let step: 'serving' | 'draining' | 'closing' = 'serving'
 
   async function stop(signal: NodeJS.Signals): Promise<void> {
-    // Platforms send the signal more than once, and the second must not cut short what the first began.
+    // Platforms may send the signal more than once. Only the first one counts.
     if (step !== 'serving') return
     step = 'draining'
     app.log.info({ signal }, 'stopping')
@@ -93,7 +94,7 @@ async function runProcess(app: Service, env: ServiceEnv, drain: () => PromiseLik
     process.exit(0)
   }
 
-  // Browsers and balancers open connections ahead and say nothing on them, and Node would wait for their headers.
+  // Browsers and load balancers open connections in advance. Node would wait for their first headers.
   function sweepConnections(): void {
     if (app.lifecycle.listOpen().length === 0) app.server.closeAllConnections()
   }
@@ -109,14 +110,13 @@ async function runProcess(app: Service, env: ServiceEnv, drain: () => PromiseLik
 
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
-  // Nobody knows what state the process is in now. A new one is started by whoever started this one.
+  // The state of the process is now unknown. The platform starts a new one.
   process.on('uncaughtException', (err) => {
     app.log.fatal({ err }, 'uncaught exception')
     process.exit(1)
   })
-  // A rejection interrupts nothing: its own function has been left in good order, and all that is missing is somebody who
-  // awaits it. To end the process for one forgotten `await` would end every other request with it, as often as a store
-  // is away or a stranger asks.
+  // A rejection interrupts no other function: only an `await` is missing. If it ended the process, one forgotten `await`
+  // would end all other requests, as often as a store is away or an attacker sends the request.
   process.on('unhandledRejection', (err) => {
     app.log.error({ err }, 'unhandled rejection: a promise that nobody awaited')
   })
@@ -130,12 +130,12 @@ async function runProcess(app: Service, env: ServiceEnv, drain: () => PromiseLik
   }
 }
 
-/** Fastify logs whatever this returns, once for each address, so it may as well be an object. */
+/** Fastify logs the result, once for each address, so it may be an object. */
 function listenTextResolver(address: string): string {
   return { msg: 'listening', port: Number(new URL(address).port), address } as unknown as string
 }
 
-/** A process in development is for the machine that it runs on, unless HOST says otherwise. */
+/** In development a process listens only on its own machine, unless HOST is set. */
 function hostOf({ HOST, NODE_ENV }: ServiceEnv): string {
   return HOST ?? (NODE_ENV === 'development' ? '127.0.0.1' : '0.0.0.0')
 }

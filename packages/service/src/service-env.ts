@@ -1,7 +1,7 @@
 import { Type, type Static, type TObject } from 'typebox'
 import { isProxy } from './client-address.ts'
 
-/** What every process reads from its environment. Spread it into the app's own schema. */
+/** The environment variables of every process. Spread them into the app's schema. */
 export const serviceEnv = {
   NODE_ENV: Type.Enum(['production', 'development', 'test'], {
     default: 'production',

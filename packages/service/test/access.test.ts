@@ -13,11 +13,11 @@ const build = (): Service => createService({ name: 'access', env: testEnv })
 const user = { config: { access: 'user' } } as const
 const open = { config: { access: 'public' } } as const
 
-/** What fastify-plugin does: the plugin belongs to the scope that registers it. */
+/** As fastify-plugin does: the plugin belongs to the scope that registers it. */
 const fp = (plugin: (app: FastifyInstance) => Promise<void>) =>
   Object.assign(plugin, { [Symbol.for('skip-override')]: true })
 
-/** As the session plugin does it: whoever names a user is that user. */
+/** Adds a check as the session plugin does, for a user that the request names. */
 const users = fp(async (app: FastifyInstance) => {
   app.addAccessCheck('user', ({ headers }) => {
     if (!headers.user) throw new SignedOut()

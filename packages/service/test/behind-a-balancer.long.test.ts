@@ -7,8 +7,8 @@ import { ask, startFixture, type Fixture } from './start-fixture.ts'
 const LAG_MS = 150
 
 /**
- * A balancer in front of two processes that needs `LAG_MS` to see who is ready, over kept-alive connections. One of
- * the two is stopped under load; counts the requests that failed.
+ * Runs a load balancer with keep-alive connections in front of two processes. It needs `LAG_MS` to see which are ready.
+ * Stops one of the two under load, and counts the requests that failed.
  */
 async function stopUnderLoad(start: () => Promise<Fixture>): Promise<{ sent: number; failed: number }> {
   const [stopping, staying] = await Promise.all([start(), start()])

@@ -5,7 +5,7 @@ import { createService, type ServiceEnv } from '../src/index.ts'
 import { startFixture } from './start-fixture.ts'
 import { testEnv } from './test-env.ts'
 
-/** What a service takes for the client, when its peer at this address sends this X-Forwarded-For. */
+/** The client of a request from a peer at this address with this X-Forwarded-For. */
 async function ask(
   forwardedFor: string | undefined,
   { peer = '10.0.0.1', trusted = ['uniquelocal'] }: { peer?: string; trusted?: string[] } = {},
@@ -95,7 +95,7 @@ test('a trusted proxy is known by its address, however it or the kernel writes t
     ip: '203.0.113.9',
     ips: ['10.0.0.1', 'fd00::1', '10.0.0.2', '203.0.113.9'],
   })
-  // As Fly does, which adds the address of the app itself.
+  // As on Fly, which adds the address of the app.
   const fly = ['uniquelocal', '198.51.100.7', '2001:db8:f::1']
   expect(await ask('6.6.6.6, 203.0.113.9, 198.51.100.7', { trusted: fly })).toMatchObject({
     ip: '203.0.113.9',
@@ -144,7 +144,7 @@ interface Sent {
   forwardedFor?: string
 }
 
-/** What a service in production warns of while this many requests come. */
+/** The warnings of a service in production after this many requests. */
 async function warningsOf(
   count: number,
   sent: Sent | ((i: number) => Sent),

@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all([strict.close(), local.close()]))
 
-/** The status and the code that a request with these header lines gets. */
+/** The status and code of the answer to a request with these header lines. */
 async function ask(port: number, lines: string[], path = '/', version = '1.1'): Promise<string> {
   const { status, body } = await sendRaw(
     port,

@@ -42,7 +42,7 @@ let port: number
 let developmentPort: number
 
 beforeAll(async () => {
-  // How long Node waits for headers is not what is tested here.
+  // Shorter than in production: how long Node waits for headers is not tested here.
   Object.assign(app.server, { headersTimeout: 100, requestTimeout: 100, connectionsCheckingInterval: 20 })
   await app.listen({ port: 0, host: '127.0.0.1' })
   port = (app.server.address() as AddressInfo).port
@@ -62,7 +62,7 @@ const post = (body: string, type = 'application/json', headers = ''): Promise<Ra
     body,
   )
 
-/** What a client has to do to get each code. */
+/** For each code, a request that gets it. */
 const recipes: Record<string, () => Promise<RawAnswer>> = {
   BODY_MALFORMED: () => post('{"size": 1'),
   BODY_TOO_LARGE: () => post(JSON.stringify({ padding: 'x'.repeat(1000) })),
@@ -108,7 +108,7 @@ test.each([...documented])(
   async (code, status) => {
     const answer = await recipes[code]!()
 
-    // A refusal without a code of its own has whatever status it was thrown with.
+    // An error without a code keeps the status with which it was thrown.
     const expected = code === 'REQUEST_REFUSED' ? 418 : status
     expect(answer.head).toContain('content-type: application/problem+json\r\n')
     expect(answer.status).toBe(expected)

@@ -17,7 +17,7 @@ for (const [path, receiveWithinMs] of [
 beforeAll(() => app.listen({ port: 0, host: '127.0.0.1' }))
 afterAll(() => app.close())
 
-/** A body of which one byte comes every 50 ms, for twice as long as the hurried route waits. */
+/** A body that sends one byte every 50 ms, for twice as long as the hurried route waits. */
 async function* trickle(path: string) {
   yield `POST ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n`
   for (const byte of '"12345678"') {

@@ -34,7 +34,7 @@ test('a stopping process is not ready, goes on serving, and ends each connection
   expect(readyz.status).toBe(503)
   expect(JSON.parse(readyz.body)).toMatchObject({ code: 'NOT_READY', isDraining: true })
   expect(await ask(service, '/livez')).toMatchObject({ status: 200 })
-  // Over the connection of before the signal, and over new ones.
+  // Over the connection from before the signal, and over new ones.
   expect(await ask(service, '/work', { agent })).toMatchObject({ status: 200, connection: 'close' })
   expect(await ask(service, '/work', { method: 'POST' })).toMatchObject({ status: 200, connection: 'close' })
   expect(await service.exited).toMatchObject({ code: 0 })

@@ -7,7 +7,7 @@ export interface RawAnswer {
   body: string
 }
 
-/** Sends bytes as they are, where a real client would refuse to, at once or in pieces, and reads until the other side ends. */
+/** Sends bytes that a real client would refuse to send, at once or in pieces. Reads until the other side ends. */
 export async function sendRaw(port: number, bytes: string | AsyncIterable<string>): Promise<RawAnswer> {
   const socket = connect(port, '127.0.0.1')
   Readable.from(bytes).pipe(socket, { end: false })

@@ -43,7 +43,7 @@ test.each(['loopback', '10.0.0.0/8', '127.0.0.1', 'fd00::/8', '2001:db8::1'])(
   },
 )
 
-// A number of hops neither: it would believe whoever comes by a shorter way.
+// A number of hops is refused: with it, a client that comes by a shorter way could forge its address.
 test.each([
   'true',
   '1',

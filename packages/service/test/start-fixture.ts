@@ -4,11 +4,11 @@ import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { onTestFinished } from 'vitest'
 
 export interface Fixture extends NodeProcess {
-  /** Its log, each line parsed, up to now. */
+  /** The parsed lines of its log so far. */
   log(): Record<string, unknown>[]
 }
 
-/** Starts one of the fixtures as a process of its own, waits until it is ready, and ends it with the test. */
+/** Starts a fixture as a process, waits until it is ready, and stops it with the test. */
 export async function startFixture(
   entry: 'server.ts' | 'worker.ts' | 'careless/server.ts',
   env: Record<string, string> = {},
@@ -38,7 +38,7 @@ export interface AskOptions {
   method?: string
 }
 
-/** One request, over a connection of `agent` if there is one. Rejects when the connection breaks. */
+/** Sends one request, over a connection of `agent` if it is given. Rejects when the connection breaks. */
 export function ask(
   { port }: { port: number },
   path: string,

@@ -32,7 +32,7 @@ test('the route that the others ask answers', async () => {
   expect((await post('/a?text=a&n=1', {}, { text: 'a', n: 1 })).statusCode).toBe(200)
 })
 
-// One after the other: what refuses one header would keep the others from being read.
+// One after the other: if one header is refused, the others are not read.
 test.each(HEADERS)('the work of a request grows with its header %s, and not faster', async (name) => {
   await expectLinear((text) => post('/a', { [name]: text }, {}), { maxLength: 16 * 1024 })
 })

@@ -9,7 +9,7 @@ test('a client that asks for a tunnel and resets its connection does not end the
     const socket = connect(fixture.port, '127.0.0.1')
     await once(socket, 'connect')
     socket.write('CONNECT elsewhere.example:443 HTTP/1.1\r\nhost: elsewhere.example\r\n\r\n')
-    // With and without its answer: a reset is met while reading or while writing.
+    // With and without reading the answer, so that the reset arrives during a read and during a write.
     if (i % 2) await once(socket, 'data')
     socket.resetAndDestroy()
   }

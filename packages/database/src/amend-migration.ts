@@ -7,25 +7,25 @@ import { compare, draft, type DraftOptions } from './write-migration.ts'
 
 export interface Amended {
   name: string
-  /** Undefined when the schema no longer asks for the migration, which is gone then. */
+  /** Undefined when the schema no longer needs the migration, which is then removed. */
   file: string | undefined
-  /** What was done to the database to take it back; undefined when it was not applied there. */
+  /** The SQL that took it back in the database; undefined when it was not applied there. */
   undone: string | undefined
 }
 
 interface AmendOptions extends DraftOptions {
-  /** Who may make a scratch database. Default: the app's role. */
+  /** The URL of a role that may create a scratch database. Default: the app's role. */
   admin?: string
-  /** Sees what takes the migration back in the database, before it is done. What it throws stops everything. */
+  /** Gets the SQL that takes the migration back, before it is executed. If it throws, nothing is changed. */
   confirm?(undo: string): Promise<void>
 }
 
 /**
- * Makes the newest migration say what the schema says now. One that is as it was drafted is drafted again; to one that
- * a person has written in, what is missing is added at the end. Where it is applied it is taken back, and `migrate`
- * applies it anew: what was written into its columns meanwhile is lost. It is for a migration that no other database has.
+ * Updates the newest migration to the present schema. If it was not edited by hand, it is drafted again; otherwise the
+ * missing statements are added at its end. If it is applied, it is taken back, and `migrate` applies it again: data in its
+ * columns is lost. Only for a migration that no other database has.
  *
- * @throws {MigrationError} when there is nothing to amend, or it cannot be taken back; then nothing has changed
+ * @throws {MigrationError} when there is nothing to amend, or it cannot be taken back. Then nothing has changed.
  */
 export async function amendMigration(
   url: string,
@@ -76,7 +76,7 @@ export async function amendMigration(
       await confirm?.(undo)
       const single = openSingle(url)
       try {
-        // Sent whole, it is one transaction.
+        // Sent as a whole, it is one transaction.
         await single.query(`${undo}\n; DELETE FROM _prisma_migrations WHERE migration_name = '${name}'`)
       } catch (error) {
         throw new MigrationError(
@@ -89,7 +89,7 @@ export async function amendMigration(
       return undo
     }
 
-    /** An empty database has no table of migrations yet. */
+    /** No rows when the table of migrations does not exist yet. */
     async function read<Row>(text: string, values: unknown[]): Promise<Row[]> {
       const { rows } = await main.query<{ exists: boolean }>({
         text: `SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists`,
@@ -106,7 +106,7 @@ function withoutComments(sql: string): string {
     .trim()
 }
 
-/** Of an index the engine says its order where it reads it from a database. */
+/** The engine writes the order of an index (ASC) only when it reads a database. */
 function isSame(one: string, other: string): boolean {
   const [first, second] = [one, other].map((sql) => withoutComments(sql).replaceAll(' ASC', ''))
   return first === second

@@ -1,20 +1,20 @@
 import { globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
-/** The schema in which extensions live: each exists once in a database, and every app has it on its path. */
+/** The schema of extensions, which exist once in a database. It is on the search path of every app. */
 export const EXTENSIONS = 'extensions'
 
-/** What an app has in a database, wherever that is. */
+/** An app's part of a database: its files and its schemas. */
 export interface AppTables {
-  /** The app's name, as `back-orders`. */
+  /** The app's name, for example `back-orders`. */
   readonly app: string
-  /** The schema in which all that it makes stands: its name, as `back_orders`. */
+  /** The schema of its tables, from its name: `back_orders`. */
   readonly schema: string
-  /** The folder of its migrations, which it has once somebody has written one. */
+  /** The folder of its migrations. It does not exist before the first one. */
   readonly migrations: string
-  /** Its models, in Prisma's language. A bundle has none. */
+  /** Its Prisma schema file. A bundle has none. */
   readonly models: string
-  /** Has jobs, in a schema `<schema>_queue`. */
+  /** Whether it has jobs, in a schema `<schema>_queue`. */
   readonly hasQueue: boolean
 }
 
@@ -23,7 +23,7 @@ interface Manifest {
   processes?: Record<string, { needs?: string[]; release?: boolean }>
 }
 
-/** Of each app, in the order of their names, that has a process which needs the database. */
+/** The tables of each app with a process that needs the database (a release process does not count), sorted by name. */
 export function listAppTables(apps: string): AppTables[] {
   return globSync('*/package.json', { cwd: apps })
     .toSorted()
@@ -39,7 +39,7 @@ export function listAppTables(apps: string): AppTables[] {
     })
 }
 
-/** Of the app in this folder. */
+/** The tables of the app in this folder. */
 export function tablesOf(folder: string, hasQueue = false): AppTables {
   const app = basename(folder)
   return {
@@ -51,17 +51,17 @@ export function tablesOf(folder: string, hasQueue = false): AppTables {
   }
 }
 
-/** Its own schema, and the one of its queue. */
+/** Its own schema and, if it has jobs, the one of its queue. */
 export function schemasOf({ schema, hasQueue }: AppTables): string[] {
   return hasQueue ? [schema, `${schema}_queue`] : [schema]
 }
 
-/** Where the release process finds the DATABASE_URL of an app: `DATABASE_URL_BACK_ORDERS`. */
+/** The variable of the release process for an app's DATABASE_URL: `DATABASE_URL_BACK_ORDERS`. */
 export function urlVariableOf(app: string): string {
   return `DATABASE_URL_${schemaOf(app).toUpperCase()}`
 }
 
-/** The same of its DATABASE_DIRECT_URL, where it has one. */
+/** The same for its DATABASE_DIRECT_URL, if it has one. */
 export function directUrlVariableOf(app: string): string {
   return `DATABASE_DIRECT_URL_${schemaOf(app).toUpperCase()}`
 }

@@ -1,6 +1,6 @@
 /**
- * `prisma generate` for the schema.prisma of a folder, by default the current one, where nothing may be downloaded and Prisma
- * Studio is not installed: `node ../../packages/database/src/generate.ts`
+ * Runs `prisma generate` for the schema.prisma of a folder, by default the current one, without a download and without
+ * Prisma Studio: `node ../../packages/database/src/generate.ts`
  */
 import {
   copyFileSync,
@@ -17,20 +17,20 @@ import { join, relative, resolve } from 'node:path'
 
 const leftOut = ['@prisma/dev', '@prisma/studio-core']
 
-// The command line loads Studio and the local Prisma server when it starts, whatever it was asked to do. They weigh
-// 90 MB, so the workspace leaves them out; `generate` never calls them, and gets any other module in their place.
+// Prisma's command line always loads Studio and the local Prisma server. They are 90 MB, so the workspace does not install
+// them. `generate` never calls them, and gets another module in their place.
 registerHooks({
   resolve: (specifier, context, next) =>
     next(leftOut.some((name) => specifier.startsWith(name)) ? 'node:constants' : specifier, context),
 })
 
-// Any file will do: Prisma then downloads no engine, and generating asks none. For `generate` alone: with it,
-// `prisma migrate dev` says that it succeeded and writes nothing.
+// With any file here, Prisma downloads no engine, and `generate` does not use it. Only for `generate`: with this,
+// `prisma migrate dev` reports success and writes nothing.
 // oxlint-disable-next-line node/no-process-env
 process.env['PRISMA_SCHEMA_ENGINE_BINARY'] = import.meta.filename
 
-// Prisma writes every file anew, also when nothing has changed. So it writes beside a copy of the schema, where nobody
-// watches, and what differs is moved.
+// Prisma rewrites every file, even if nothing has changed. So it writes beside a copy of the schema, which no process
+// watches, and only changed files are moved.
 const member = resolve(process.argv[2] ?? '.')
 mkdirSync(join(member, 'node_modules'), { recursive: true })
 const copy = mkdtempSync(join(member, 'node_modules/.generate-'))
@@ -46,8 +46,8 @@ process.argv.splice(2, Infinity, 'generate', '--schema', schema)
 createRequire(import.meta.url)('prisma/build/index.js')
 
 /**
- * Makes one folder what another one is, and touches nothing that is the same already: `pnpm dev` restarts whoever
- * imports a file that was written. Both are on one disk. What was moved is gone from the first one.
+ * Makes the folder `to` equal to `from`, and does not touch equal files: `pnpm dev` restarts processes that import a file
+ * that was written. Moves files, so both folders must be on one disk.
  */
 function moveDifferences(from: string, to: string): void {
   mkdirSync(to, { recursive: true })
@@ -57,11 +57,11 @@ function moveDifferences(from: string, to: string): void {
     const before = statSync(target, { throwIfNoEntry: false })
     if (before && before.isDirectory() !== entry.isDirectory()) rmSync(target, { recursive: true })
     if (entry.isDirectory()) moveDifferences(source, target)
-    // Moved and not written, so whoever reads it meanwhile reads a whole file.
+    // Moved and not written, so that a reader always gets a whole file.
     else if (!before?.isFile() || !readFileSync(source).equals(readFileSync(target)))
       renameSync(source, target)
   }
-  // Last, because what was there before may import it until it is replaced.
+  // Last, because old files may import these until they are replaced.
   const names = new Set(made.map(({ name }) => name))
   for (const name of readdirSync(to)) if (!names.has(name)) rmSync(join(to, name), { recursive: true })
 }

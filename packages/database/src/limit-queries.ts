@@ -18,20 +18,20 @@ export const QueryUnderWay = createError(
 )
 
 export interface QueryLimits {
-  /** Limits of one name share the rule of one query per user, in all processes. As `orders.search`. */
+  /** For example `orders.search`. Limits with the same name share the rule of one query per user, in all processes. */
   name: string
-  /** The part of the pool that these queries may hold, at least one connection. Default 0.3. */
+  /** The part of the pool that these queries may use, at least one connection. Default 0.3. */
   share?: number
-  /** How long each statement may take. */
+  /** The longest time of each statement. */
   answerWithinMs: number
-  /** How long a query waits for its turn. Default 2 000. */
+  /** The longest wait of a query for its turn. Default 2 000. */
   waitMs?: number
 }
 
 /**
- * @param signal aborted when nobody waits for the answer any more: then the query leaves the line.
- * @throws QUERY_UNDER_WAY (429) when the user's query before it is not done in time, QUERIES_BUSY (503) when those of
- * others are not, QUERY_TOO_SLOW (422) when a statement takes too long; DATABASE_UNAVAILABLE
+ * @param signal aborted when the client has disconnected: then the query leaves the queue.
+ * @throws QUERY_UNDER_WAY (429) when the user's earlier query is not done in time, QUERIES_BUSY (503) when those of other
+ * users are not, QUERY_TOO_SLOW (422) when a statement takes too long; DATABASE_UNAVAILABLE
  */
 export type LimitedQueries<Transaction> = <T>(
   userId: string,
@@ -54,7 +54,7 @@ export function limitQueries<Transaction>(
   return async (userId, work, signal) => {
     using _turn = await takeTurn(userId, waitMs, signal)
     return await begin(async (transaction) => {
-      // Until the transaction ends; so a pooler between us and Postgres changes nothing.
+      // Until the end of the transaction, so it also works through a pooler.
       await transaction.$executeRaw`SELECT set_config('statement_timeout', ${`${answerWithinMs}`}, true)`
       await orTimeout(
         transaction.$executeRaw`SELECT pg_advisory_xact_lock(hashtext(${name}), hashtext(${userId}))`,
@@ -66,12 +66,12 @@ export function limitQueries<Transaction>(
 }
 
 /**
- * Hands out so many places. Each user has one at most, and after it the others who wait come first, so who asks a lot
- * waits for themselves.
+ * Limits the queries in progress to `places`. Each user has one at most, and then the waiting queries of other users come
+ * first. So a user with many queries delays only their own.
  */
 function createTurns(places: number) {
   const holders = new Set<string>()
-  /** In the order of the next turn. */
+  /** The waiting queries of each user, in the order of their next turn. */
   const lines = new Map<string, (() => void)[]>()
 
   function startNext(): void {

@@ -15,21 +15,21 @@ export { MigrationError } from './open-single.ts'
 export interface MigrationStatus {
   applied: string[]
   pending: string[]
-  /** Begun, and nobody recorded how it ended: its process was killed. */
+  /** Started, but its end was not recorded, because the process was killed. */
   interrupted: string[]
-  /** Applied, and changed since then. */
+  /** Applied, and changed afterwards. */
   edited: string[]
-  /** Applied by a release that has migrations which this one has not. */
+  /** Applied by a release with migrations that this one does not have. */
   unknown: string[]
-  /** The last that the folder has, applied or not. */
+  /** The last one of the folder, applied or not. */
   newest: string | undefined
 }
 
 /**
- * Applies what the database of an app does not have yet, in order, as the app's own role. Releases that come at the same time wait
- * for each other; those of other apps do not. Resolves to the names of what was applied.
+ * Applies the pending migrations of an app in order, as the app's own role. Releases of the same app wait for each other,
+ * those of other apps do not. Resolves to the names of the applied migrations.
  *
- * @throws {MigrationError} which says what to do. A migration that failed has changed nothing, unless it says so.
+ * @throws {MigrationError} which says what to do. A failed migration has changed nothing, unless the message says otherwise.
  */
 export async function migrate(
   url: string,
@@ -42,7 +42,7 @@ export async function migrate(
     const [interrupted] = (await diagnose(migrations)).failedMigrationNames
     if (interrupted) throw new MigrationError(wasInterrupted(interrupted))
     const applied: string[] = []
-    // One at a time: while the engine works it holds a lock that is the same for all apps of a database.
+    // One at a time: during its work the engine holds a lock, which is the same for all apps of a database.
     for (const name of await findPending(migrations)) {
       await main.query(`SELECT pg_advisory_lock(${ENGINE_LOCK})`)
       try {
@@ -59,7 +59,7 @@ export async function migrate(
   })
 }
 
-/** What is applied in the database of an app, and what is not. */
+/** Reads which migrations are applied in the database of an app. */
 export async function readMigrationStatus(url: string, tables: AppTables): Promise<MigrationStatus> {
   return await withMigrations(url, tables, async (migrations) => {
     const { failedMigrationNames, editedMigrationNames, history } = await diagnose(migrations)
@@ -77,7 +77,7 @@ export async function readMigrationStatus(url: string, tables: AppTables): Promi
   })
 }
 
-/** Records how an interrupted migration ended, once a person has looked: it was `undone` with its session, or is `done`. */
+/** Records the end of an interrupted migration: `undone` when nothing of it is in the database, `done` when all of it is. */
 export async function settleMigration(
   url: string,
   tables: AppTables,
@@ -94,10 +94,10 @@ export async function settleMigration(
   })
 }
 
-/** The lock of Prisma's own command line, and of the engine, which waits only ten seconds for it. */
+/** The advisory lock of Prisma's command line and of the engine, which waits only ten seconds for it. */
 const ENGINE_LOCK = 72707369
 
-// Of the app, for as long as its release takes. It belongs to the session, so it ends with this process, however that ends.
+// A lock of the app, until its release ends. It belongs to the Postgres session, so it ends even if this process is killed.
 async function waitForOtherReleases(
   { main, tables }: Migrations,
   log: (line: string) => void,
@@ -112,7 +112,7 @@ async function waitForOtherReleases(
   await main.query(`SELECT pg_advisory_lock(hashtext('migrations'), hashtext($1))`, lock)
 }
 
-/** Ours and the engine's, which it never gives back. */
+/** Releases our lock and the engine's, which the engine never releases. */
 async function unlockEngine(main: Pool): Promise<void> {
   for (;;) {
     const { rows } = await main.query<{ held: boolean }>(
@@ -148,7 +148,7 @@ async function explainFailure(error: unknown, migrations: Migrations): Promise<M
   )
 }
 
-/** Whether it leaves the transaction that it is sent as to Postgres. In doubt (the word in a comment, say) it does not. */
+/** Whether a script has no transaction command and no CONCURRENTLY, not even in a comment. Then it is one transaction. */
 function isOneTransaction(sql: string): boolean {
   return !/\b(begin|start|commit|end|rollback|abort|concurrently)\b/i.test(sql)
 }
@@ -165,10 +165,10 @@ function wayOn(name: string): string {
 }
 
 /**
- * Makes the extensions that migrations ask for by `CREATE EXTENSION IF NOT EXISTS name SCHEMA extensions`, before they are applied: an
- * app's role may not make one, since each exists once in a database.
+ * Creates the extensions that migrations need (`CREATE EXTENSION IF NOT EXISTS name SCHEMA extensions`), before they are
+ * applied. An app's role may not create one, because each exists once in a database.
  *
- * @returns what it did, in SQL
+ * @returns the executed SQL
  */
 export async function makeExtensions(admin: string, apps: readonly AppTables[]): Promise<string[]> {
   const scripts = await Promise.all(apps.map(({ migrations }) => readScripts(migrations)))

@@ -5,13 +5,13 @@ import { openScratch, openSingle } from './open-single.ts'
 import { roleOf } from './shares.ts'
 
 /**
- * Gives each app its own part of a database in which all tables stood in `public`, as in clones made before apps had schemas of
- * their own: tables, types and functions, with all rows, and the record of what was applied. For each app that is one transaction,
- * done once. Nobody may work on the database meanwhile.
+ * Moves the objects of each app from `public` to its own schema. For clones that are older than the schemas of apps. It
+ * moves tables, types and functions, with all rows, and the record of applied migrations. Each app is moved once, in one
+ * transaction. Nothing else may use the database meanwhile.
  *
- * What belongs to an app is what its migrations make: they are applied to an empty scratch database to see it.
+ * To find the objects of an app, its migrations are applied to an empty scratch database.
  *
- * @returns what was moved, in words; empty when there was nothing to move
+ * @returns one sentence for each app that was moved
  */
 export async function moveFromPublic(admin: string, apps: readonly AppTables[]): Promise<string[]> {
   const main = openSingle(admin)
@@ -35,7 +35,7 @@ export async function moveFromPublic(admin: string, apps: readonly AppTables[]):
 }
 
 interface DatabaseObject {
-  /** As ALTER calls it. */
+  /** The keyword of ALTER for it. */
   kind: string
   name: string
 }
@@ -49,7 +49,7 @@ async function readApplied(main: Pool): Promise<Set<string>> {
   return new Set(rows.map(({ name }) => name))
 }
 
-/** What these migrations make: the sequences and indexes of a table go with it, and so does a table's own type. */
+/** The objects that these migrations make, without a table's own sequences, indexes and type, which move with the table. */
 async function findObjects(
   admin: string,
   schema: string,
@@ -86,7 +86,7 @@ function moveInto(
   const moves = objects.map(
     ({ kind, name }) => `ALTER ${kind} ${name} OWNER TO ${owner}; ALTER ${kind} ${name} SET SCHEMA ${into};`,
   )
-  // Sent whole, it is one transaction. A function's arguments may be of types that have just been moved.
+  // Sent as a whole, it is one transaction. A function's arguments may have types that have just moved: so both are on the path.
   return `
     SET LOCAL search_path = public, ${into};
     ${moves.join('\n    ')}

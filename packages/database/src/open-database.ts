@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { limitQueries, type LimitedQueries, type QueryLimits } from './limit-queries.ts'
 import { isConnectionLost, openPool, type PoolOptions } from './open-pool.ts'
 
-/** The variables of a process that uses the database. */
+/** The environment variables of a process that uses the database. */
 export const databaseEnv = {
   DATABASE_URL: Type.String({
     secret: true,
@@ -30,43 +30,43 @@ export const databaseEnv = {
   }),
 }
 
-/** The client that `prisma generate` has made of an app's models. */
+/** The client that `prisma generate` makes from an app's models. */
 export interface GeneratedClient {
   $disconnect(): Promise<void>
   // oxlint-disable-next-line typescript/no-explicit-any -- each client has types of its own here
   $extends: any
 }
 
-/** What the callback of `database.$transaction` gets. */
+/** The argument of the callback of `database.$transaction`. */
 export type TransactionOf<Client extends GeneratedClient> = Omit<Client, ITXClientDenyList>
 
 /**
- * Prisma's client, which answers DATABASE_UNAVAILABLE (503, with `retry-after`) while Postgres is away, and works again
- * by itself. Other errors are Prisma's: a violated unique constraint is its `P2002`.
+ * Prisma's client. It throws DATABASE_UNAVAILABLE (503, with `retry-after`) while Postgres is away, and reconnects by
+ * itself. Other errors are Prisma's: a violated unique constraint is its `P2002`.
  */
 export type DatabaseOf<Client extends GeneratedClient> = Client &
   AsyncDisposable & {
     /** @throws DATABASE_UNAVAILABLE */
     check(): Promise<void>
     /**
-     * One statement straight to Postgres, with `$1` and so on. For what is large: Prisma carries every value as text in
-     * text, and took 20 times the memory to store the pieces of a file.
+     * Sends one statement directly to Postgres, with `$1` and so on, and returns its rows. For large values: Prisma escapes
+     * each value as text inside text, and took 20 times the memory to store the pieces of a file.
      *
      * @throws DATABASE_UNAVAILABLE
      */
     query<Row>(text: string, values: readonly unknown[]): Promise<Row[]>
     /**
-     * For queries whose cost a user decides, as a search: each in a transaction of its own, one at a time for each user
-     * in all processes, and all of them with a share of this process's connections, so that others always find one.
+     * For queries whose cost a user decides, such as a search. Each runs in its own transaction, and each user has one at a
+     * time in all processes. Together they get only a share of this process's connections, so that others stay free.
      */
     limitQueries(limits: QueryLimits): LimitedQueries<TransactionOf<Client>>
   }
 
 /**
- * Says how to open the database of an app. What it opens connects to nothing yet: that is the first query's.
+ * Returns a function that opens the database of an app. It connects at the first query.
  *
- * @param Client which `prisma generate` has made of the app's schema.prisma
- * @param schema of Postgres in which the tables are: the app's name, as `back_orders`
+ * @param Client the class that `prisma generate` makes from the app's schema.prisma
+ * @param schema the Postgres schema of the tables, from the app's name: `back_orders`
  */
 export function databaseOf<Client extends GeneratedClient>(
   // oxlint-disable-next-line typescript/no-explicit-any -- each client has types of its own here
@@ -77,9 +77,9 @@ export function databaseOf<Client extends GeneratedClient>(
     const { max = 10, connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
     const pool = openPool(url, options)
     const client = new Client({
-      // Prisma uses promises, and `on`, as we do.
+      // The cast is safe: Prisma uses the pool only with promises and `on`.
       adapter: new PrismaPg(pool as Pool, { schema }),
-      // Longer than the pool waits, so that the pool is the one to answer.
+      // Longer than the timeouts of the pool, so that the error is the pool's.
       transactionOptions: { maxWait: connectWithinMs + answerWithinMs + 1_000, timeout: 15_000 },
     })
     const database = client.$extends({
@@ -119,7 +119,7 @@ const reads = new Set([
   'groupBy',
 ])
 
-/** Finds what the pool threw in the error that Prisma made of it. */
+/** Throws the pool's own error in place of the one that Prisma makes of it. */
 async function asItself<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -128,7 +128,7 @@ async function asItself<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A read that lost its connection is asked again: a restart of Postgres breaks all of them at once. */
+/** Repeats a read that lost its connection. A restart of Postgres breaks all connections at once. */
 async function readAgain<T>(read: () => Promise<T>, triesLeft = 3): Promise<T> {
   try {
     return await read()

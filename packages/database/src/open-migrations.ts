@@ -10,21 +10,21 @@ import { openSchemaEngine, type SchemaEngine } from './schema-engine.ts'
 export interface Migrations {
   engine: SchemaEngine
   tables: AppTables
-  /** The one connection that the engine works on. */
+  /** The one connection of the engine. */
   main: Pool
   list: MigrationList
   models: { path: string; content: string }[]
-  /** Every migration of the folder, in the order in which they are applied: name and SQL. */
+  /** Name and SQL of every migration of the folder, in the order of application. */
   scripts: Map<string, string>
 }
 
 export const filters = { externalTables: [], externalEnums: [] }
 
 /**
- * Opens the schema engine on the database of an app, for as long as `use` takes.
+ * Opens the schema engine on the database of an app, until `use` ends.
  *
- * @param url of the app's own role
- * @param admin of whoever may make databases, where a scratch database is wanted. Default: the app's role.
+ * @param url the URL of the app's own role
+ * @param admin the URL of a role that may create a scratch database. Default: the app's role.
  */
 export async function withMigrations<T>(
   url: string,
@@ -35,7 +35,7 @@ export async function withMigrations<T>(
   const models = [{ path: 'schema.prisma', content: await readModels(tables.models) }]
   const scripts = await readScripts(tables.migrations)
   const main = openSingle(url)
-  // The engine says no more of it than that it could not connect.
+  // Kept, because the engine's own error says only that it could not connect.
   let scratchError: unknown
   const openOurScratch = (): ReturnType<typeof openScratch> =>
     openScratch(admin, tables.schema).catch((error: unknown) => {
@@ -55,13 +55,13 @@ export async function withMigrations<T>(
   }
 }
 
-/** What the engine says, without the places in its own source. */
+/** The message of an engine error, without the places in its source. */
 export function withoutTrace(error: unknown): string {
   const [words] = (error as Error).message.split(/\n[^\S\n]+0: /)
   return words!.replace(/^external connector error\n(Error querying the database: )?/, '').trim()
 }
 
-/** To apply migrations the engine asks for no more than what kind of database it is. */
+/** To apply migrations, the engine needs only the kind of database. */
 const NO_MODELS = 'datasource db {\n  provider = "postgresql"\n}\n'
 
 async function readModels(file: string): Promise<string> {
@@ -82,7 +82,7 @@ export async function readScripts(folder: string): Promise<Map<string, string>> 
 export function toList(baseDir: string, scripts: ReadonlyMap<string, string>): MigrationList {
   return {
     baseDir,
-    // The engine insists on Prisma's lock file, whose only word is the kind of database.
+    // The engine requires Prisma's lock file, which contains only the kind of database.
     lockfile: { path: 'migration_lock.toml', content: 'provider = "postgresql"' },
     shadowDbInitScript: '',
     migrationDirectories: [...scripts].map(([path, value]) => ({

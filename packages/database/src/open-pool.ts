@@ -9,7 +9,7 @@ import {
   type QueryResultRow,
 } from 'pg'
 
-/** Postgres cannot be used right now. Its headers hold `retry-after`. */
+/** Postgres is unavailable. The error has the header `retry-after`. */
 export const DatabaseUnavailable = createError(
   'DATABASE_UNAVAILABLE',
   'The database cannot be reached right now. Please try again in a moment.',
@@ -17,11 +17,11 @@ export const DatabaseUnavailable = createError(
 )
 
 export interface PoolOptions {
-  /** Connections of this process. Default 10. */
+  /** The most connections of this pool. Default 10. */
   max?: number | undefined
-  /** How long a connection may take, including the wait for a free one and a server that is starting. Default 2 000. */
+  /** The longest wait for a connection, even if all are busy or the server is starting. Default 2 000. */
   connectWithinMs?: number | undefined
-  /** How long a statement may take. Default 5 000. */
+  /** The longest time of a statement. Default 5 000. */
   answerWithinMs?: number | undefined
 }
 
@@ -32,7 +32,7 @@ type Query = <Row extends QueryResultRow>(
 
 type PromiseClient = Omit<PoolClient, 'query'> & { query: Query }
 
-/** A pool of `pg` without the ways that are not offered here: its `connect` and `query` take no callback. */
+/** A pool of `pg` whose `connect` and `query` take no callback. */
 export interface PromisePool extends Omit<Pool, 'connect' | 'query'> {
   /** @throws DATABASE_UNAVAILABLE */
   connect(): Promise<PromiseClient>
@@ -41,8 +41,8 @@ export interface PromisePool extends Omit<Pool, 'connect' | 'query'> {
 }
 
 /**
- * A pool that throws DATABASE_UNAVAILABLE for every error that says that Postgres cannot be used now, and connects again by itself.
- * It opens no connection until one is needed.
+ * Returns a pool that throws DATABASE_UNAVAILABLE for every error that means that Postgres is unavailable, and reconnects by
+ * itself. It opens no connection until one is needed.
  */
 export function openPool(url: string, options: PoolOptions = {}): PromisePool {
   const { max = 10, connectWithinMs = 2_000, answerWithinMs = 5_000 } = options
@@ -50,17 +50,17 @@ export function openPool(url: string, options: PoolOptions = {}): PromisePool {
     connectionString: url,
     max,
     connectionTimeoutMillis: connectWithinMs,
-    // Postgres gives up first, and says so; a Postgres that says nothing is given up on a little later.
+    // Postgres stops a statement first, with an error. If it does not answer, the client stops waiting a little later.
     statement_timeout: answerWithinMs,
     query_timeout: answerWithinMs + 500,
-    // A process that froze in a transaction must not hold its locks for ever.
+    // A process that froze in a transaction must not keep its locks for ever.
     idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 5_000,
   })
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>
 
-  // The query that uses a broken connection fails by itself; without a listener the process would end.
+  // A query on a broken connection fails by itself. Without a listener, the process would end.
   pool.on('error', () => {})
   pool.on('connect', (client) => {
     client.on('error', () => {})
@@ -70,7 +70,7 @@ export function openPool(url: string, options: PoolOptions = {}): PromisePool {
     })
   })
 
-  // A connection that still owes an answer, or stands in an open transaction, is no good to the next who asks for one.
+  // A connection in the middle of an answer or a transaction must not be reused.
   pool.on('release', (_error, client) => {
     if (!isReady(client) || client.getTransactionStatus() !== 'I') void client.end().catch(() => {})
   })
@@ -80,7 +80,7 @@ export function openPool(url: string, options: PoolOptions = {}): PromisePool {
     query: queryOnce,
   })
 
-  // Nothing has been sent yet, so trying again is safe whatever was to be sent.
+  // No query has been sent yet, so a retry is safe.
   async function connectInTime(): Promise<PoolClient> {
     const giveUpAt = performance.now() + connectWithinMs
     for (;;) {
@@ -95,7 +95,7 @@ export function openPool(url: string, options: PoolOptions = {}): PromisePool {
     }
   }
 
-  // The pool's own way closes the connection after any error, also after a violated constraint.
+  // The pool's own `query` closes the connection after any error, even after a violated constraint.
   async function queryOnce<Row extends QueryResultRow>(
     config: QueryConfig | string,
     values?: unknown[],
@@ -108,7 +108,7 @@ export function openPool(url: string, options: PoolOptions = {}): PromisePool {
       error = thrown
       throw thrown
     } finally {
-      // An error that Postgres sent is followed by the word that it is ready again, a moment later.
+      // After an error, Postgres sends its ready message a moment later.
       if (error && !(error instanceof DatabaseUnavailable) && !isReady(client)) releaseWhenReady(client)
       else client.release()
     }
@@ -133,27 +133,27 @@ async function asUnavailable<T>(work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     if (!isUnavailable(cause)) throw cause
     const error = Object.assign(new DatabaseUnavailable({ cause }), { headers: { 'retry-after': '1' } })
-    // Prisma makes an error of its own of any that has a code, and keeps only the meta: there it finds itself again.
+    // Prisma replaces an error that has a code, and keeps only its `meta`. So the error is also in its own `meta`.
     throw Object.defineProperty(error, 'meta', { value: { unavailable: error } })
   }
 }
 
-/** What Postgres did not say itself was said by the network, or by nobody; unless it is a mistake of ours. */
+/** Errors that are not from Postgres are from the network or a timeout, except a TypeError, which is a bug. */
 function isUnavailable(error: unknown): boolean {
   if (error instanceof TypeError) return false
   const { severity, code } = error as { severity?: string; code?: string }
   return severity === undefined || unavailableStates.test(code ?? '')
 }
 
-// Connection failures, no resources left, shutting down or starting, out of time, a standby, no such role or database.
+// Connection failure, no resources, shutdown or start, timeout, a standby, no such role or database.
 const unavailableStates = /^(08|53|57P|57014|25006|28|3D000)/
 
-/** It was given up because it took longer than it may. */
+/** Whether a statement was stopped by `statement_timeout`. */
 export function isStatementTimeout(error: unknown): boolean {
   return error instanceof DatabaseUnavailable && (error.cause as { code?: string }).code === '57014'
 }
 
-/** It broke with a statement under way, as opposed to never having been there, or being slow. */
+/** Whether the connection broke during a statement. False if it could not be opened, or was slow. */
 export function isConnectionLost(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: string; message?: string }
   return lostCodes.has(code ?? '') || lostMessage.test(message ?? '')

@@ -2,20 +2,20 @@ import { randomUUID } from 'node:crypto'
 import { escapeIdentifier as quote, Pool, type QueryConfig } from 'pg'
 import { EXTENSIONS } from './app-tables.ts'
 
-/** Something a person has to do something about. Its message says what. */
+/** A problem that a person must solve. The message says how. */
 export class MigrationError extends Error {
   override name = 'MigrationError'
 }
 
-// The statement of a release that was killed ends with it: without the first, it goes on, and nobody hears how it ended. A
-// migration may take its time, whatever the role says of others.
+// The first option ends the statement of a killed release. Without it, the statement would continue, and its end would not
+// be recorded. The others give migrations unlimited time, whatever the role's limits are.
 const OPTIONS =
   '-c client_connection_check_interval=5s -c statement_timeout=0 -c idle_in_transaction_session_timeout=0'
 
-/** One connection, which lives until the pool ends: what is set and locked on it holds for all that follows. */
+/** A pool of one connection, which lives until the pool ends. Settings and locks on it apply to all later queries. */
 export function openSingle(href: string): Pool {
   const url = new URL(href)
-  // The URL's own win over those of the configuration.
+  // `pg` would prefer the URL's own options, so these are added to them.
   url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} ${OPTIONS}`.trim())
   const pool = new Pool({
     connectionString: url.href,
@@ -23,11 +23,11 @@ export function openSingle(href: string): Pool {
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: 10_000,
   })
-  // Whoever asks next is told; without a listener the process would end.
+  // The next query gets the error. Without a listener, the process would end.
   pool.on('error', () => {})
   return Object.assign(pool, {
-    // The pool's own way closes the connection after any error, and its locks with it. The engine's first question, on
-    // an empty database, is an error: there is no table of migrations yet.
+    // The pool's own `query` closes the connection after any error, and so releases its locks. On an empty database the
+    // first query of the engine fails, because there is no table of migrations yet.
     async query(config: QueryConfig | string, values?: unknown[]) {
       const client = await pool.connect()
       try {
@@ -39,7 +39,7 @@ export function openSingle(href: string): Pool {
   }) as Pool
 }
 
-/** A database for a moment, in which this schema is the one that things are made in. */
+/** Creates a scratch database in which this schema is the default. `close` drops it. */
 export async function openScratch(
   admin: string,
   schema: string,

@@ -13,18 +13,18 @@ import type { DatabaseError, Pool, QueryConfig, QueryResult } from 'pg'
 
 export type { SchemaEngine }
 
-/** What the engine works on. Each pool has one connection, so that what it sets and locks holds for all it asks. */
+/** The databases of the engine. Each pool has one connection, so that its settings and locks apply to all its queries. */
 export interface EngineDatabases {
   main: Pool
-  /** The schema that is the app's, in this database and in scratch ones. */
+  /** The app's schema, in this database and in scratch databases. */
   schema: string
-  /** Opens an empty database, which the engine fills with the migrations to see where they lead. */
+  /** Opens an empty database, to which the engine applies the migrations to see their result. */
   openScratch(): Promise<{ pool: Pool; close(): Promise<void> }>
 }
 
 /**
- * Prisma's own schema engine, compiled to WebAssembly: the one that `prisma migrate` downloads, without the download.
- * It reads and writes the ordinary `_prisma_migrations` table.
+ * Opens Prisma's own schema engine, compiled to WebAssembly: the engine of `prisma migrate`, without its download. It uses
+ * the ordinary table `_prisma_migrations`.
  */
 export async function openSchemaEngine(
   models: { path: string; content: string }[],
@@ -53,7 +53,7 @@ export async function openSchemaEngine(
   )
 }
 
-// Prisma's adapter, but for two things that it does not do for the engine's sake.
+// Prisma's adapter, with two changes that the engine needs.
 async function adapt(pool: Pool, schema: string): Promise<SqlDriverAdapter> {
   let internalChars = new Set<number>()
   const query = pool.query.bind(pool) as (
@@ -74,15 +74,15 @@ async function adapt(pool: Pool, schema: string): Promise<SqlDriverAdapter> {
   const queryRaw = adapter.queryRaw.bind(adapter)
 
   return Object.assign(adapter, {
-    // The catalogues of Postgres have columns of its internal type "char", which the adapter refuses. So it is told
-    // that they are text, and the engine what they are. They are the last query's: the engine asks one at a time.
+    // The system catalogs have columns of the internal type "char", which the adapter refuses. So it is told that they are
+    // text, and the engine that they are "char". They are those of the last query: the engine sends one at a time.
     async queryRaw(question: SqlQuery) {
       const result = await queryRaw(question)
       for (const i of internalChars) result.columnTypes[i] = ColumnTypeEnum.Character
       return result
     },
-    // The adapter cuts a script at every semicolon, also inside a function's body, and commits piece by piece. Sent
-    // whole, it is one transaction, unless it says otherwise itself: a migration that fails has changed nothing.
+    // The adapter splits a script at every semicolon, even inside a function's body, and commits each piece. Sent as a
+    // whole, a script is one transaction, unless it contains transaction commands: a failed migration has changed nothing.
     executeScript: (sql: string) =>
       query({ text: sql }).then(
         () => {},
@@ -91,7 +91,7 @@ async function adapt(pool: Pool, schema: string): Promise<SqlDriverAdapter> {
   })
 }
 
-// Postgres's numbers of the types "char" and text.
+// The OIDs of the types "char" and text.
 const internalChar = 18
 const text = 25
 
@@ -110,12 +110,11 @@ function rethrow(error: DatabaseError, sql: string): never {
   })
 }
 
-// share-nothing: once in a process, since the glue has room for one instance, and a second would take the first one's
-// place in mid-work.
+// share-nothing: once in a process, because the glue code holds one instance, and a second would replace it during its work.
 let loaded: ReturnType<typeof loadEngine> | undefined
 
 async function loadEngine() {
-  // Where the engine puts its last words before it traps, which says nothing by itself.
+  // The engine puts its panic message here before it traps. The trap itself has no message.
   Object.assign(globalThis, {
     PRISMA_WASM_PANIC_REGISTRY: {
       set_message(words: string) {
@@ -123,9 +122,9 @@ async function loadEngine() {
       },
     },
   })
-  // The package's own entry imports the .wasm file as a module, which Node calls experimental on stderr.
+  // The package's own entry imports the .wasm file as a module, for which Node prints an experimental warning.
   const glue = await import('@prisma/schema-engine-wasm/schema_engine_bg')
-  // Named as a file, so that a bundle carries it along.
+  // As a file URL, so that a bundle includes the file.
   const wasm = await readFile(
     new URL('../node_modules/@prisma/schema-engine-wasm/schema_engine_bg.wasm', import.meta.url),
   )

@@ -3,24 +3,24 @@ import { escapeIdentifier as quote, escapeLiteral, type Client, type Pool } from
 import { EXTENSIONS, schemaOf } from './app-tables.ts'
 import { MigrationError, openSingle } from './open-single.ts'
 
-/** What one app, or whoever else keeps rows in a database, has of it: a role, and the schemas that belong to that. */
+/** The part of a database of one app, or of the sessions: a role, and its schemas. */
 export interface Share {
   /** Its role is `<database>_<name>`. */
   readonly name: string
-  /** What it makes goes into the first. */
+  /** New tables go into the first one. */
   readonly schemas: readonly string[]
-  /** How its processes connect. */
+  /** The URL with which its processes connect. */
   readonly url: string
 }
 
-/** What a pooler in transaction mode does not pass on: so the role says it, and a connection of our own may say otherwise. */
+/** Set on the role, because a pooler in transaction mode does not pass them on. A direct connection may override them. */
 const LIMITS = { statement_timeout: '5s', idle_in_transaction_session_timeout: '30s' }
 
 /**
- * The URL of a share where nobody has chosen one: in development and in tests. Its password follows from the one of `admin`, so
- * that nothing more has to be kept.
+ * Returns the default URL of a share, for development and tests. Its password is derived from that of `admin`, so that no
+ * other has to be stored.
  *
- * @param name of the app, or `sessions`
+ * @param name the name of the app, or `sessions`
  */
 export function shareUrl(admin: string, name: string): string {
   const url = new URL(admin)
@@ -32,14 +32,13 @@ export function shareUrl(admin: string, name: string): string {
 }
 
 /**
- * Makes what each share has: its role, the login of its URL, its schemas, and the path on which it finds them. What is there stays,
- * so a release may do it every time. A share whose server or database is another one than `admin`'s is not touched: whoever
- * looks after that has made it.
+ * Creates what is missing of each share: its role, the login of its URL, its schemas, and its search path. It removes nothing,
+ * so each release may call it. A share on another server or database than `admin`'s is left to the administrator there.
  *
- * A login is never changed. Another user name in the URL makes a second login beside the first, and both become the same role.
+ * The password of a login is never changed. Another user name in the URL makes a second login, which acts as the same role.
  *
- * @returns what it did, in SQL without secrets
- * @throws {MigrationError} when `admin` may not do it, with the SQL for whoever may
+ * @returns the executed SQL, without secrets
+ * @throws {MigrationError} when `admin` lacks a privilege, with the SQL for an administrator
  */
 export async function makeShares(admin: string, shares: readonly Share[]): Promise<string[]> {
   const ours = shares.filter(({ url }) => isSameDatabase(admin, url))
@@ -47,7 +46,7 @@ export async function makeShares(admin: string, shares: readonly Share[]): Promi
   const done: string[] = []
   try {
     await main.query('BEGIN')
-    // Roles belong to the server, and two who change one at the same moment would both fail.
+    // Roles belong to the server, and two releases that change one at the same moment would both fail.
     await main.query(`SELECT pg_advisory_xact_lock(hashtext('shares'))`)
     const { user } = await readSession(main)
     await apply(await findCommon(main))
@@ -78,8 +77,8 @@ export async function makeShares(admin: string, shares: readonly Share[]): Promi
 }
 
 /**
- * That a share is connected to what is its own. One role for all is possible where a server allows no more: then each URL says
- * which schemas it means, by `?options=-c search_path=…`.
+ * Checks that a share's URL leads to its own schema. If a server allows only one role for all shares, each URL must name its
+ * schemas, by `?options=-c search_path=…`.
  *
  * @throws {MigrationError}
  */
@@ -105,7 +104,7 @@ export async function assertOwnSchema({ name, schemas, url }: Share): Promise<vo
   }
 }
 
-/** Makes the database that a URL names, unless it is there. @throws {MigrationError} */
+/** Creates the database of a URL, unless it exists. @throws {MigrationError} */
 export async function makeDatabase(url: string, log: (line: string) => void): Promise<void> {
   const probe = openSingle(url)
   try {
@@ -125,7 +124,7 @@ export async function makeDatabase(url: string, log: (line: string) => void): Pr
     await server.query(`CREATE DATABASE ${quote(name)}`)
     log(`made the database ${name}`)
   } catch (error) {
-    // Another release was first.
+    // Another release has just created it.
     if ((error as { code?: string }).code !== '42P04')
       throw new MigrationError(
         `There is no database ${name}, and making it failed: ${(error as Error).message}`,
@@ -136,7 +135,7 @@ export async function makeDatabase(url: string, log: (line: string) => void): Pr
   }
 }
 
-/** The role to which all belongs that a share makes. */
+/** The role that owns all objects of a share. @throws {MigrationError} when its name is longer than 63 bytes */
 export function roleOf(url: URL, name: string): string {
   const role = `${databaseOf(url)}_${name}`
   if (Buffer.byteLength(role) > 63)
@@ -158,7 +157,7 @@ function databaseOf(url: URL): string {
 
 interface Statement {
   sql: string
-  /** The same without its secret. */
+  /** The same without its secret, for logs. */
   shown?: string
 }
 
@@ -169,7 +168,7 @@ async function readSession(main: Main): Promise<{ user: string; schema: string |
   return rows[0]
 }
 
-/** What all shares of a database have in common. */
+/** The statements that are missing for all shares of a database. */
 async function findCommon(main: Main): Promise<Statement[]> {
   const { rows } = await main.query<{ hasExtensions: boolean; isOpen: boolean }>(
     `SELECT to_regnamespace('${EXTENSIONS}') IS NOT NULL AS "hasExtensions",
@@ -181,12 +180,12 @@ async function findCommon(main: Main): Promise<Statement[]> {
     ...(hasExtensions
       ? []
       : [`CREATE SCHEMA ${EXTENSIONS}`, `GRANT USAGE ON SCHEMA ${EXTENSIONS} TO PUBLIC`]),
-    // What stood there is moved by the release, and from then on nobody makes or reads anything in it.
+    // The release moves the tables of older clones from there. From then on, no app uses this schema.
     ...(isOpen ? ['REVOKE ALL ON SCHEMA public FROM PUBLIC'] : []),
   ].map((sql) => ({ sql }))
 }
 
-/** Of a share that has no role of its own. */
+/** The missing statements of a share without a role of its own. */
 async function findSchemas(main: Main, { schemas }: Share): Promise<Statement[]> {
   const { rows } = await main.query(
     'SELECT name FROM unnest($1::text[]) AS names (name) WHERE to_regnamespace(quote_ident(name)) IS NULL',
@@ -217,7 +216,7 @@ async function findMissing(main: Main, { name, schemas, url: href }: Share): Pro
     )
     if (login !== role) {
       add(`GRANT ${quote(role)} TO ${quote(login)}`)
-      // Whatever it makes belongs to the role, and not to this login, which will go one day.
+      // Objects that it makes belong to the role and not to this login, which may be replaced.
       add(`ALTER ROLE ${quote(login)} SET role = ${escapeLiteral(role)}`)
     }
   }
@@ -236,7 +235,7 @@ async function findMissing(main: Main, { name, schemas, url: href }: Share): Pro
   )
   const owners = new Map(found.map(({ schema, owner }) => [schema, owner]))
   const strange = schemas.filter((schema) => owners.get(schema) !== role)
-  // Who made a role is no member of it, since Postgres 16.
+  // Since Postgres 16, the creator of a role does not have its privileges.
   if (strange.length > 0 && !known.get(role)?.isOurs && !(await isSuperuser(main)))
     add(`GRANT ${quote(role)} TO CURRENT_USER`)
   for (const schema of strange) {
@@ -246,7 +245,7 @@ async function findMissing(main: Main, { name, schemas, url: href }: Share): Pro
   return statements
 }
 
-/** Postgres keeps a name in quotes where it needs them. */
+/** For a comparison: Postgres stores quotes only around names that need them. */
 function withoutQuotes(text: string): string {
   return text.replaceAll('"', '')
 }
@@ -256,7 +255,7 @@ async function isSuperuser(main: Main): Promise<boolean> {
   return rows[0].rolsuper
 }
 
-/** Gives a schema, and all that stands in it, to a role: an earlier release made it as somebody else. */
+/** Changes the owner of a schema and its objects to a role, because an earlier release made them as another one. */
 async function findAdoptions(main: Main, schema: string, role: string): Promise<string[]> {
   const { rows } = await main.query<{ name: string; what: string }>(
     `SELECT quote_ident(relname) AS name, CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS what
@@ -271,12 +270,12 @@ async function findAdoptions(main: Main, schema: string, role: string): Promise<
 }
 
 /**
- * What Postgres keeps of a password, so that the password itself is in no log of the server's.
+ * Returns the SCRAM verifier that Postgres stores, so that the password itself is not in a log of the server.
  *
  * @see RFC 5803, and https://www.postgresql.org/docs/current/catalog-pg-authid.html
  */
 function hidePassword(password: string): string {
-  // Others would have to be normalized first (RFC 4013): Postgres does that itself.
+  // Other characters must be normalized first (RFC 4013), which Postgres does itself.
   if (/[^\x20-\x7e]/.test(password)) return password
   const [rounds, salt] = [4096, randomBytes(16)]
   const salted = pbkdf2Sync(password, salt, rounds, 32, 'sha256')

@@ -4,20 +4,20 @@ import type { AppTables } from './app-tables.ts'
 import { filters, toList, withMigrations, type Migrations } from './open-migrations.ts'
 import { MigrationError } from './open-single.ts'
 
-/** Which of these are renamed; the others are dropped, and new ones are added. Each name is renamed once at most. */
+/** Returns the true renames among the likely ones, each name once at most. The others are dropped, and new ones added. */
 export type ChooseRenames = (likely: Rename[]) => Promise<Rename[]>
 
 export interface DraftOptions {
-  /** Asked when a draft drops one thing and adds another like it. Default: none is a rename. */
+  /** Called when a draft drops something and adds something similar. Default: none is a rename. */
   choose?: ChooseRenames
 }
 
 /**
- * Writes the migration that leads from an app's migrations to its models, and does not apply it. It needs a server, on which it makes
- * and removes a scratch database. Resolves to the path of the new file.
+ * Writes the migration that leads from an app's migrations to its models, and does not apply it. It creates and drops a
+ * scratch database on a server. Resolves to the path of the new file.
  *
- * @param admin who may make databases
- * @throws {MigrationError} when there is nothing to write
+ * @param admin the URL of a role that may create databases
+ * @throws {MigrationError} when there is nothing to write, or the title is not a valid name
  */
 export async function writeMigration(
   admin: string,
@@ -54,7 +54,7 @@ export async function draftMigration(
   return await withMigrations(admin, tables, (migrations) => draft(migrations, migrations.scripts, choose))
 }
 
-/** The same, from some of the migrations, or from others. */
+/** The SQL that leads from these scripts to the models; null when they agree. */
 export async function draft(
   migrations: Migrations,
   scripts: ReadonlyMap<string, string>,
@@ -69,7 +69,7 @@ export async function draft(
   const likely = findLikelyRenames(plain, (await compare(migrations, to, from)) ?? '')
   const renames = likely.length > 0 ? await choose(likely) : []
   if (renames.length === 0) return plain
-  // What is left to say once these are renamed, the engine says itself: indexes and keys are named after columns.
+  // The engine drafts the rest as if the renames were applied: indexes and keys are named after columns.
   const sql = `${renames.map((rename) => `-- Rename\n${renameStatement(rename)}`).join('\n\n')}\n`
   const renamed = new Map([...scripts, ['99999999999999_renames', sql]])
   const rest = await compare(migrations, { tag: 'migrations', ...toList(tables.migrations, renamed) }, to)
@@ -78,29 +78,29 @@ export async function draft(
 
 type Target = Parameters<Migrations['engine']['diff']>[0]['from']
 
-/** The SQL that leads from one to the other; null when they agree. */
+/** The SQL that leads from one target to the other; null when they agree. */
 export async function compare(
   { engine, tables }: Pick<Migrations, 'engine' | 'tables'>,
   from: Target,
   to: Target,
 ): Promise<string | null> {
   const { exitCode, stdout } = await engine.diff({ from, to, script: true, exitCode: true, filters })
-  // It names the schema where it reads it from a database, and not where it reads it from Prisma's files.
+  // The engine writes the schema name if it reads a database, and not if it reads Prisma's files.
   return exitCode === 0 || stdout === null ? null : stdout.replaceAll(`"${tables.schema}".`, '')
 }
 
-/** A column or a table that a draft drops, and one like it that it adds: likely the same under another name. */
+/** A column or table that a draft drops, and a similar one that it adds: probably the same with a new name. */
 export interface Rename {
-  /** The table whose column it is; undefined when it is a table. */
+  /** The table of the column; undefined when a table is renamed. */
   table?: string
   from: string
   to: string
 }
 
 /**
- * Pairs what a draft drops with what it adds of the same kind: a column of the same type in the same table, a table with
- * the same columns. `backward` is the draft of the other direction, which says what the dropped ones looked like. Where
- * one could be any of several, each pair is named.
+ * Pairs what a draft drops with what it adds of the same kind: a column of the same type in the same table, or a table with
+ * the same columns. `backward` is the draft of the other direction, which contains the definitions of the dropped ones. If
+ * there are several candidates, all pairs are returned.
  */
 function findLikelyRenames(forward: string, backward: string): Rename[] {
   const [added, dropped] = [readAdditions(forward), readAdditions(backward)]
@@ -111,7 +111,6 @@ function findLikelyRenames(forward: string, backward: string): Rename[] {
   )
 }
 
-/** The statement that renames, for Postgres. */
 export function renameStatement({ table, from, to }: Rename): string {
   return table === undefined
     ? `ALTER TABLE "${from}" RENAME TO "${to}";`
@@ -125,7 +124,7 @@ interface Addition {
   shape: string
 }
 
-/** As Prisma's engine writes them: a clause a line, names in quotes. */
+/** Reads SQL as Prisma's engine writes it: one clause per line, names in quotes. */
 function readAdditions(sql: string): Addition[] {
   const tables = [...sql.matchAll(/^CREATE TABLE "(\w+)" \(\n([\s\S]*?)\n\);$/gm)].map(([, name, body]) => ({
     name: name!,

@@ -6,7 +6,7 @@ import { migrate, MigrationError } from '../src/migrate.ts'
 import { draftMigration, writeMigration, type Rename } from '../src/write-migration.ts'
 import { openLibrary, type Library } from './open-library.ts'
 
-// A schema of its own, as a team's first day has it.
+// An app with a new schema, as in a new clone.
 
 const HEAD = 'datasource db {\n  provider = "postgresql"\n}\n\n'
 const BOOK = ['id Int @id', 'title String', 'pages Int?', '@@index([title])']

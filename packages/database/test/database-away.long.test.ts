@@ -29,7 +29,7 @@ test('a restart of Postgres under load fails no read, and only writes that were 
   stopped.abort()
   await Promise.all(load)
 
-  // At most what each writer had under way; each answered as what it was.
+  // At most the writes in progress fail, all with DATABASE_UNAVAILABLE.
   expect(failures.length).toBeLessThanOrEqual(4)
   for (const failure of failures) expect(failure).toMatchObject(unavailable)
   expect(await database.user.count({ where: { email: { in: acknowledged } } })).toBe(acknowledged.length)
@@ -61,12 +61,12 @@ test('a frozen Postgres is 503 in time, and what it held up is no harm afterward
   const asked = Array.from({ length: 20 }, () => database.user.count().catch((error: unknown) => error))
   for (const answer of await Promise.all(asked)) expect(answer).toMatchObject(unavailable)
   await expect(transaction).rejects.toMatchObject(unavailable)
-  // Its own deadline, that of a transaction to be undone, and some room for a busy machine.
+  // The deadline of a query, that of the rollback, and time for a busy machine.
   expect(performance.now() - askedAt).toBeLessThan(4_000)
 
   await server.thaw()
   await pollUntil('it answers again', async () => (await database.user.count()) >= 0, { deadlineMs: 2_000 })
-  // None of the connections that were left in mid-answer is used again.
+  // No connection that was left in the middle of an answer is reused.
   const counts = await Promise.all(Array.from({ length: 10 }, () => database.user.count()))
   expect(counts).toEqual(counts.map(() => 0))
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { openTemporaryFolder, type TemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-// An app in a folder of its own, so nobody loses the client that they import.
+// A copy of an app, so that no other test loses the client that it imports.
 
 const member = join(import.meta.dirname, '..')
 let copy: TemporaryFolder
@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => copy[Symbol.asyncDispose]())
 
-/** Generates, and returns when each file of the client was written, in nanoseconds. */
+/** Generates. Returns the modification time of each file of the client, in nanoseconds. */
 function generate(): Record<string, bigint> {
   const options = { cwd: copy.path, encoding: 'utf8' } as const
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(member, 'src/generate.ts')], options)

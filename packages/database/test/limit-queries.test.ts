@@ -30,7 +30,7 @@ const sleep =
   (tx: Transaction): Promise<unknown> =>
     tx.$queryRaw`SELECT pg_sleep(${seconds}::float8)::text`
 
-/** A query that is under way until it is let go. */
+/** A query that runs until it is released. */
 function held() {
   const { promise, resolve: letGo } = Promise.withResolvers<void>()
   const begun = Promise.withResolvers<void>()

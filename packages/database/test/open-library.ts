@@ -8,13 +8,13 @@ import { migrate } from '../src/migrate.ts'
 import { makeShares, shareUrl } from '../src/shares.ts'
 import { PrismaClient } from './fixture/library/src/generated/client.ts'
 
-/** An app as a release finds it: a folder that a test may write in, and a role of its own in an empty database. */
+/** An app as in a release: a folder that a test may change, and a role of its own in an empty database. */
 export interface Library extends AsyncDisposable {
   tables: AppTables
   url: string
-  /** Of somebody who may do anything in the database. */
+  /** The URL of a role with all privileges. */
   admin: string
-  /** Asks as the app's own role. */
+  /** Runs SQL as the app's own role. */
   query<Row = unknown>(sql: string): Promise<Row[]>
 }
 
@@ -43,21 +43,21 @@ export async function openLibrary({ hasFiles = true } = {}): Promise<Library> {
   }
 }
 
-/** The role of the app on any server. Returns how it connects. */
+/** Creates the role of the app on any server. Returns its URL. */
 export async function makeLibraryRole(admin: string): Promise<string> {
   const url = shareUrl(admin, 'library')
   await makeShares(admin, [{ name: 'library', schemas: ['library'], url }])
   return url
 }
 
-/** The same with the tables that the fixture has. */
+/** The same, and creates the tables of the fixture. */
 export async function migrateLibrary(admin: string): Promise<string> {
   const url = await makeLibraryRole(admin)
   await migrate(url, tablesOf(FIXTURE))
   return url
 }
 
-/** What is thrown while Postgres is away. */
+/** The error while Postgres is away. */
 export const unavailable = {
   code: 'DATABASE_UNAVAILABLE',
   statusCode: 503,

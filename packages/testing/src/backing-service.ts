@@ -3,29 +3,29 @@ import { connect } from 'node:net'
 import { pollUntil } from './poll-until.ts'
 import type { TetheredProcess } from './spawn-tethered.ts'
 
-/** A real server on loopback, and what may happen to one. */
+/** A real server on loopback, with the faults that may happen to one. */
 export interface BackingService extends AsyncDisposable {
   readonly url: string
-  /** Of the process that serves now: another one after `restart()`. */
+  /** The pid of the present process. It changes with `restart()`. */
   readonly pid: number
-  /** Ends it in good order. Its data stays, for `restart()`. */
+  /** Stops it in an orderly way. Its data stays for `restart()`. */
   stop(): Promise<void>
   /** `kill -9`. */
   kill(): Promise<void>
-  /** It keeps its connections and answers nothing (SIGSTOP), until `thaw()`. */
+  /** Until `thaw()` it keeps its connections and answers nothing (SIGSTOP). */
   freeze(): Promise<void>
   thaw(): Promise<void>
-  /** The same port and the same data again; resolves once it answers. */
+  /** Starts it again with the same port and data. Resolves when it answers. */
   restart(): Promise<void>
 }
 
 interface Recipe {
   url: string
-  /** Starts the server process; called again for each restart. */
+  /** Starts the server process. Called again for each restart. */
   launch(): TetheredProcess | Promise<TetheredProcess>
-  /** Resolves once the server answers, rejects while it does not. */
+  /** Resolves when the server answers, rejects when it does not. */
   check(): Promise<void>
-  /** What it works on; disposed of once the server has ended. */
+  /** Resources of the server, disposed of after it has stopped. */
   resources: AsyncDisposableStack
 }
 
@@ -61,7 +61,7 @@ export async function runBackingService({ url, launch, check, resources }: Recip
   }
 
   async function kill(): Promise<void> {
-    // Asked first, since a dead parent has no children. Frozen ones would never notice that it died.
+    // Listed first, because a dead parent has no children. Frozen children would never notice its death.
     const children = await childrenOf(server.pid)
     server.kill('SIGKILL')
     for (const pid of children) send(pid, 'SIGKILL')
@@ -100,29 +100,29 @@ function send(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch {
-    // It has just ended by itself.
+    // It has just stopped by itself.
   }
 }
 
-/** A signal is on its way when it is sent. Whether each thread has stopped only Linux tells; elsewhere it counts as done. */
+/** Whether each thread has stopped, because a signal takes effect later than it is sent. Always true except on Linux. */
 async function isFrozen(pid: number): Promise<boolean> {
   const threads = await readdir(`/proc/${pid}/task`).catch(() => [])
   const states = await Promise.all(
     threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8').catch(() => '')),
   )
-  // The state is the third field, and the second may hold anything, in parentheses: proc_pid_stat(5).
+  // The state is the third field. The second is in parentheses and may contain any text: proc_pid_stat(5).
   return states.every((stat) => /^T|^$/.test(stat.slice(stat.lastIndexOf(')') + 2)))
 }
 
-/** Postgres has a process for each connection, which goes on answering when only the first one is frozen. */
+/** Postgres has a process for each connection, which would still answer if only the parent were frozen. */
 async function childrenOf(pid: number): Promise<number[]> {
   const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
   return list.split(' ').filter(Boolean).map(Number)
 }
 
 /**
- * Says one line to a server of lines (such as Redis with its inline commands) and resolves with its answer once that
- * matches. Rejects when the server closes, or has not answered so within a second.
+ * Sends one line to a line-based server (such as Redis with inline commands). Resolves with the match when the answer
+ * matches `expected`. Rejects when the server closes the connection, or has not sent such an answer within a second.
  */
 export async function expectAnswer(port: number, line: string, expected: RegExp): Promise<RegExpMatchArray> {
   const socket = connect(port, '127.0.0.1')
@@ -137,7 +137,7 @@ export async function expectAnswer(port: number, line: string, expected: RegExp)
       answer += String(chunk)
       const match = answer.match(expected)
       if (match) return match
-      // Redis's errors begin so. Anything else may be the beginning of what we wait for.
+      // Redis's errors begin so. Anything else may be the beginning of the expected answer.
       if (answer.startsWith('-')) throw new Error(`${line} was answered ${answer.trim()}`)
     }
     throw new Error(`${line} was answered ${answer.trim() || 'with nothing'}`)

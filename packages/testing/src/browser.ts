@@ -6,13 +6,13 @@ export interface FleetRequest extends Omit<RequestInit, 'headers'> {
   headers?: Record<string, string>
   /** Sent as JSON. */
   json?: unknown
-  /** Sends the request to this process, from 1 on, instead of the next one. */
+  /** Sends the request to this process (from 1) and not to the next one. */
   process?: number
 }
 
 /**
- * One person's browser: it keeps cookies as browsers do, and says where its requests come from. Each has an address of its
- * own, as behind a load balancer: what is counted per network is not counted for all tests together.
+ * The browser of one user. It keeps cookies as browsers do, and sends the origin of its requests. Each has its own address,
+ * as behind a load balancer, so that limits per network do not count all tests together.
  */
 export interface Browser {
   request(path: string, init?: FleetRequest): Promise<FleetResponse>
@@ -46,7 +46,7 @@ export function openBrowser(send: Browser['request'], origin: string): Browser {
         return [key.trim().toLowerCase(), value.trim()]
       }),
     )
-    // Browsers drop a `__Host-` cookie that breaks its promise, in silence.
+    // Browsers silently drop a `__Host-` cookie without these attributes.
     // https://www.rfc-editor.org/rfc/rfc6265bis#name-the-__host-prefix
     const keepsPromise =
       attributes.has('secure') && attributes.get('path') === '/' && !attributes.has('domain')
@@ -58,7 +58,7 @@ export function openBrowser(send: Browser['request'], origin: string): Browser {
   return { request, cookies }
 }
 
-/** One of those that are set aside for tests of networks. @see RFC 2544, appendix C.2.2 */
+/** A random address of the range that is reserved for network tests. @see RFC 2544, appendix C.2.2 */
 function randomAddress(): string {
   return `198.${randomInt(18, 20)}.${randomInt(256)}.${randomInt(256)}`
 }

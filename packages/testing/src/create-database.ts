@@ -5,29 +5,29 @@ import { Client, escapeIdentifier as quote } from 'pg'
 import { startProcess } from './start-process.ts'
 
 export interface TestDatabase extends AsyncDisposable {
-  /** Of whoever owns the database, and may do anything in it. */
+  /** The URL of the owner of the database, who has all privileges in it. */
   readonly admin: string
-  /** Of the role that it was made for; `admin` when it was made for none. */
+  /** The URL of the role for which it was made; `admin` when there is none. */
   readonly url: string
 }
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
-/** As apps declare them. */
+/** The part of an app's package.json that is read here. */
 interface Manifest {
   processes?: Record<string, { entry: string; release?: boolean; needs?: string[] }>
 }
 
 /**
- * A database of its own for a test file, with every migration applied; dropped on disposal. It is cloned from a
- * template that the real release process migrates once a run, whoever asks first: 50 ms instead of seconds.
+ * Creates a database for a test file, with every migration applied, and drops it on disposal. It is cloned from a template,
+ * which the real release process migrates once per run, at the first call: 50 ms instead of seconds.
  *
- * @param share an app, as `orders`, or `sessions`: as whose role `url` connects
+ * @param share the app, for example `orders`, or `sessions`: `url` connects as its role
  */
 export async function createDatabase(share: string): Promise<TestDatabase> {
   const template = await openTemplate()
   const database = await createEmptyDatabase(template)
-  // The roles are those of the template: its clones know them too.
+  // The roles of the template also apply to its clones.
   const url = Object.assign(new URL(shareUrl(urlOf(template), share)), {
     pathname: new URL(database.admin).pathname,
   })
@@ -37,8 +37,8 @@ export async function createDatabase(share: string): Promise<TestDatabase> {
 let sessions: Promise<TestDatabase> | undefined
 
 /**
- * A session store for this test file: `SESSION_STORE_URL`, else the Redis of this run, else a Postgres database,
- * which is dropped with the run.
+ * Returns the URL of a session store for this test file: `SESSION_STORE_URL`, else the Redis of this run, else a Postgres
+ * database, which is dropped with the run.
  */
 export async function sessionStoreUrl(): Promise<string> {
   if (process.env.SESSION_STORE_URL) return process.env.SESSION_STORE_URL
@@ -46,7 +46,7 @@ export async function sessionStoreUrl(): Promise<string> {
   return (await sessions).url
 }
 
-/** One without a single table. */
+/** Creates a database without tables, or a clone of `template`. */
 export async function createEmptyDatabase(
   template = 'template0',
 ): Promise<TestDatabase & { drop(): Promise<void> }> {
@@ -61,9 +61,9 @@ export async function createEmptyDatabase(
 }
 
 /**
- * The rows of one statement, asked for on a connection of its own.
+ * Returns the rows of one statement, on a new connection.
  *
- * @param url the database, and as whom
+ * @param url the database and the role
  * @throws the driver's error, with the code of Postgres: https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 export async function query<Row = Record<string, unknown>>(url: string, sql: string): Promise<Row[]> {
@@ -76,12 +76,12 @@ export async function query<Row = Record<string, unknown>>(url: string, sql: str
   }
 }
 
-/** What the names of this run's databases, and of their roles, begin with. The run is numbered by `vitest-setup.ts`. */
+/** The prefix of the names of this run's databases and roles. `vitest-setup.ts` numbers the run. */
 export function databasePrefix(): string {
   return `test_${process.env.TEST_RUN_ID ?? 'alone'}_`
 }
 
-/** Drops what this run has left on a server that lives on. */
+/** Drops the databases and roles of this run, on a server that stays. */
 export async function dropDatabases(): Promise<void> {
   await withServer(async (server) => {
     const { rows } = await server.query<{ datname: string }>(
@@ -96,7 +96,7 @@ export async function dropDatabases(): Promise<void> {
   })
 }
 
-/** How the role of an app, or of the sessions, connects where nobody has chosen how: as `shareUrl` of @repo/database says. */
+/** The default URL of the role of an app, or of the sessions: the same as `shareUrl` of @repo/database. */
 export function shareUrl(admin: string, share: string): string {
   const url = new URL(admin)
   url.username = `${url.pathname.slice(1)}_${share.replaceAll('-', '_')}`
@@ -115,14 +115,14 @@ async function dropRoles(server: Client, prefix: string): Promise<void> {
 }
 
 /**
- * The database that others of this run are cloned from; whoever asks first makes it.
+ * Returns the name of the template database of this run. The first call creates it.
  *
- * @param more what is made in it besides what the release makes
+ * @param more creates further objects in it, after the release
  */
 export async function openTemplate(more: (admin: string) => Promise<void> = async () => {}): Promise<string> {
   const template = `${databasePrefix()}template`
   await withServer(async (server) => {
-    // Test files ask at the same moment, from several processes: the first migrates and the others wait for it.
+    // Several processes of test files call this at the same moment. The first one migrates, and the others wait for it.
     await server.query('SELECT pg_advisory_lock(hashtext($1))', [template])
     const { rowCount } = await server.query('SELECT FROM pg_database WHERE datname = $1 AND datistemplate', [
       template,
@@ -132,13 +132,13 @@ export async function openTemplate(more: (admin: string) => Promise<void> = asyn
     await server.query(`CREATE DATABASE ${template} TEMPLATE template0`)
     await release(urlOf(template))
     await more(urlOf(template))
-    // Only a template that nobody is connected to can be cloned.
+    // A template can be cloned only without connections to it.
     await server.query(`ALTER DATABASE ${template} IS_TEMPLATE true ALLOW_CONNECTIONS false`)
   })
   return template
 }
 
-/** Runs the release processes on a database, the very ones that a deployment runs. */
+/** Runs the release processes of a deployment on a database. */
 export async function release(admin: string): Promise<void> {
   const env: Record<string, string> = {
     NODE_ENV: 'test',

@@ -2,17 +2,17 @@ import { readdir, readFile } from 'node:fs/promises'
 import * as fc from 'fast-check'
 
 /**
- * What takes no longer than this for a text of 64 KiB does no harm. And it is too short to be judged: a busy machine and the
- * garbage collector add tens of milliseconds to one run and none to the next.
+ * Work that takes less than this for the longest text (64 KiB by default) is harmless. It is also too short to measure: a
+ * busy machine and the garbage collector add tens of milliseconds to one run and none to the next.
  */
 const HARMLESS_MS = 100
-/** How much longer four times the text may take: 4 times when work is linear, 16 times when it grows with the square. */
+/** The highest ratio of times for four times the text. It is 4 for linear work, and 16 for quadratic work. */
 const MAX_RATIO = 8
 
-/** What has made somebody's regular expression, parser or loop begin again at every character. */
+/** Texts that are known to make regular expressions, parsers or loops start again at every character. */
 const ATOMS = [
   ...Array.from(' \t\n\r\0,;=/.:-%&<>"\'\\@#aA0é\u00a0\u0301\ufdfa\u{1f511}\ud800'),
-  // Two marks in the order that is not the canonical one.
+  // Two combining marks that are not in canonical order.
   '\u0301\u0327',
   '&#',
   '&amp;',
@@ -43,16 +43,16 @@ const anyShape: fc.Arbitrary<Shape> = fc.record({
   repeated: few(3).filter((text) => text !== ''),
   after: few(2),
 })
-// What comes last decides whether a regular expression tries all the other ways as well.
+// The end of a text decides whether a regular expression backtracks.
 const everyAtom = ATOMS.flatMap((repeated) =>
   ['', 'x'].map((after): [Shape] => [{ before: '', repeated, after }]),
 )
 
 /**
- * Fails when there is a text for which the work grows faster than the text does. It plays each atom above and 40 shapes at
- * random; those that take long are measured at n, 2n and 4n characters. What the work throws is an answer as good as any.
+ * Fails when it finds a text for which the work grows faster than the text. It tries each atom above and 40 random shapes,
+ * and measures those that take long at n, 2n and 4n characters. Errors that the work throws are ignored.
  *
- * @param maxLength of the text, for what is never given a longer one
+ * @param maxLength the longest text that the work can get. Default 64 KiB.
  */
 export async function expectLinear(
   work: (text: string) => unknown,
@@ -63,7 +63,7 @@ export async function expectLinear(
       const startedAt = performance.now()
       await attempt(work, textOf(shape, 4 * length))
       if (performance.now() - startedAt < HARMLESS_MS) continue
-      // A step, as where a cache ends, looks like the square at one length, and not at the next.
+      // A step, for example at the size of a cache, looks quadratic at one length and not at the next.
       const isSquare = (await ratioAt(work, shape, length)) > MAX_RATIO
       const ratio = isSquare ? await ratioAt(work, shape, 2 * length) : 0
       if (ratio > MAX_RATIO) throw new Error(`4 times the text takes ${ratio.toFixed(1)} times as long`)
@@ -73,7 +73,7 @@ export async function expectLinear(
 }
 
 /**
- * The functions of a folder that take a text first: those that `expectLinear` is asked about, so that a new one is not forgotten.
+ * Lists the exported functions of a folder whose first parameter is a text, so that `expectLinear` tests miss no new one.
  */
 export async function listTextFunctions(folder: URL): Promise<string[]> {
   const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts'))
@@ -84,13 +84,13 @@ export async function listTextFunctions(folder: URL): Promise<string[]> {
 
 function textOf({ before, repeated, after }: Shape, length: number): string {
   const times = Math.ceil((length - before.length - after.length) / repeated.length)
-  // Buffers make it flat: as a rope, its first reader would pay for all the others.
+  // A buffer makes the string flat. Otherwise its first reader would pay for flattening it.
   return Buffer.from(before + repeated.repeat(times) + after, 'utf16le').toString('utf16le')
 }
 
 /**
- * How much longer 4n characters take than n do; or 2n than n, as it would go on. In CPU time, which other processes hardly
- * change, of as many texts as make the same number of characters: it may come in ticks of 4 ms.
+ * Returns the ratio of the times for 4n and n characters, or the square of that for 2n and n if it is lower. CPU time hardly
+ * depends on other processes. It may have a resolution of 4 ms, so each time is of the same total number of characters.
  */
 async function ratioAt(work: (text: string) => unknown, shape: Shape, length: number): Promise<number> {
   const [once, twice, fourTimes] = [
@@ -98,7 +98,7 @@ async function ratioAt(work: (text: string) => unknown, shape: Shape, length: nu
     await cpuMs(work, textOf(shape, 2 * length), 4),
     await cpuMs(work, textOf(shape, 4 * length), 2),
   ]
-  // It was the machine that took long.
+  // The machine was slow, not the work.
   if (fourTimes < HARMLESS_MS) return 0
   return Math.min((4 * fourTimes) / once, ((2 * twice) / once) ** 2)
 }
@@ -114,6 +114,6 @@ async function attempt(work: (text: string) => unknown, text: string): Promise<v
   try {
     await work(text)
   } catch {
-    // Refusing is work as well.
+    // Work that ends with an error is measured too.
   }
 }

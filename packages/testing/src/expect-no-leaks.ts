@@ -1,13 +1,12 @@
 import { afterAll } from 'vitest'
 import { pollUntil } from './poll-until.ts'
 
-// Whatever of these keeps a process alive was opened by somebody who ought to have closed it. Timers are not among
-// them: they end by themselves.
+// Resources that keep a process alive and that a test must close. Timers are not among them, because they end by themselves.
 const HELD = new Set(['TCPSocketWrap', 'TCPServerWrap', 'TLSWrap', 'ProcessWrap', 'FSEventWrap', 'Worker'])
 
 const heldBefore = listHeld().length
 
-// Every test file gets this (`setupFiles` in vitest.config.ts), and hooks that are registered first run last.
+// Every test file runs this (`setupFiles` in vitest.config.ts). Hooks that are registered first run last.
 afterAll(async () => {
   await pollUntil('closed', () => listHeld().length <= heldBefore, { deadlineMs: 3000 }).catch(() => {
     throw new Error(`This test file leaves open: ${listHeld().join(', ')}`)

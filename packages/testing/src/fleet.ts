@@ -11,27 +11,27 @@ import { startProcess, type NodeProcess } from './start-process.ts'
 type Environment = Record<string, string | undefined>
 
 export interface FleetOptions {
-  /** The process type, when the app declares several. Default: its first. */
+  /** The process type, if the app declares several. Default: the first one. */
   process?: string
   /** Default: 2. */
   processes?: number
-  /** Over the defaults for tests. */
+  /** Overrides the defaults for tests. */
   env?: Environment
 }
 
 /** Several processes of one process type, numbered from 1. */
 export interface Fleet extends AsyncDisposable {
-  /** What every process was given: a second fleet on the same stores gets `{ env: first.env }`. */
+  /** The environment of every process. A second fleet on the same stores gets `{ env: first.env }`. */
   readonly env: Readonly<Environment>
-  /** Asks the next living process: successive requests reach successive processes. Redirects are not followed. */
+  /** Sends a request to the next running process, in strict turns. Redirects are not followed. */
   request(path: string, init?: FleetRequest): Promise<FleetResponse>
   browser(): Browser
   process(n: number): NodeProcess
   /** `kill -9`. */
   kill(n: number): Promise<void>
-  /** SIGTERM, and how it ended. */
+  /** Sends SIGTERM. Resolves to the exit code or signal. */
   stop(n: number): Promise<Awaited<NodeProcess['exited']>>
-  /** Stops it when it runs and starts it again; resolves once it is ready. */
+  /** Stops the process if it runs, and starts it again. Resolves when it is ready. */
   restart(n: number): Promise<void>
 }
 
@@ -42,13 +42,13 @@ interface Member {
 }
 
 /**
- * Starts real operating-system processes of an app, each on its own port, and waits until they are ready. What the
- * process type `needs` is there: a database cloned from the migrated template, and a session store.
+ * Starts real operating-system processes of an app, each on its own port, and waits until they are ready. They get what the
+ * process type `needs`: a database, cloned from the migrated template, and a session store.
  *
- * They run under Node's permission model: each may write nowhere but in a temporary folder of its own (TMPDIR), which is
- * emptied between requests. Whoever leaves a file for the next request does not find it.
+ * They run under Node's permission model. Each may write only in its own temporary folder (TMPDIR), which is emptied between
+ * requests, so that no file survives until the next request.
  *
- * Disposal stops them all, and throws when one had ended by itself or did not end in good order (exit code 0).
+ * Disposal stops them all, and throws when one had stopped by itself or did not exit with code 0.
  */
 export async function fleet(appFolder: string | URL, options: FleetOptions = {}): Promise<Fleet> {
   const folder = resolve(appFolder instanceof URL ? fileURLToPath(appFolder) : appFolder)
@@ -117,7 +117,7 @@ export async function fleet(appFolder: string | URL, options: FleetOptions = {})
     return which.running.exited
   }
 
-  /** Ends a process that nobody has ended yet, and tells what was wrong with how it ended. */
+  /** Stops a process that the test has not stopped. Returns an error if it had stopped by itself or its exit code is not 0. */
   async function retire(which: Member): Promise<Error[]> {
     if (!which.isMeantToRun) return []
     const { running } = which
@@ -161,23 +161,23 @@ export async function fleet(appFolder: string | URL, options: FleetOptions = {})
   }
 }
 
-/** Empties each folder in it. */
+/** Empties each folder inside this one. */
 async function removeFilesIn(folder: string): Promise<void> {
   const paths = await Array.fromAsync(glob('*/*', { cwd: folder }))
   await Promise.all(paths.map((path) => rm(join(folder, path), { recursive: true, force: true })))
 }
 
-/** What an app declares about one of its process types. */
+/** A process type as its app declares it. */
 interface ProcessType {
   name: string
-  /** Its app, as whose role it uses the database. */
+  /** Its app. The process uses the database with the role of the app. */
   app: string
-  /** Its TypeScript entry, from the app's folder on. */
+  /** Its TypeScript entry, relative to the app's folder. */
   entry: string
   needs: string[]
 }
 
-/** Reads `processes` of an app's package.json: the named process type, by default the first. */
+/** Reads a process type from `processes` of an app's package.json, by default the first one. */
 async function readProcessType(folder: string, wanted?: string): Promise<ProcessType> {
   const { processes = {} } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
     processes?: Record<string, { entry: string; needs?: string[] }>
@@ -190,7 +190,7 @@ async function readProcessType(folder: string, wanted?: string): Promise<Process
   return { name, app: basename(folder), entry: found.entry, needs: found.needs ?? [] }
 }
 
-/** The whole environment of a process under test: `given`, and what the process type needs beside it. */
+/** The whole environment of a process under test: defaults, what the process type needs, and `given`. */
 async function environmentFor(
   { app, needs }: ProcessType,
   given: Environment,
@@ -199,7 +199,7 @@ async function environmentFor(
   const env: Environment = {
     NODE_ENV: 'test',
     PUBLIC_ORIGIN: 'http://localhost',
-    // We are its load balancer: each browser of a test has an address of its own.
+    // The test is the load balancer: each browser has its own address.
     TRUST_PROXY: 'loopback',
     DRAIN_MS: '50',
     SHUTDOWN_DEADLINE_MS: '10000',

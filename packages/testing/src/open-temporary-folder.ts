@@ -8,15 +8,15 @@ export interface TemporaryFolder extends AsyncDisposable {
   readonly path: string
 }
 
-// A line on stdin means that the folder has been removed, the end of stdin that we died before we could. Whoever still
-// writes to it is about to end as well (`spawn-tethered.ts`), so removing it may take some tries.
+// A line on stdin means that the folder is removed. The end of stdin means that this process died before. Processes that
+// still write to the folder are about to end too (`spawn-tethered.ts`), so the removal may need several tries.
 const WATCH = `
   read -r removed && exit
   tries=0
   until rm -rf "$1" || [ $tries -ge 100 ]; do tries=$((tries + 1)); sleep 0.2; done
 `
 
-/** A folder that is gone after disposal, and also when this process is killed before that. */
+/** Creates a folder that is removed on disposal, and also when this process is killed before. */
 export async function openTemporaryFolder(name: string): Promise<TemporaryFolder> {
   const path = await mkdtemp(join(tmpdir(), `nonstick-${name}-`))
   const watcher = spawn('/bin/sh', ['-c', WATCH, 'temporary-folder', path], {

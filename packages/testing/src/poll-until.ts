@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Asks again and again until `isTrue` answers true. An answer that throws counts as "not yet".
+ * Polls until `isTrue` returns true. An error counts as "not yet".
  *
- * @throws after `deadlineMs`, naming `claim` and the last error seen.
+ * @throws after `deadlineMs`, with `claim` in the message and the error of the last poll, if any, as cause.
  */
 export async function pollUntil(
   claim: string,

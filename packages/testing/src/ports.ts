@@ -2,14 +2,14 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
-// Below those that the kernel gives to outgoing connections (from 32,768 on Linux, 49,152 elsewhere): one of these may
-// take the port of a server that is down for a moment, or not up yet, and then it cannot start.
+// Below the ports of outgoing connections (from 32,768 on Linux, 49,152 elsewhere). An outgoing connection could take the
+// port of a server that restarts or has not started yet, which then could not start.
 const [FIRST, END] = [10_000, 32_768]
 
 /**
- * A TCP port on loopback that nobody listens on now. Whoever starts a server on it should do so at once.
+ * Returns a free TCP port on loopback. Start the server on it at once.
  *
- * @param offsets for several servers, whose ports lie this far above the one that is returned
+ * @param offsets for several servers: the returned port plus each offset is free
  */
 export async function freePort(offsets: readonly number[] = [0]): Promise<number> {
   const end = END - Math.max(...offsets)
@@ -20,7 +20,7 @@ export async function freePort(offsets: readonly number[] = [0]): Promise<number
   }
 }
 
-/** Whether nobody listens on this port of loopback now. */
+/** Whether no server listens on this port of loopback. */
 export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
@@ -29,7 +29,7 @@ export function isFree(port: number): Promise<boolean> {
   })
 }
 
-/** Whether anybody accepts connections at this address. */
+/** Whether a server accepts connections at this address. */
 export async function isListening(url: string): Promise<boolean> {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)

@@ -3,28 +3,28 @@ import { delimiter, resolve } from 'node:path'
 
 declare module 'vitest' {
   interface TaskMeta {
-    /** The program for want of which the test was skipped. It stands in the report, and `pnpm test` counts by it. */
+    /** The missing program for which the test was skipped. It is in the report, and `pnpm test` counts by it. */
     lacks?: ProgramName
   }
 }
 
-/** A program that tests start, or that something is tried with, and that not every machine has. */
+/** A program that tests or other checks start, and that not every machine has. */
 export interface Program {
-  /** What it is called where it is installed. One of them is enough. */
+  /** Its names. One of them is enough. */
   names: readonly string[]
-  /** What it serves, as the end of a sentence: "31 tests of ... were skipped". */
+  /** The tests that need it, as a part of the sentence "31 tests of ... were skipped". */
   tests: string
-  /** What is so without it though no test is skipped, as a sentence without its full stop. */
+  /** The effect of its absence if no test is skipped, as a sentence without its full stop. */
   without: string
-  /** Debian's package, and what Homebrew is asked for. */
+  /** Debian's package, and the arguments for Homebrew. */
   apt: string
   brew: string
 }
 
-/** What Debian, others and Google call the browser that they bring. */
+/** The names of the browser in Debian, in other distributions, and from Google. */
 export const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome'] as const
 
-/** By the names that tests call them. */
+/** By the names that tests use. */
 export const programs = {
   redis: {
     names: ['redis-server', 'valkey-server'],
@@ -71,7 +71,7 @@ export const programs = {
     brew: 'pgbouncer',
   },
   pgDump: {
-    // Beside the server that is as old.
+    // Beside each version of the server, the newest first.
     names: [18, 17, 16, 15, 14].flatMap((version) => [
       `/usr/lib/postgresql/${version}/bin/pg_dump`,
       `/opt/homebrew/opt/postgresql@${version}/bin/pg_dump`,
@@ -92,12 +92,12 @@ export const programs = {
 
 export type ProgramName = keyof typeof programs
 
-/** Of all these programs the ones that this machine lacks. */
+/** The programs that this machine does not have. */
 export function findAbsent(): ProgramName[] {
   return (Object.keys(programs) as ProgramName[]).filter((name) => !findProgram(...programs[name].names))
 }
 
-/** Where this machine has one of these programs: the first name it has, along PATH. A path stands for itself. */
+/** The path of the first of these programs that PATH has; undefined if there is none. A name may be a path. */
 export function findProgram(...names: string[]): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
   return names
@@ -106,8 +106,8 @@ export function findProgram(...names: string[]): string | undefined {
 }
 
 /**
- * Options of a test, or of a `describe` with all its tests, that starts this program: they are skipped on a machine
- * without it. Without a name nothing is needed, and nothing skipped.
+ * Returns options of a test or a `describe` that needs this program. It is skipped on a machine without the program. Without
+ * a name, nothing is skipped.
  *
  * `test('a list survives', needs('redis'), async () => {})`
  */

@@ -2,39 +2,39 @@ import { spawn } from 'node:child_process'
 import type { Duplex, Readable } from 'node:stream'
 import { pollUntil } from './poll-until.ts'
 
-/** One operating-system process that cannot outlive us. */
+/** An operating-system process that cannot outlive this one. */
 export interface TetheredProcess extends AsyncDisposable {
   readonly pid: number
-  /** How it ended; never rejects. */
+  /** Resolves to the exit code or signal. Never rejects. */
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   readonly isRunning: boolean
-  /** The last lines it wrote, for error messages. */
+  /** The last 200 lines of its output, for error messages. */
   output(): string
-  /** Sends a signal; nothing when it has ended. */
+  /** Sends a signal. Does nothing when it has ended. */
   kill(signal: NodeJS.Signals): void
-  /** Asks it to end with its `stopSignal` (a frozen one is thawed for it), and after `deadlineMs` makes it. */
+  /** Sends its `stopSignal` and SIGCONT (it may be frozen), and SIGKILL after `deadlineMs`. Default 10 000. */
   stop(deadlineMs?: number): Promise<void>
 }
 
 export interface TetherOptions {
   env: Record<string, string | undefined>
   cwd?: string | undefined
-  /** What asks this program to end in good order. */
+  /** The signal for an orderly stop. Default SIGTERM. */
   stopSignal?: NodeJS.Signals
-  /** Sees each line as it is written. */
+  /** Gets each line of its output as it is written. */
   onLine?: ((line: string) => void) | undefined
-  /** Opens descriptor 4 to the program, sees each line that it writes there, and may answer with another. */
+  /** Opens descriptor 4 to the program. Gets each line that the program writes there, and may answer with a line. */
   onReport?: ((line: string, answer: (line: string) => void) => void) | undefined
 }
 
 const REMEMBERED_LINES = 200
 
-// Waits for one line before it becomes the program: we send it once the watcher stands. If we die earlier,
-// it reads the end of the pipe instead and nothing was started.
+// Waits for one line before it becomes the program. This process sends the line when the watcher runs. If it dies earlier,
+// the shell reads the end of the pipe and starts nothing.
 const START = `read -r go <&3 || exit 1; exec 3<&-; exec "$@"`
 
-// A line on stdin means that the program has ended, the end of stdin that we have, in whatever way: then the
-// program is asked to end, woken with its children in case a test has frozen them, and after ten seconds killed.
+// A line on stdin means that the program has ended. The end of stdin means that this process has ended. Then the program
+// gets its stop signal, SIGCONT with its children (a test may have frozen them), and SIGKILL after ten seconds.
 const WATCH = `
   read -r ended && exit
   kill -s "$2" "$1" && kill -s CONT "$1" $(cat /proc/$1/task/*/children)
@@ -44,11 +44,11 @@ const WATCH = `
 `
 
 /**
- * Starts a program that ends when this process ends, even by `kill -9`. The kernel closes our pipes when we die,
- * and a shell that does nothing but read one of them then stops the program. This works on every Unix (Linux's
- * own PR_SET_PDEATHSIG asks for a native call), needs no code in the program, and leaves no moment uncovered.
+ * Starts a program that stops when this process ends, even by `kill -9`. The kernel closes the pipes of a dead process, and
+ * a shell that only reads one of them then stops the program. This works on every Unix (Linux's PR_SET_PDEATHSIG needs a
+ * native call), needs no code in the program, and has no gap in time.
  *
- * The program leads a session of its own, so Ctrl-C in our terminal reaches us alone and we decide the order.
+ * The program has its own session, so Ctrl-C in the terminal reaches only this process, which decides the order of stops.
  */
 export function spawnTethered(command: string, args: string[], options: TetherOptions): TetheredProcess {
   const { env, cwd, stopSignal = 'SIGTERM', onLine, onReport } = options
@@ -58,7 +58,7 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', onReport ? 'pipe' : 'ignore'],
   })
-  // A start that fails says so here too, later, and nobody would hear it.
+  // A failed start also emits this event, later. Without a listener it would end this process.
   child.on('error', () => {})
   if (child.pid === undefined) throw new Error(`Could not start ${command}: is ${cwd ?? 'its folder'} there?`)
   const pid = child.pid
@@ -84,7 +84,7 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
     const channel = child.stdio[4] as Duplex
     const answer = (line: string): void => void channel.write(`${line}\n`)
     readLines(channel, (line) => onReport(line, answer))
-    // It may end before it has read an answer.
+    // The program may end before it has read an answer.
     channel.on('error', () => {})
   }
 
@@ -94,7 +94,7 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
       isRunning = false
       watcher.stdin.end('\n')
     })
-    // 'close' comes after 'exit', once the last of the output has been read.
+    // 'close' comes after 'exit', when all output has been read.
     child.once('close', (code, signal) => resolve({ code, signal }))
   })
 
@@ -124,7 +124,7 @@ export function spawnTethered(command: string, args: string[], options: TetherOp
   }
 }
 
-/** Tells each line of a stream. Only a line feed ends one: Node's readline also splits at U+2028, which JSON may hold as it is. */
+/** Calls `onLine` with each line of a stream. Only a line feed ends one: readline also splits at U+2028, which may be in JSON. */
 export function readLines(stream: Readable, onLine: (line: string) => void): void {
   let rest = ''
   stream.setEncoding('utf8')

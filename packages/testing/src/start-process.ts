@@ -5,24 +5,24 @@ import { pollUntil } from './poll-until.ts'
 import { spawnTethered, type TetheredProcess } from './spawn-tethered.ts'
 
 export interface ProcessOptions {
-  /** For messages, as `accounts.2`. */
+  /** For messages, for example `accounts.2`. */
   name: string
-  /** The folder it runs in. */
+  /** Its working directory. */
   cwd: string
-  /** Its TypeScript entry, from `cwd` on. */
+  /** Its TypeScript entry, relative to `cwd`. */
   entry: string
   /**
-   * Its whole environment: of ours nothing is passed on but where Node keeps what it has compiled (NODE_COMPILE_CACHE), with
-   * which a process starts in two thirds of the time. PORT and HOST are added when they are missing.
+   * Its whole environment. Of this process's own only NODE_COMPILE_CACHE is passed on, with which a process starts in two
+   * thirds of the time. PORT and HOST are added when they are missing.
    */
   env: Record<string, string | undefined>
-  /** A command that runs the program it is given, as `['nice', '-n', '5']`: it must become that program, not stay its parent. */
+  /** A command that runs the program, such as `['nice', '-n', '5']`. It must become the program (exec), not its parent. */
   via?: readonly string[]
-  /** Options of Node itself, as `['--inspect=9230']`. */
+  /** Options of Node itself, such as `['--inspect=9230']`. */
   nodeArgs?: string[]
-  /** Sees each line as it is written. */
+  /** Gets each line of its output as it is written. */
   onLine?: ((line: string) => void) | undefined
-  /** Opens descriptor 4 to it, sees each line that it writes there, and may answer with another. */
+  /** Opens descriptor 4 to it. Gets each line that it writes there, and may answer with a line. */
   onReport?: ((line: string, answer: (line: string) => void) => void) | undefined
 }
 
@@ -31,13 +31,13 @@ export interface NodeProcess extends TetheredProcess {
   readonly name: string
   readonly port: number
   readonly url: string
-  /** Resolves once `/readyz` is 200; rejects when the process ends first, or after 20 s, with its last output. */
+  /** Resolves when `/readyz` is 200. Rejects with its last output when the process ends first, or after 20 s. */
   readonly ready: Promise<void>
 }
 
 const READY_DEADLINE_MS = 20_000
 
-/** Runs one process on the Node that runs us. Resolves when it is started, which is before it is `ready`. */
+/** Starts one process on the same Node. Resolves when it is started, which is before it is `ready`. */
 export async function startProcess(options: ProcessOptions): Promise<NodeProcess> {
   const { name, cwd, entry, via = [], nodeArgs = [], onLine, onReport } = options
   const port = Number(options.env.PORT ?? (await freePort()))
@@ -79,7 +79,7 @@ export async function startProcess(options: ProcessOptions): Promise<NodeProcess
     name: { value: name },
     port: { value: port },
     url: { value: url },
-    // Asked only when somebody waits: a release process, which ends by itself, is never asked.
+    // Polls only if `ready` is used: a release process ends by itself and is never ready.
     ready: { get: () => (ready ??= awaitReady()) },
   }) as NodeProcess
 }

@@ -8,8 +8,8 @@ import { startPostgres } from './start-postgres.ts'
 import { startRedis } from './start-redis.ts'
 
 /**
- * What one run of the tests stands on. `pnpm test` has made it all when it calls a member's `test` script, once for all
- * of them; a member that is tested alone gets here what is missing.
+ * Prepares a run of the tests. `pnpm test` has already prepared everything, once, when it calls the `test` script of a
+ * member. For a member that is tested alone, this adds what is missing.
  */
 export async function setup({ config }: TestProject): Promise<() => Promise<void>> {
   await using opening = new AsyncDisposableStack()
@@ -29,7 +29,7 @@ export async function setup({ config }: TestProject): Promise<() => Promise<void
   return () => resources.disposeAsync()
 }
 
-/** Has turbo make what this member's tests cannot start without, as the database client (`made` in turbo.json). */
+/** Lets turbo make what this member's tests need, such as the database client (`made` in turbo.json). */
 async function makeProducts(member: string): Promise<void> {
   const turbo = resolve(import.meta.dirname, '../../../node_modules/turbo/bin/turbo')
   try {
@@ -37,7 +37,7 @@ async function makeProducts(member: string): Promise<void> {
       cwd: member,
     })
   } catch (error) {
-    // An editor may run vitest where turbo does not find pnpm. Whatever was made before is still there.
+    // An editor may run vitest where turbo does not find pnpm. Earlier products are still there.
     console.error(`turbo could not make what the tests need: ${(error as Error).message}`)
   }
 }

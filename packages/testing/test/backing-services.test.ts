@@ -9,7 +9,7 @@ import { findRedis, startRedis } from '../src/start-redis.ts'
 
 const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)
 
-// They wait more than they work, so they wait together.
+// Concurrent, because these tests mostly wait.
 describe.concurrent('Redis', needs('redis'), () => {
   test('a killed one is back on its port with every write it had answered', async ({ expect }) => {
     const redis = (await startRedis())!
@@ -34,7 +34,7 @@ describe.concurrent('Redis', needs('redis'), () => {
   })
 
   test('Valkey is Valkey, also where both are installed', async ({ expect }) => {
-    // A Redis by another name does where there is no Valkey: which program was started is what counts.
+    // A Redis under the name of Valkey is enough: the test is about which program was started.
     await using folder = await openTemporaryFolder('valkey')
     const stand = join(folder.path, 'valkey-server')
     if (!findProgram('valkey-server')) await symlink(findRedis()!, stand)

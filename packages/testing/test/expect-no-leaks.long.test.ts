@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../../..')
 
-/** Runs one test file with the configuration of the house. */
+/** Runs one test file with the configuration of this repository. */
 function runVitest(body: string): { status: number | null; output: string } {
   const folder = mkdtempSync(join(import.meta.dirname, 'leak-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
@@ -14,7 +14,7 @@ function runVitest(body: string): { status: number | null; output: string } {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [join(root, 'node_modules/vitest/vitest.mjs'), ...args],
-    // The file is none that takes long, though this one is.
+    // TEST_LONG is unset, because that file is not a long test, although this one is.
     { encoding: 'utf8', env: { ...process.env, TEST_LONG: undefined } },
   )
   return { status, output: stdout + stderr }

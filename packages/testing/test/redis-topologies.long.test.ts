@@ -7,7 +7,7 @@ import { startRedisSentinel } from '../src/servers/start-redis-sentinel.ts'
 
 const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)
 
-// They wait more than they work, so they wait together.
+// Concurrent, because these tests mostly wait.
 describe.concurrent('Redis of several servers', needs('redis'), () => {
   test('a cluster spreads its keys over three masters', async ({ expect }) => {
     await using cluster = (await startRedisCluster())!

@@ -76,7 +76,7 @@ test('a folder that still names a server which is long gone is taken over', asyn
   const pidFile = join(directory, 'data/postmaster.pid')
   const words = await readFile(pidFile, 'utf8')
   await first[Symbol.asyncDispose]()
-  // The number now belongs to another program: this one.
+  // The pid now belongs to another program: this test.
   await writeFile(pidFile, words.replace(/^\d+/, `${process.pid}`))
   await using second = await startPostgres({ directory })
   expect(await query(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
@@ -131,7 +131,7 @@ async function runsWithoutNamespaces(): Promise<void> {
   expect(await query(postgres.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
 }
 
-// Only root has the question.
+// Only root has this problem.
 if (process.getuid?.() === 0)
   test('root can run it where containers forbid namespaces', runsWithoutNamespaces)
 

@@ -6,13 +6,13 @@ import { spawnTethered } from '../spawn-tethered.ts'
 export interface MemcachedOptions {
   /** Default: a free one. */
   port?: number
-  /** More of memcached's own arguments, as `['-m', '1']` for one megabyte. */
+  /** Further arguments of memcached, such as `['-m', '1']` for one megabyte. */
   args?: string[]
 }
 
 /**
- * A real memcached on loopback; undefined when this machine has none. It forgets everything when it ends: after
- * `restart()` it is empty, which is what memcached is.
+ * Starts a real memcached on loopback. Undefined if it is not installed. Its data is only in memory, so it is empty after
+ * `restart()`.
  */
 export async function startMemcached(options: MemcachedOptions = {}): Promise<BackingService | undefined> {
   const program = findProgram('memcached')

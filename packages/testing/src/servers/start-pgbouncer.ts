@@ -9,10 +9,10 @@ import { asOrdinaryUser } from '../start-postgres.ts'
 import { spawnTethered } from '../spawn-tethered.ts'
 
 /**
- * A real PgBouncer in transaction mode before a Postgres on loopback, for one user of it; undefined when this machine has none.
- * Two server connections serve all clients, so that who relies on having the same one twice is found out.
+ * Starts a real PgBouncer in transaction mode in front of a Postgres on loopback, for one user. Undefined if it is not
+ * installed. Two server connections serve all clients, so that code that relies on getting the same one twice fails.
  *
- * @param url of the user, and of the database
+ * @param url the user and the database
  * @see https://www.pgbouncer.org/config.html
  */
 export async function startPgBouncer(url: string): Promise<BackingService | undefined> {

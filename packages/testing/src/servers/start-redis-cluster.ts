@@ -8,20 +8,20 @@ export interface RedisCluster extends AsyncDisposable {
   readonly url: string
   /** Each holds a third of the keys. */
   readonly masters: BackingService[]
-  /** One for each master, in the same order, when asked for: it takes over when its master is gone for two seconds. */
+  /** With `withReplicas` one for each master, in the same order. It takes over when its master is away for two seconds. */
   readonly replicas: BackingService[]
 }
 
 const MASTERS = 3
 const SLOTS = 16_384
 
-/** A real Redis Cluster of three masters on loopback; undefined when this machine has no Redis. */
+/** Starts a real Redis Cluster of three masters on loopback. Undefined if Redis is not installed. */
 export async function startRedisCluster({ withReplicas = false } = {}): Promise<RedisCluster | undefined> {
   if (!findRedis()) return undefined
   await using starting = new AsyncDisposableStack()
 
   async function startNode(): Promise<BackingService> {
-    // The bus port would be the port plus 10,000, which a free port may not allow.
+    // The default bus port is the port plus 10,000, which may be in use.
     const busPort = ['--cluster-port', `${await freePort()}`]
     const redis = await startRedis({
       args: ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', ...busPort],

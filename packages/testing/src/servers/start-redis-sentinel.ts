@@ -8,20 +8,20 @@ import { spawnTethered } from '../spawn-tethered.ts'
 import { findRedis, startRedis } from '../start-redis.ts'
 
 export interface RedisSentinel extends AsyncDisposable {
-  /** `redis+sentinel://`, the sentinels, separated by commas, and the name of what they watch. */
+  /** `redis+sentinel://`, the sentinels, separated by commas, and the name of the master. */
   readonly url: string
   /** A master and a replica, in this order at the start. */
   readonly servers: BackingService[]
   readonly sentinels: BackingService[]
-  /** Whom all sentinels name as master, as soon as they agree. One that is killed or frozen is replaced after a second. */
+  /** Resolves to the master when all sentinels agree. A killed or frozen master is replaced after a second. */
   master(): Promise<BackingService>
-  /** Has the sentinels swap master and replica in good order; resolves once they name the other one. */
+  /** Lets the sentinels swap master and replica in an orderly way. Resolves when all name the other one. */
   failover(): Promise<void>
 }
 
 const WATCHED = 'nonstick'
 
-/** A real Redis with a replica and three sentinels on loopback; undefined when this machine has no Redis. */
+/** Starts a real Redis with a replica and three sentinels on loopback. Undefined if Redis is not installed. */
 export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
   const program = findRedis()
   if (!program) return undefined
@@ -34,7 +34,7 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
     [1, 2, 3].map(async () => starting.use(await startSentinel(program, first))),
   )
 
-  // All of these before anybody may expect a failover to work.
+  // A failover works only when the sentinels know all of these.
   for (const sentinel of sentinels) {
     const knowsAll = async (): Promise<boolean> => {
       const replicas = `SENTINEL REPLICAS ${WATCHED}`
@@ -51,7 +51,7 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
     return (await expectAnswer(Number(portOf(sentinel)), question, answer))[1]!
   }
 
-  // One alone may be the last to hear of a failover, and would name the one that has just died.
+  // All sentinels are asked, because one may learn of a failover late and still name the dead master.
   async function master(): Promise<BackingService> {
     let ports: string[] = []
     await pollUntil('the sentinels name one master', async () => {
@@ -78,7 +78,7 @@ export async function startRedisSentinel(): Promise<RedisSentinel | undefined> {
   }
 }
 
-/** A sentinel keeps what it has learnt in its configuration, so its file is its data. */
+/** A sentinel stores its state in its configuration file, so that file is its data. */
 async function startSentinel(program: string, master: BackingService): Promise<BackingService> {
   await using opening = new AsyncDisposableStack()
   const directory = opening.use(await openTemporaryFolder('sentinel')).path

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** The smallest app that keeps the promises a fleet relies on. It counts in its process, which no real one may. */
+/** The smallest app that a fleet can run. It counts in its own memory, which a real app must not do. */
 let count = 0
 
 const server = createServer((request, response) => {

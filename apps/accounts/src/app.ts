@@ -7,7 +7,7 @@ import type { Resources } from './resources.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 
-/** The accounts service, in the order it is put together. Read this file first. */
+/** All parts of the accounts service, in order. Read this file first. */
 export async function buildApp(env: Env, { database, sessions, passwords }: Resources): Promise<Service> {
   const devices = createDeviceCookie({ secrets: env.SESSION_SECRETS, origin: env.PUBLIC_ORIGIN })
   const app = createService({ name: 'accounts', env, checks: { database, sessions } })

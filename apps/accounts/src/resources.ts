@@ -3,14 +3,14 @@ import { openDatabase, type Database } from './database.ts'
 import { createPasswordHasher, type PasswordHasher } from './domain/password-hasher.ts'
 import type { Env } from './env.ts'
 
-/** What a process holds open. */
+/** What a process opens at its start and closes at its end. */
 export interface Resources extends AsyncDisposable {
   database: Database
   sessions: SessionStore
   passwords: PasswordHasher
 }
 
-/** Waits for no server: a process boots while its stores are away, and says so on `/readyz`. */
+/** Does not wait for any server: a process starts while its stores are unavailable, and `/readyz` reports that. */
 export async function openResources(env: Env): Promise<Resources> {
   await using opened = new AsyncDisposableStack()
   const sessions = opened.use(await openSessionStore(env.SESSION_STORE_URL))

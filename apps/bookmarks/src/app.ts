@@ -6,7 +6,7 @@ import { bookmarkRoutes } from './routes/bookmarks.ts'
 import { exportRoutes } from './routes/export.ts'
 import { importRoutes } from './routes/imports.ts'
 
-/** The bookmarks service, in the order it is put together. Read this file first. */
+/** All parts of the bookmarks service, in order. Read this file first. */
 export async function buildApp(env: ServerEnv, { database, sessions }: Resources): Promise<Service> {
   const app = createService({ name: 'bookmarks', env, checks: { database, sessions } })
 

@@ -5,7 +5,7 @@ import { quotaOf, type WorkerEnv } from './env.ts'
 import { endLost, handleEndLostImports } from './jobs/end-lost-imports.ts'
 import { handleImportBookmarks } from './jobs/import-bookmarks.ts'
 
-/** The jobs of the bookmarks worker, and when those run that nobody asks for. */
+/** Starts the jobs of the bookmarks worker, and the schedule of the job that no request enqueues. */
 export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
   await using opened = new AsyncDisposableStack()
   const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))
@@ -22,7 +22,7 @@ export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJ
     ],
     schedules: [schedule(endLost, '*/15 * * * *', {})],
     concurrency: 2,
-    // A long import is given back in time for the process to end in good order; another worker goes on with it.
+    // A long import is given back early enough to stop within the deadline; another worker continues it.
     abortAfterMs: env.SHUTDOWN_DEADLINE_MS / 2,
     log,
   })

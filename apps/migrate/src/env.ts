@@ -19,7 +19,7 @@ const common = {
   ),
 }
 
-/** What the release reads: how to get into the database of each app, which the formation says. */
+/** The environment of the release process: the database URLs of each app, besides the common variables. */
 export function migrateEnvOf(apps: readonly string[]): TObject<typeof common & Record<string, TString>> {
   const urls = apps.flatMap((app) => {
     const [url, directUrl] = ['DATABASE_URL', 'DATABASE_DIRECT_URL'].map((key) => ({ store: app, key }))

@@ -6,7 +6,7 @@ import { MigrationError } from '@repo/database/migrate'
 import { migrateEnvOf } from './env.ts'
 import { release } from './release.ts'
 
-// What the pattern stands for, the build carries along.
+// The build copies the files that match this pattern.
 const apps = resolve(fileURLToPath(new URL('../../*/{package.json,migrations}', import.meta.url)), '../..')
 const tables = listAppTables(apps)
 const env = loadEnv(migrateEnvOf(tables.map(({ app }) => app)), process.env)
@@ -20,5 +20,5 @@ try {
   process.exitCode = 1
 }
 
-// The engine never clears the timer of its own lock, which would keep a release waiting for ten seconds.
+// Prisma's engine never clears the timer of its lock, so without this a release would end ten seconds later.
 process.exit()

@@ -11,10 +11,10 @@ import type { Env } from './env.ts'
 type Log = (line: string) => void
 
 /**
- * Brings every database up to date: roles and schemas first, as `ADMIN_DATABASE_URL`, and then each app's migrations as the app's
- * own role. An app whose migration fails does not keep the others from theirs.
+ * Brings every database up to date: first roles and schemas, as `ADMIN_DATABASE_URL`, then the migrations of each app as the
+ * app's own role. If the migration of one app fails, the others are still migrated.
  *
- * @returns what went wrong, in words that say what to do; empty when everything is up to date
+ * @returns the problems, with what to do; empty when everything is up to date
  */
 export async function release(apps: readonly AppTables[], env: Env, log: Log): Promise<string[]> {
   const admin = env.ADMIN_DATABASE_URL
@@ -47,7 +47,7 @@ export async function release(apps: readonly AppTables[], env: Env, log: Log): P
 }
 
 function shareOf(tables: AppTables, env: Env): Share {
-  // Locks and settings are a session's, and a pooler in transaction mode gives each statement another one.
+  // Locks and settings belong to a Postgres session. A pooler in transaction mode gives each transaction another one.
   const urls = env as Record<string, string | undefined>
   const url = urls[directUrlVariableOf(tables.app)] ?? urls[urlVariableOf(tables.app)]!
   return { name: tables.schema, schemas: schemasOf(tables), url }

@@ -7,7 +7,7 @@ import { openUpstreams } from './upstreams.ts'
 
 const PAGE = fileURLToPath(new URL('../dist/page', import.meta.url))
 
-/** The public edge, in the order it is put together. Read this file first. */
+/** All parts of the edge, in order. Read this file first. */
 export async function buildApp(env: Env, { page = PAGE } = {}): Promise<Service> {
   const app = createService({ name: 'web', env, contentSecurityPolicy: CONTENT_SECURITY_POLICY })
 

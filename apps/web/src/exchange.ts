@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici'
 import { ServiceBroke, ServiceTimeout } from './errors.ts'
 import type { UpstreamProcess } from './upstream-process.ts'
 
-/** Up to here an answer is held back until it is whole, so that one that breaks off can be asked for again. */
+/** Up to this length an answer is held back until it is complete, so that a read can be retried when it breaks off. */
 const SMALL_BYTES = 64 * 1024
 
 export interface UpstreamRequest {
@@ -17,14 +17,14 @@ export interface UpstreamRequest {
 export interface Answer {
   statusCode: number
   headers: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
-  /** Whole when it is small; undefined when there is none. */
+  /** A buffer when it is small, undefined when there is none. */
   body: Buffer | Readable | undefined
 }
 
-/** There is no answer, or not the whole of a small one. */
+/** There is no answer, or only a part of a small one. */
 export class ExchangeFailed extends Error {
   override name = 'ExchangeFailed'
-  /** Whether the request may have reached the other side; false when not a byte of it was written. */
+  /** Whether the request may have reached the process; false when no byte of it was written. */
   readonly isSent: boolean
   readonly code: string
 
@@ -38,23 +38,23 @@ export class ExchangeFailed extends Error {
     return this.code === 'UND_ERR_HEADERS_TIMEOUT' || this.code === 'UND_ERR_BODY_TIMEOUT'
   }
 
-  /** What the client hears of it. */
+  /** The error that the client gets: SERVICE_TIMEOUT or SERVICE_BROKE_OFF. */
   toAnswer(): Error {
     return this.isTimeout ? new ServiceTimeout() : new ServiceBroke()
   }
 }
 
-/** Reading changes nothing, so it may be asked twice. */
+/** A read changes nothing, so it may be sent twice. */
 export function isRead(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
 /**
- * Sends one request to one process and resolves with its answer. It is broken off when the client goes away, and a
- * read also when the process stalls before it has begun to answer.
+ * Sends one request to one process and resolves to its answer. The request is aborted when the client disconnects, and a
+ * read also when the process stalls before it begins its answer.
  *
- * This is undici's `dispatch` and not its `request`, because only `dispatch` tells whether the request was written
- * (which decides whether a POST may be tried elsewhere); it also costs less.
+ * This is undici's `dispatch` and not its `request`, because only `dispatch` tells whether the request was written (which
+ * decides whether a POST may be tried elsewhere); it also costs less.
  *
  * @throws ExchangeFailed
  */
@@ -84,7 +84,7 @@ export function exchange(
     client.once('close', onGone)
     if (isRead(request.method)) waiting.add(onStall)
 
-    // undici takes any iterable of bytes; its types do not say so.
+    // undici accepts any iterable of bytes; its types do not say so.
     pool.dispatch(request as Dispatcher.DispatchOptions, {
       onRequestStart(started) {
         controller = started

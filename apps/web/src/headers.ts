@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isRead } from './exchange.ts'
 
-/** They speak of one connection, not of the message. @see RFC 9110, 7.6.1 */
+/** Headers of one connection, not of the message. @see RFC 9110, 7.6.1 */
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
@@ -15,14 +15,14 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 
-/** What a client could say about itself in our name: a service that trusts us must hear it from us alone. */
+/** Headers that only the edge may set: a service that trusts the edge must not get them from a client. */
 const OURS_TO_SAY = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/
 
 type Headers = Record<string, string | string[]>
 
-/** What is left of a message's headers when it goes on to the next connection. */
+/** The headers of a message that are passed on to the next connection. */
 export function endToEnd(headers: IncomingHttpHeaders): Headers {
-  // A set, and no regular expression: 16 KiB of headers can name thousands, and as many spaces between them.
+  // A set, and no regular expression: 16 KiB of headers can have thousands of names, and as many spaces between them.
   const named = new Set(
     headers.connection
       ?.toLowerCase()
@@ -36,16 +36,16 @@ export function endToEnd(headers: IncomingHttpHeaders): Headers {
   return kept
 }
 
-/** Whether a body follows the headers. Without one of these two there is none. @see RFC 9112, 6.3 */
+/** Whether the request has a body. Without one of these two headers there is none. @see RFC 9112, 6.3 */
 export function hasBody({ method, raw: { headers } }: FastifyRequest): boolean {
   if (isRead(method)) return false
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 /**
- * The headers of a request on its way to a service. Who asked, by which protocol and for which host is told in
- * `x-forwarded-*`; what the client itself says there counts only as far as TRUST_PROXY goes, which is what
- * Fastify's `ips`, `protocol` and `host` stand for.
+ * The headers of a request on its way to a service. `x-forwarded-*` tell the address of the client, the protocol and the
+ * host. What the client itself sends there counts only as far as TRUST_PROXY allows, which Fastify's `ips`, `protocol` and
+ * `host` take into account.
  */
 export function headersForService(request: FastifyRequest, host: string): Headers {
   const headers = endToEnd(request.raw.headers)

@@ -4,18 +4,18 @@ import { isIP } from 'node:net'
 /** All addresses of a name, as `dns.lookup` with `all` gives them. */
 export type Lookup = (name: string) => Promise<{ address: string; family: number }[]>
 
-/** The system's own, which knows what containers and hosts files know. */
+/** The lookup of the operating system, which also knows the names of containers and of hosts files. */
 export const lookupAll: Lookup = (name) => systemLookup(name, { all: true })
 
-/** Whether a URL names a host that can have other addresses tomorrow. */
+/** Whether a URL has a host name, whose addresses can change, and not an IP address. */
 export function hasName(url: URL): boolean {
   return isIP(hostOf(url)) === 0
 }
 
 /**
- * The origins that a URL stands for at this moment, one for each address of its name.
+ * The present origins of a URL, one for each address of its name.
  *
- * @param before what it stood for last time: the best we know when the resolver itself fails
+ * @param before the origins of the last call; they are returned when the resolver itself fails
  */
 export async function resolveOrigins(url: URL, before: string[], lookup: Lookup): Promise<string[]> {
   if (!hasName(url)) return [url.origin]

@@ -3,22 +3,22 @@ import { hasName, lookupAll, resolveOrigins, type Lookup } from './resolve-origi
 import { openProcess, readHealth, type Health, type UpstreamProcess } from './upstream-process.ts'
 
 const RESOLVE_EVERY_MS = 1000
-/** How long a second look may take. Where nobody listens it takes a millisecond. */
+/** The timeout of a second look. Where nothing listens, it takes a millisecond. */
 const SECOND_LOOK_MS = 500
 
-/** The processes of one service, and whose turn it is. */
+/** The processes of one service, and the order of their turns. */
 export interface Rotation extends AsyncDisposable {
   /**
-   * The process whose last turn is the longest ago, among those that are ready and not in `tried`. When none is
-   * ready, one that is there all the same: a service that has lost its database says so better than we can.
+   * The process whose last turn is the longest ago, among those that are ready and not in `tried`. When none is ready, one
+   * that is not gone: a service without its database gives a better answer than the edge can.
    */
   next(tried: ReadonlySet<UpstreamProcess>): UpstreamProcess | undefined
-  /** Asks everybody at once, in case somebody has just come. Any number of callers share one look. */
+  /** Probes all processes at once, because one may have just become ready. Concurrent callers share one look. */
   lookAgain(): Promise<void>
 }
 
 export interface RotationOptions {
-  /** Each is resolved again and again, and each of its addresses is one process. */
+  /** Each is resolved again every second, and each of its addresses is one process. */
   urls: URL[]
   lookup?: Lookup
   probeEveryMs: number
@@ -27,12 +27,12 @@ export interface RotationOptions {
   onChange(origin: string, change: Health | 'removed'): void
 }
 
-/** Resolves once each process that the names stand for has been asked whether it is ready. */
+/** Resolves after the first probe of each process that the names stand for. */
 export async function openRotation(options: RotationOptions): Promise<Rotation> {
   const { urls, lookup = lookupAll, probeEveryMs, timeoutMs, onChange } = options
   const closing = new AbortController()
   const resolved = new Map<URL, string[]>()
-  // The one whose turn is the longest ago stands first.
+  // The process whose turn is the longest ago comes first.
   const queue: UpstreamProcess[] = []
   let secondLook: Promise<void> | undefined
 
@@ -53,7 +53,7 @@ export async function openRotation(options: RotationOptions): Promise<Rotation> 
   function remove(process: UpstreamProcess): void {
     queue.splice(queue.indexOf(process), 1)
     onChange(process.origin, 'removed')
-    // What is in flight is still answered: an address leaves its name before the process there ends.
+    // Requests in flight are still answered: an address leaves its name before its process stops.
     void process.pool.close()
   }
 
@@ -62,7 +62,7 @@ export async function openRotation(options: RotationOptions): Promise<Rotation> 
     if (!queue.includes(process)) return
     if (seen !== process.health) onChange(process.origin, seen)
     process.health = seen
-    // Only when somebody is ready: if all are slow, they need no more work.
+    // Only when another process is ready: if all are slow, retries would add to their work.
     if (seen === 'late' && queue.some(isReady)) for (const moveOn of process.waiting) moveOn()
   }
 
@@ -74,7 +74,7 @@ export async function openRotation(options: RotationOptions): Promise<Rotation> 
     while (await pause(RESOLVE_EVERY_MS)) await resolveAll()
   }
 
-  /** False when there is nothing to wait for any more. */
+  /** False when the rotation is closed. */
   function pause(ms: number): Promise<boolean> {
     return sleep(ms, true, { signal: closing.signal, ref: false }).catch(() => false)
   }

@@ -1,31 +1,31 @@
 import { Pool } from 'undici'
 
-/** How long a process may take to accept a connection, and to say that it is ready. */
+/** How long a process may take to accept a connection, and to answer a probe. */
 const PATIENCE_MS = 1000
 
 /**
- * - `ready`: `/readyz` says so.
- * - `unready`: `/readyz` says not: it drains, or has not found a backing service yet.
- * - `late`: it is there, but does not answer in time: frozen, or overloaded.
- * - `gone`: nobody listens there.
+ * - `ready`: `/readyz` answers 200.
+ * - `unready`: `/readyz` answers otherwise: the process drains, or has not reached a backing service yet.
+ * - `late`: the process does not answer in time: it is frozen or overloaded.
+ * - `gone`: nothing listens at the address.
  */
 export type Health = 'ready' | 'unready' | 'late' | 'gone'
 
-/** One process of a service, at one address. It is connections and what was last seen: nothing of a person. */
+/** One process of a service, at one address: its connections and its last known health. It holds no data of a user. */
 export interface UpstreamProcess {
   readonly origin: string
-  /** The host that requests to it name. */
+  /** The host header of requests to it. */
   readonly host: string
   readonly pool: Pool
   health: Health
-  /** Called when it stalls: reads that wait for it, and would rather ask somebody else. */
+  /** Callbacks of reads that wait for it. When it stalls, they are called, and the reads go to another process. */
   readonly waiting: Set<() => void>
 }
 
 /** @param timeoutMs how long it may take to begin its answer, and between two pieces of it */
 export function openProcess(origin: string, { host, hostname }: URL, timeoutMs: number): UpstreamProcess {
   const pool = new Pool(origin, {
-    // One connection for each request in flight: there are never more than our own clients have opened.
+    // One connection for each request in flight, so never more than our own clients have opened.
     connections: null,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,

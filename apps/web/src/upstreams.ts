@@ -2,23 +2,23 @@ import { openRotation, type Rotation, type RotationOptions } from './rotation.ts
 
 /** One service as the edge sees it. */
 export interface Upstream {
-  /** The path it owns, with everything below. */
+  /** The path that the service owns, with everything below it. */
   readonly prefix: string
   readonly rotation: Rotation
 }
 
 export interface Upstreams extends AsyncDisposable {
-  /** The service that owns a path: the longest prefix, in whole segments. Null when nobody does. */
+  /** The service that owns a path: the longest prefix, in whole segments. Null when there is none. */
   find(path: string): Upstream | null
 }
 
 interface UpstreamsOptions extends Omit<RotationOptions, 'urls' | 'onChange'> {
-  /** Each `prefix=url|url`, as UPSTREAMS has them. */
+  /** Each is `prefix=url|url`, as in UPSTREAMS. */
   routes: readonly string[]
   log: { info(what: object, message: string): void }
 }
 
-/** Opens the rotation of every service. Resolves once each process was asked for the first time. */
+/** Opens the rotation of every service. Resolves after the first probe of each process. */
 export async function openUpstreams({ routes, log, ...options }: UpstreamsOptions): Promise<Upstreams> {
   await using opening = new AsyncDisposableStack()
   const opened = await Promise.allSettled(

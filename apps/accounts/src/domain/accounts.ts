@@ -11,32 +11,32 @@ export interface User {
   email: string
 }
 
-/** What the rules below work on. */
+/** What the functions below need. */
 export interface Accounts {
   database: Database
   passwords: PasswordHasher
   devices: DeviceCookie
-  /** Where browsers find the site, whose name makes no password. */
+  /** The public host of the site. A password that is little more than its name is refused. */
   host: string
 }
 
-/** Who somebody says they are, and where they say it from. */
+/** What the user typed, and the network of the request. */
 export interface Credentials {
   email: string
   password: string
   network: string
 }
 
-/** The session of the request that a rule is asked by. */
+/** The session of the present request. */
 export interface RequestSession {
-  /** Signs the person in under a new session id, and stores that before it resolves. */
+  /** Signs the user in under a new session id. Resolves when the session is stored. */
   begin(user: { id: string }): Promise<void>
   end(): Promise<void>
-  /** Ends every other session of a person. */
+  /** Ends every other session of the user. */
   endOthers(user: { id: string }): Promise<void>
 }
 
-/** Somebody who is signed in, and the cookie by which their browser is known from now on. */
+/** A user who is signed in, and the new device cookie of their browser. */
 export interface SignedIn {
   user: User
   device: string
@@ -52,9 +52,9 @@ export const PasswordWrong = createError('PASSWORD_WRONG', 'The current password
 export const AccountGone = createError('ACCOUNT_GONE', 'This account does not exist any more.', 401)
 
 /**
- * Makes an account whose owner is signed in; without a session there is no account either. That an email is taken is
- * worth knowing to whoever guesses, so each time it is said counts as a failed sign-in; how many accounts a network may make
- * is the route's to say.
+ * Creates an account and signs its owner in. If the session cannot be stored, there is no account either. It helps a guesser
+ * to know that an email is taken, so each such answer counts as a failed sign-in. The number of accounts that a network may
+ * create is limited by the route.
  *
  * @throws ACCOUNT_EMAIL_TAKEN, ACCOUNT_EMAIL_INVALID, PASSWORD_COMMON, PASSWORD_PERSONAL, SIGN_IN_LIMITED, PASSWORDS_BUSY
  */
@@ -69,7 +69,7 @@ export async function createAccount(
     const passwordHash = await passwords.hash(password, network)
     return failClosed(session, (begin) =>
       database.$transaction(async (tx) => {
-        // Of two at the same moment, on whichever processes, the database takes one.
+        // Of two concurrent sign-ups with the same email, in any processes, the database accepts one.
         const [created] = await tx.user.createManyAndReturn({
           data: { email, passwordHash },
           skipDuplicates: true,
@@ -84,9 +84,9 @@ export async function createAccount(
 }
 
 /**
- * Lets somebody in who knows the password. `device` is the cookie of their browser, if it has one.
+ * Signs in a user who knows the password. `device` is the device cookie of the browser, if it has one.
  *
- * No word and no work tells whether the account exists.
+ * Neither the answer nor the work that it takes tells whether the account exists.
  *
  * @throws SIGN_IN_REFUSED, ACCOUNT_EMAIL_INVALID, SIGN_IN_LIMITED, PASSWORDS_BUSY
  */
@@ -110,7 +110,7 @@ export async function letIn(
   }
   return failClosed(session, async (begin) => {
     await begin(user)
-    // A change of the password ends all sessions; this one may have begun a moment after that, with the old password.
+    // A change of the password ends all sessions. This session may have begun just after that, with the old password.
     const passwordHash = await readPasswordHash(database, user.id)
     const isStill =
       passwordHash === user.passwordHash || (await passwords.verify(password, passwordHash, network))
@@ -120,10 +120,10 @@ export async function letIn(
 }
 
 /**
- * Puts another password in place of the current one, ends every other session and gives this one a new id: a stolen copy
- * of the old one is worth nothing then. Either all of that happens, or the password stays as it is.
+ * Replaces the password, ends every other session and gives this one a new id, so that a stolen copy of the old one is
+ * useless. Either all of that happens, or the password stays as it is.
  *
- * Whoever has stolen a session may not guess the password with it either: `sessionId` is what they are counted by.
+ * A thief of a session must not guess the password with it either: wrong passwords are counted by `sessionId`.
  *
  * @throws PASSWORD_WRONG, PASSWORD_COMMON, PASSWORD_PERSONAL, SIGN_IN_LIMITED, PASSWORDS_BUSY, ACCOUNT_GONE
  */
@@ -146,8 +146,9 @@ export async function changePassword(
   const passwordHash = await passwords.hash(change.next, change.network)
   const isStored = await failClosed(session, (begin) =>
     database.$transaction(async (tx) => {
-      // Whoever signs in by the old password at this moment waits for the end of this transaction: `readPasswordHash`.
-      // Before it nothing ends: of two changes at once the later would end the session that the earlier has just begun.
+      // A concurrent sign-in with the old password waits for the end of this transaction (`readPasswordHash`). No session
+      // ends before the password is stored: of two concurrent changes, the later would end the session that the earlier has
+      // just begun.
       if (!(await storePassword(tx, user, passwordHash))) return false
       await session.endOthers(user)
       await begin(user)
@@ -165,7 +166,7 @@ export async function readUser({ database }: Accounts, id: string): Promise<User
   return user
 }
 
-/** When `work` fails after it began a session, that session ends: an error never leaves somebody signed in. */
+/** When `work` fails after it began a session, that session ends: an error never leaves the user signed in. */
 async function failClosed<T>(
   session: RequestSession,
   work: (begin: RequestSession['begin']) => Promise<T>,
@@ -182,7 +183,7 @@ async function failClosed<T>(
   }
 }
 
-/** False when another password has been stored since `user` was read: it is never overwritten. */
+/** False when another password was stored after `user` was read. That password is never overwritten. */
 async function storePassword(
   database: Database | Transaction,
   user: { id: string; passwordHash: string },
@@ -195,7 +196,7 @@ async function storePassword(
   return count === 1
 }
 
-/** Waits for a change of the password that is under way; null when there is no such account any more. */
+/** Waits for a concurrent change of the password. Null when the account does not exist any more. */
 async function readPasswordHash(database: Database, id: string): Promise<string | null> {
   const [user] = await database.$queryRaw<{ passwordHash: string }[]>`
     SELECT password_hash AS "passwordHash" FROM users WHERE id = ${id} FOR SHARE`

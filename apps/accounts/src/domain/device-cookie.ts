@@ -11,21 +11,21 @@ import { hostCookieName } from '@repo/session'
 /** Renewed by each sign-in. */
 const LIFETIME_MS = 180 * 24 * 60 * 60_000
 
-// When it expires, 128 random bits, and a signature for each secret. What has another form is not even verified.
+// Its expiry, 128 random bits, and a signature for each secret. A cookie of another form is not verified.
 const FORM = /^([0-9a-z]{8,10})\.([\w-]{22})\.([\w-]{43}(?:\.[\w-]{43})*)$/
 
-/** Whose browser it is. */
+/** The account that the browser has signed in to. */
 interface Owner {
   id: string
   passwordHash: string
 }
 
 /**
- * The cookie that a browser keeps once it has signed in to an account. It signs nobody in: it only says that guesses
- * from here are counted apart from those of strangers, so that no stranger keeps the owner out.
+ * The cookie that a browser keeps after it has signed in to an account. It signs no user in. Guesses with it are counted
+ * separately from those of unknown browsers, so that a stranger cannot lock the owner out.
  *
- * It is worth something for this account with this password alone, and it does not say which account that is. Nothing
- * is stored: the stored hash of the password is part of what is signed, so another password revokes all of them.
+ * It is valid only for this account with this password, and it does not tell which account that is. Nothing is stored: the
+ * stored hash of the password is part of what is signed, so a new password revokes all device cookies.
  *
  * @see https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies
  */
@@ -33,14 +33,14 @@ export interface DeviceCookie {
   name: string
   attributes: { path: '/'; httpOnly: true; secure: boolean; sameSite: 'strict'; maxAge: number }
   issue(owner: Owner): string
-  /** What this browser is counted as, or null when it is a stranger to this account. Nobody has no browser. */
+  /** The name by which this browser is counted. Null when the browser is unknown to this account, or there is no account. */
   read(cookie: string | undefined, owner: Owner | null): string | null
 }
 
 export interface DeviceCookieOptions {
-  /** Newest first. Signed with each, as the session cookie is, so that processes of two releases read the same cookie. */
+  /** Newest first. Each of them signs, as for the session cookie, so that processes of two releases read the same cookie. */
   secrets: readonly string[]
-  /** What the browser sees. With https the cookie is `__Host-device`, Secure; else `device-3000`, by its port. */
+  /** The public origin. With https the cookie is `__Host-device`, Secure; else `device-3000`, with the port. */
   origin: string
 }
 

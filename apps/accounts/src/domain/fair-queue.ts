@@ -1,28 +1,28 @@
 export interface FairQueueOptions {
   maxRunning: number
   maxWaiting: number
-  /** Makes the error for a task that may not wait, or not any longer. */
+  /** Creates the error for a task that is refused, at once or while it waits. */
   refuse: () => Error
 }
 
 export interface Turn {
-  /** Tasks of one flow wait for each other; different flows share what there is in equal parts. */
+  /** All flows get an equal share of the turns. The tasks of one flow divide its share. */
   flow: string
   /** A flow whose tasks weigh 4 is served a quarter as often as one whose tasks weigh 1. */
   weight: number
 }
 
 interface Waiting extends Turn {
-  /** Where the task stands on the clock below. */
+  /** Its place in the virtual time `now` below. */
   at: number
   begin(): void
   refuse(): void
 }
 
 /**
- * Runs at most `maxRunning` tasks at a time and shares the turns fairly: however many tasks one flow brings, the first one of
- * another flow is among the next to run. When more than `maxWaiting` would wait, those who stand last are refused, and they
- * belong to whoever brought the most: one flow may have all of the room, as long as nobody else needs it.
+ * Runs at most `maxRunning` tasks at a time and shares the turns fairly: if one flow has many tasks, the first task of
+ * another flow is still among the next to run. When more than `maxWaiting` tasks would wait, the last one is refused. It
+ * belongs to the flow with the most waiting tasks, so one flow may use the whole queue as long as no other flow needs it.
  *
  * @see Goyal, Vin and Cheng, Start-time Fair Queueing (1997)
  */
@@ -30,7 +30,7 @@ export function createFairQueue({ maxRunning, maxWaiting, refuse }: FairQueueOpt
   /** In the order of their turns. */
   const waiting: Waiting[] = []
   let running = 0
-  /** The turn that began last. It is the clock: a flow that was quiet starts from now, and has saved nothing up. */
+  /** The virtual time: the place of the turn that began last. An idle flow starts from here, so it saves up no turns. */
   let now = 0
 
   function wait({ flow, weight }: Turn): Promise<void> {
@@ -50,7 +50,7 @@ export function createFairQueue({ maxRunning, maxWaiting, refuse }: FairQueueOpt
     try {
       return await task()
     } finally {
-      // The place is handed on, not given up: nobody who comes at this moment can slip in before those who wait.
+      // The place passes directly to the next waiting task, so a new task cannot take it.
       const next = waiting.shift()
       if (next) now = next.at
       else running -= 1

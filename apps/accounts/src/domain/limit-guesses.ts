@@ -4,20 +4,20 @@ import { Prisma, type Database } from '../database.ts'
 
 const HOUR_MS = 60 * 60_000
 
-/** So many wrong answers at once, and then one more each `everyMs` (the generic cell rate algorithm). */
+/** `attempts` wrong answers at once, and then one more every `everyMs` (the generic cell rate algorithm). */
 export interface GuessLimit {
   attempts: number
   everyMs: number
 }
 
 /**
- * A day of guessing at one account brings 124 wrong passwords from all strangers together, and 24 each day after.
+ * All unknown browsers together can try 124 wrong passwords for one account on the first day, and 24 on each later day.
  *
- * `guesser`: at one account from one network, with one browser that has signed in to it, or in one session.
- * `account`: at one account from everywhere, by browsers that have never signed in to it.
- * `network`: from one network, at whatever account. A whole office may sit behind it.
+ * - `guesser`: for one account from one network, with one browser that has signed in to it, or in one session.
+ * - `account`: for one account from everywhere, by browsers that have never signed in to it.
+ * - `network`: from one network, for any account. A whole office may share the network.
  *
- * The guesser's pace is no faster than the account's: a single network never uses up what all strangers share.
+ * The rate of `guesser` is not higher than that of `account`, so one network never uses up what all unknown browsers share.
  *
  * @see NIST SP 800-63B-4, rate limiting (throttling): at most 100 wrong ones in a row, and a wait of up to an hour
  */
@@ -33,17 +33,17 @@ export const SignInLimited = createError(
   429,
 )
 
-/** Who guesses. A browser that is known, and a session, are counted apart from all strangers. */
+/** Who guesses. A known browser and a session are counted separately from all unknown browsers. */
 export type Guesser =
-  /** Whether anybody has the email makes no difference. Without one the guess is at what exists, not at a password. */
+  /** Whether an account has the email makes no difference. Without one, the guess is whether an account exists. */
   { network: string; email?: string } | { device: string } | { session: string }
 
 /**
- * Runs a check that must not be repeated at will. When it says no (null), that counts against the guesser, in the
- * database, so that all processes together allow what one may.
+ * Runs a check that must not be repeated without limit. A result of null is counted as a failure of the guesser. The count
+ * is in the database, so the limit holds for all processes together.
  *
- * At the limit the check is not run, and so even the right password is refused: whoever guesses would otherwise go on
- * and know the right one by its different answer.
+ * At the limit the check does not run, so even the right password is refused. Otherwise a guesser could continue, and would
+ * recognize the right password by its different answer.
  *
  * @throws SIGN_IN_LIMITED with `retry-after`
  */
@@ -58,13 +58,13 @@ export async function limitGuesses<T>(
   const result = await check()
 
   if (result === null) {
-    // Of a hundred sent at once each found the others not yet counted: only the first ten learn that they were wrong.
-    // One by one, the narrowest first, so that those who learn nothing use up nothing that others share.
+    // A hundred concurrent requests all run their check before any is counted; only the first ten learn that they were
+    // wrong. The narrowest counter goes up first: a request that it refuses adds nothing to the shared counters.
     for (const counter of counters) await countFailure(database, counter)
     await forgetExpired(database)
   } else if (counters.some(isOfGuesser)) {
     await refuseAtLimit(database, counters)
-    // What others share stays: with an account, or a browser, of their own anybody could wipe off all their guesses.
+    // Shared counters stay. Otherwise a guesser with an account, or a known browser, of their own could reset them.
     const key = { in: counters.filter(isOfGuesser).map(({ key }) => key) }
     await database.signInFailures.deleteMany({ where: { key } })
   }
@@ -87,7 +87,7 @@ function countersOf(guesser: Guesser): Counter[] {
   ]
 }
 
-/** A digest: what people type as their email is at times their password. */
+/** The key is a digest, because users sometimes type their password as their email. */
 function counter(kind: Counter['kind'], of: object): Counter {
   return { kind, key: `${kind}:${hash('sha256', JSON.stringify(of), 'base64url')}` }
 }
@@ -96,9 +96,9 @@ function isOfGuesser({ kind }: Counter): boolean {
   return kind === 'guesser'
 }
 
-// `expires_at` is when all that was counted will be forgotten: each failure puts it off by the limit's `everyMs`, and
-// whoever is so far ahead of the clock that no failure fits in any more waits. The clock is the database's: those of
-// processes differ.
+// `expires_at` is the time when all counted failures will be forgotten. Each failure moves it by the limit's `everyMs`. When
+// it is so far ahead of the clock that no further failure fits in, the guesser must wait. The clock is that of the database,
+// because the clocks of processes differ.
 
 async function refuseAtLimit(database: Database, counters: Counter[]): Promise<void> {
   const keys = counters.map(({ key }) => key)
@@ -109,7 +109,7 @@ async function refuseAtLimit(database: Database, counters: Counter[]): Promise<v
   if (found?.waitMs && found.waitMs > 0) throw limited(found.waitMs)
 }
 
-/** @throws SIGN_IN_LIMITED when others have used up the limit since it was looked at; nothing is counted then. */
+/** @throws SIGN_IN_LIMITED when concurrent requests have used up the limit since it was checked; it counts nothing then. */
 async function countFailure(database: Database, { kind, key }: Counter): Promise<void> {
   const limit = GUESS_LIMITS[kind]
   const counted = await database.$executeRaw`
@@ -121,7 +121,7 @@ async function countFailure(database: Database, { kind, key }: Counter): Promise
   if (counted === 0) throw limited(limit.everyMs)
 }
 
-/** A failure adds three rows at most and takes up to ten away, so the table stays as small as what it is about. */
+/** A failure adds at most three rows and removes up to ten expired ones, so expired rows do not pile up. */
 async function forgetExpired(database: Database): Promise<void> {
   await database.$executeRaw`
     DELETE FROM sign_in_failures WHERE key IN (

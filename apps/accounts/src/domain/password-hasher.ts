@@ -3,7 +3,7 @@ import createError from '@fastify/error'
 import { createFairQueue } from './fair-queue.ts'
 import { normalizePassword } from './password.ts'
 
-/** What one hash costs whoever makes it, and so whoever guesses. */
+/** The cost of one hash, and so of one guess. */
 export interface PasswordCost {
   memoryKiB: number
   passes: number
@@ -11,20 +11,20 @@ export interface PasswordCost {
 }
 
 /**
- * Argon2id as the OWASP Password Storage Cheat Sheet asks for at least. Raise it as machines grow: whoever signs in is
- * moved to the present cost.
+ * The minimum for Argon2id in the OWASP Password Storage Cheat Sheet. Raise it as machines get faster: a sign-in replaces a
+ * hash of another cost.
  *
  * @see https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
  */
 export const PASSWORD_COST: PasswordCost = { memoryKiB: 19_456, passes: 2, parallelism: 1 }
 
-/** Of salt and hash. @see RFC 9106, sections 3.1 and 4 */
+/** The lengths of salt and hash. @see RFC 9106, sections 3.1 and 4 */
 const SALT_BYTES = 16
 const HASH_BYTES = 32
 
 /**
- * Two at a time work on 38 MiB, and leave the other two of libuv's four threads to name look-ups and files. A hundred
- * that wait are served within two seconds by two free cores, about as long as somebody may be expected to wait.
+ * Two hashes at a time need 38 MiB, and leave the other two of libuv's four threads to DNS lookups and files. Two free cores
+ * finish a hundred waiting hashes within two seconds, which is about as long as a user may be expected to wait.
  */
 const LIMIT = { maxRunning: 2, maxWaiting: 100 }
 
@@ -35,32 +35,33 @@ export const PasswordsBusy = createError(
 )
 
 /**
- * Each network has two flows: to sign in is a quarter of the weight of making an account. So a sign-in goes before
- * sign-ups that wait, and no network, whatever it sends, keeps another one waiting for more than a few hashes.
+ * Each network has two flows: a sign-in has a quarter of the weight of a new hash. So a sign-in goes before waiting
+ * sign-ups, and no network makes another one wait for more than a few hashes.
  */
 const WEIGHTS = { verify: 1, hash: 4 }
 
 export interface PasswordHasher {
   /**
-   * The password's hash as a PHC string, which names its own cost.
+   * The hash of the password as a PHC string, which includes its cost.
    *
-   * @param network whose client waits for it
+   * @param network of the client that waits for it
    * @throws PASSWORDS_BUSY
    * @see https://github.com/P-H-C/phc-string-format
    */
   hash(password: string, network: string): Promise<string>
   /**
-   * Whether the password is the one that was hashed. Null, for somebody who does not exist, takes the same work to say no.
+   * Whether the password is the one that was hashed. With null, for a user who does not exist, it does the same work and
+   * resolves to false.
    *
-   * @param network whose client waits for it
+   * @param network of the client that waits for it
    * @throws PASSWORDS_BUSY
    */
   verify(password: string, hash: string | null, network: string): Promise<boolean>
-  /** True of a hash that was made at another cost than today's. */
+  /** Whether the hash was made with another cost than the present one. */
   needsRehash(hash: string): boolean
 }
 
-/** Hashes passwords off the event loop, never more of them at a time than memory and threads are there for. */
+/** Hashes passwords outside the event loop, as many at a time as LIMIT allows. */
 export function createPasswordHasher(cost: PasswordCost = PASSWORD_COST): PasswordHasher {
   const queue = createFairQueue({
     ...LIMIT,
@@ -68,7 +69,7 @@ export function createPasswordHasher(cost: PasswordCost = PASSWORD_COST): Passwo
   })
   const run = (kind: keyof typeof WEIGHTS, network: string, task: () => Promise<Buffer>): Promise<Buffer> =>
     queue({ flow: `${kind} ${network}`, weight: WEIGHTS[kind] }, task)
-  // No password is known to have an all-zero hash, so nobody gets in with it.
+  // No password is known that has an all-zero hash, so this one matches none.
   const nobody: StoredHash = { cost, salt: Buffer.alloc(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) }
 
   return {
@@ -112,7 +113,7 @@ function derive(password: string, salt: Buffer, cost: PasswordCost, length: numb
   })
 }
 
-/** @throws for what UTF-8 cannot hold: all of it would be the same bytes. JSON bodies with such a text are refused before. */
+/** @throws for half a surrogate pair: in UTF-8 all of them are the same bytes. JSON bodies with one are refused before. */
 function toBytes(password: string): Buffer {
   if (!password.isWellFormed()) throw new Error('A password with half a surrogate pair has no bytes to hash')
   return Buffer.from(normalizePassword(password))

@@ -1,14 +1,14 @@
 import createError from '@fastify/error'
 import { dictionary } from '@zxcvbn-ts/language-common'
 
-/** In characters (Unicode code points). Nobody types 256, and more would only be work for us. */
+/** In characters (Unicode code points). No user types 256, and more would only be work for us. */
 export const PASSWORD_LENGTH = { min: 8, max: 256 }
 
-/** Of the most common passwords so many are refused: those that are long enough, for the others are refused as it is. */
+/** How many of the most common passwords are refused, of those with the minimum length. Shorter ones are refused anyway. */
 const COMMON_PASSWORDS = 10_000
-/** What a word of the context may have around it and still be refused: `ada@example.com` with `!`, `1` or `2026`. */
+/** A word of the context with at most so many other characters is refused: `ada@example.com` with `!`, `1` or `2026`. */
 const MAX_AROUND_WORDS = 4
-/** Shorter words stand in too many good passwords. */
+/** Shorter words are part of too many good passwords. */
 const MIN_WORD_LENGTH = 3
 
 export const PasswordCommon = createError(
@@ -28,14 +28,14 @@ const common = new Set(
     .slice(0, COMMON_PASSWORDS),
 )
 
-/** The characters that are hashed: one keyboard sends é as one character, another as e and an accent. */
+/** The characters that are hashed: one keyboard types é as one character, another as e and an accent. */
 export function normalizePassword(password: string): string {
   return password.normalize('NFKC')
 }
 
 /**
- * What a new password may not be, whatever its length: blank, one that many have, or one that a stranger makes up from what
- * they see. Case makes no difference. An old password is never asked this: whoever has one must still get in.
+ * Refuses a new password that is blank or common, or that a stranger could derive from what they see, whatever its length.
+ * Case makes no difference. Old passwords are not checked, because their users must still be able to sign in.
  *
  * @param context the email, and the host of the site; their parts count as well
  * @throws PASSWORD_COMMON, PASSWORD_PERSONAL
@@ -43,7 +43,7 @@ export function normalizePassword(password: string): string {
  */
 export function assertSuitable(password: string, context: readonly string[]): void {
   const text = normalizePassword(password).toLowerCase()
-  // Nobody sees what these characters are, the zero-width ones included.
+  // These characters are invisible, the zero-width ones included.
   const isBlank = /^[\s\p{Cc}\p{Default_Ignorable_Code_Point}]*$/u.test(text)
   if (isBlank || common.has(text)) throw new PasswordCommon()
 
@@ -52,7 +52,7 @@ export function assertSuitable(password: string, context: readonly string[]): vo
   if (rest.length < text.length && rest.length <= MAX_AROUND_WORDS) throw new PasswordPersonal()
 }
 
-/** A name, its parts, and each of them backwards. */
+/** The name, its parts, and each of them reversed. */
 function listWords(name: string): string[] {
   const words = [name, ...name.split('@'), ...name.split(/[^\p{L}\p{N}]/u)].filter(
     (word) => word.length >= MIN_WORD_LENGTH,

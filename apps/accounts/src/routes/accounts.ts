@@ -22,13 +22,13 @@ import { PasswordsBusy } from '../domain/password-hasher.ts'
 import { PASSWORD_LENGTH, PasswordCommon, PasswordPersonal } from '../domain/password.ts'
 
 const Email = Type.String({
-  // With room for what is trimmed.
+  // Leaves room for the white space that is trimmed.
   maxLength: MAX_EMAIL_LENGTH + 50,
   description: 'However it is typed: case and space around it make no difference',
 })
 
 /**
- * What the current rule for new passwords is must not keep anybody from signing in with an old one.
+ * The password of an existing account. The rules for new passwords do not apply to it: old passwords must still work.
  *
  * @see NIST SP 800-63B, password verifiers: at least 8 (revision 4 asks 15 of a password that stands alone), 64 allowed
  */
@@ -39,14 +39,14 @@ const NewPassword = Type.String({
   description: 'Any characters, spaces included; neither one that is common nor the email',
 })
 
-/** One a minute for an hour: enough for an office that begins to use us on one morning, too few for a robot. */
+/** One per minute on average over an hour: enough for an office that signs up on one morning, too few for a robot. */
 export const SIGN_UP_LIMIT: Limit = { max: 60, per: 'network', windowMs: 60 * 60_000 }
 
 const UserAnswer = Type.Object({
   user: Type.Object({ id: Type.String({ format: 'uuid' }), email: Type.String() }),
 })
 
-/** Sign up, in and out; who am I; another password. */
+/** Sign-up, sign-in, sign-out, the signed-in user, and the change of the password. */
 export async function accountRoutes(app: Service, { accounts }: { accounts: Accounts }): Promise<void> {
   const { devices } = accounts
 

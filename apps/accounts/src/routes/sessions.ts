@@ -15,7 +15,7 @@ const Session = Type.Object({
   current: Type.Boolean({ description: 'The one that this very request belongs to' }),
 })
 
-/** Where I am signed in, and the means to end that. */
+/** Lists the sessions of the signed-in user, and ends them. */
 export async function sessionRoutes(app: Service): Promise<void> {
   app.get(
     '/sessions',

@@ -1,4 +1,4 @@
-/** What a bookmark is, whoever wrote it: a person through the API, or a browser through a file. */
+/** The fields that a user sets through the API, and a browser through a bookmark file. */
 export interface BookmarkFields {
   url: string
   title: string
@@ -6,23 +6,27 @@ export interface BookmarkFields {
   tags: string[]
 }
 
-/** A bookmark as a file describes it: also where it stood and since when. */
+/** A bookmark with what only a file tells: its folder and its date. */
 export interface FiledBookmark extends BookmarkFields {
-  /** Names on the way down to it, outermost first. */
+  /** The names of the folders around it, outermost first. */
   folder: string[]
   /** In whole seconds. */
   createdAt: Date
 }
 
-/** Lengths in characters (Unicode code points). A person who passes one is told; what a file has beyond it is cut off. */
+/**
+ * Lengths in characters (Unicode code points); `tags` is a number of tags. The API refuses what is longer. A file may have
+ * more: a link with a longer URL is skipped, and the rest is cut off.
+ */
 export const limits = { url: 8192, title: 1000, notes: 20_000, tag: 100, tags: 100 }
 
-/** Folder paths stand in an index, which takes no entry above 2.7 kB. */
+/** Folder paths are in an index, whose entries have at most 2.7 kB. */
 const maxFolderBytes = 2000
 
 /**
- * The address as it is stored and compared: what the URL standard makes of it, and nothing more. `HTTP://Example.com` and
- * `http://example.com/` are one bookmark; with and without `www.` or a fragment they are two. Null when it is no http(s) URL.
+ * The URL as it is stored and compared: normalized by the URL standard, and nothing more. `HTTP://Example.com` and
+ * `http://example.com/` are one bookmark; with and without `www.` or a fragment they are two. Null when it is no http(s)
+ * URL, or too long.
  */
 export function webUrl(text: string): string | null {
   const url = URL.parse(text)
@@ -30,14 +34,14 @@ export function webUrl(text: string): string | null {
   return url.href.length <= limits.url ? url.href : null
 }
 
-/** A text of one line: titles and folder names. */
+/** A text on one line: titles and folder names. */
 export function tidyLine(text: string, maxLength: number = limits.title): string {
-  // Each run of spaces is looked at once: /\s*\n\s*/ would begin again at every space of it.
+  // This reads each run of spaces once. /\s*\n\s*/ would start again at every space of it.
   const line = storable(text).replace(/\s+/g, (space) => (/[\n\t]/.test(space) ? ' ' : space))
   return cut(line.trim(), maxLength)
 }
 
-/** Notes keep their line breaks and what stands at the beginning of a line. */
+/** Notes keep their line breaks and their indentation. */
 export function tidyNotes(text: string): string {
   return cut(storable(text).trim(), limits.notes)
 }
@@ -48,7 +52,7 @@ export function tidyTags(tags: readonly string[]): string[] {
   return [...new Set(tidy)].filter((tag) => tag !== '').slice(0, limits.tags)
 }
 
-/** The folder `name` inside `parent`; the parent itself when the name is empty or the path would become too long. */
+/** The path of `name` inside `parent`; `parent` itself if the name is empty or the path would become too long. */
 export function subfolder(parent: string[], name: string): string[] {
   const tidy = tidyLine(name)
   const path = [...parent, tidy]
@@ -57,12 +61,12 @@ export function subfolder(parent: string[], name: string): string[] {
   return tidy === '' || bytes > maxFolderBytes ? parent : path
 }
 
-/** A moment in whole seconds, the finest that a bookmark file can tell. */
+/** A time in whole seconds, the precision of a bookmark file. */
 export function wholeSecond(time: number): Date {
   return new Date(Math.floor(time / 1000) * 1000)
 }
 
-/** Postgres stores no NUL and no half of a surrogate pair, and one kind of line end is enough. */
+/** Postgres stores no NUL and no half of a surrogate pair. Line ends become `\n`. */
 function storable(text: string): string {
   return text.replaceAll('\0', '').replace(/\r\n?/g, '\n').toWellFormed()
 }

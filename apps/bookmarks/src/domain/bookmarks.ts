@@ -14,7 +14,7 @@ import {
 import { formatCursor, parseCursor } from './cursor.ts'
 import { withinQuota, type Quota } from './quota.ts'
 
-/** A bookmark that somebody has. */
+/** A stored bookmark of a user. */
 export interface Bookmark extends FiledBookmark {
   id: string
 }
@@ -94,14 +94,14 @@ export async function removeBookmark(database: Database, userId: string, id: str
   if (count === 0) throw new BookmarkNotFound()
 }
 
-/** What searches may cost: they look through everything that a person has. */
+/** The limits of searches, which read all bookmarks of a user. */
 export const searchLimits = { name: 'bookmarks.search', answerWithinMs: 2_000 }
 
 /**
- * A page of somebody's bookmarks, the newest first.
- * @param query.q is looked for in title, address and notes, in any case; `tag` is matched exactly. An empty text asks nothing.
- * @param limitSearch those of {@link searchLimits}.
- * @param signal aborted when nobody waits for the page any more.
+ * A page of the bookmarks of a user, newest first.
+ * @param query.q is searched for in title, URL and notes, in any case; `tag` must match exactly. An empty text is no filter.
+ * @param limitSearch created with {@link searchLimits}.
+ * @param signal aborted when the client does not wait for the page any more.
  * @throws CURSOR_INVALID; with `q` or `tag` also QUERY_TOO_SLOW, QUERY_UNDER_WAY, QUERIES_BUSY
  */
 export async function listBookmarks(
@@ -119,7 +119,7 @@ export async function listBookmarks(
       where: {
         userId,
         ...(query.tag && { tags: { has: query.tag } }),
-        // `lte` repeats what the alternatives say, in the form in which the index can begin where the last page ended.
+        // Older, or of the same second with a lower id. In this form the index can begin where the last page ended.
         ...(after && { createdAt: { lte: after.createdAt } }),
         AND: [
           after ? { OR: [{ createdAt: { lt: after.createdAt } }, { id: { lt: after.id } }] } : {},
@@ -137,7 +137,7 @@ export async function listBookmarks(
   return { bookmarks, nextCursor: last && rows.length > query.limit ? formatCursor(last) : null }
 }
 
-/** All of somebody's bookmarks, folder after folder, a batch at a time and no faster than they are taken. */
+/** All bookmarks of a user, sorted by folder, in batches. It reads a batch only when the caller asks for it. */
 export async function* exportBookmarks(database: Database, userId: string): AsyncGenerator<Bookmark[]> {
   let last = { folder: [] as string[], createdAt: new Date(0), id: '' }
   for (;;) {
@@ -148,7 +148,7 @@ export async function* exportBookmarks(database: Database, userId: string): Asyn
   }
 }
 
-// Lists of names sort as a tree of folders does.
+// Arrays of names sort in the order of the folder tree.
 const nextBatch = `
   SELECT id, url, title, notes, tags, folder, created_at AS "createdAt" FROM bookmarks
   WHERE user_id = $1 AND (folder, created_at, id) > ($2::text[], $3, $4)
@@ -165,12 +165,12 @@ function tidy<Fields extends Partial<BookmarkFields>>({ url, title, notes, tags 
   } as Pick<BookmarkFields, keyof Fields & keyof BookmarkFields>
 }
 
-/** Prisma hands % and _ on to LIKE, where they would match anything. */
+/** Prisma passes % and _ on to LIKE, where they would match anything. */
 function literal(text: string): string {
   return text.replace(/[\\%_]/g, String.raw`\$&`)
 }
 
-/** The unique index decides, so two requests at once cannot both add an address. */
+/** The unique index decides, so two concurrent requests cannot both add a URL. */
 async function refuseSecond<Result>(write: () => Promise<Result>): Promise<Result> {
   try {
     return await write()

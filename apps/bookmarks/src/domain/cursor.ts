@@ -1,6 +1,6 @@
 import { createError } from '@fastify/error'
 
-/** Where a page of a list ended: the last bookmark on it. */
+/** The end of a page of a list: its last bookmark. */
 export interface Position {
   createdAt: Date
   id: string
@@ -12,12 +12,12 @@ export const CursorInvalid = createError(
   400,
 )
 
-/** A position as a text that says nothing to whoever carries it. */
+/** The position as a text that is opaque to clients. */
 export function formatCursor({ createdAt, id }: Position): string {
   return Buffer.from(`${createdAt.getTime()} ${id}`).toString('base64url')
 }
 
-/** @throws CURSOR_INVALID when {@link formatCursor} did not make it. */
+/** @throws CURSOR_INVALID when {@link formatCursor} did not create it. */
 export function parseCursor(text: string): Position {
   const [, time, id] = /^(\d{1,15}) ([0-9a-f-]{36})$/.exec(Buffer.from(text, 'base64url').toString()) ?? []
   if (time === undefined || id === undefined) throw new CursorInvalid()

@@ -1,12 +1,12 @@
-/** How far into a file its own word on its encoding is looked for, as in browsers. */
+/** The number of bytes in which a declared encoding is looked for, as in browsers. */
 const prescanLength = 1024
 
-/** The longest character in UTF-8. */
+/** The length of the longest UTF-8 character, in bytes. */
 const maxCharacterLength = 4
 
 /**
- * The text of a file, piece by piece. What a byte order mark says wins, then a `<META charset>`. A file that says nothing is UTF-8 if
- * its first character beyond ASCII is, and else windows-1252, as in browsers: what old ones wrote on Windows.
+ * The text of a file, piece by piece. A byte order mark decides the encoding, else a `<META charset>`, else the first
+ * character beyond ASCII: UTF-8 if it is valid, else windows-1252, as in browsers. Old browsers wrote that on Windows.
  * @see https://html.spec.whatwg.org/multipage/parsing.html#determining-the-character-encoding
  */
 export async function* decodeText(source: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
@@ -34,7 +34,7 @@ export async function* decodeText(source: AsyncIterable<Uint8Array>): AsyncGener
   else if (held.length > 0) yield guessDecoder(held).decode(held)
 }
 
-/** By what the file says of itself; undefined when it says nothing that could be true. */
+/** The decoder that the file declares; undefined when it declares none, or one that cannot be true. */
 function namedDecoder(firstBytes: Uint8Array): TextDecoder | undefined {
   const [first, second] = firstBytes
   if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le')
@@ -46,14 +46,14 @@ function namedDecoder(firstBytes: Uint8Array): TextDecoder | undefined {
   if (label === undefined) return undefined
   try {
     const decoder = new TextDecoder(label)
-    // The word itself was read as ASCII, so it cannot truthfully be UTF-16.
+    // The declaration was read as ASCII, so the file cannot be UTF-16.
     return decoder.encoding.startsWith('utf-16') ? undefined : decoder
   } catch {
     return undefined
   }
 }
 
-/** @param bytes begin with a byte beyond ASCII. */
+/** @param bytes begin with a byte beyond ASCII */
 function guessDecoder(bytes: Uint8Array): TextDecoder {
   const lead = bytes[0]!
   const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2

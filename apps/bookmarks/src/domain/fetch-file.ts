@@ -10,13 +10,14 @@ const idleTimeoutMs = 10_000
 const totalTimeoutMs = 5 * 60_000
 
 /**
- * A file has 20 s, and a second more for each 16 KiB that came: who sends a byte now and then is not waited for to the end.
+ * A download may take 20 s, and one second more for each 16 KiB received, so a server that sends few bytes is given up
+ * early.
  * @see https://httpd.apache.org/docs/2.4/mod/mod_reqtimeout.html, whose MinRate this is
  */
 const graceMs = 20_000
 const minBytesPerSecond = 16 * 1024
 
-/** What {@link fetchFile} needs to know; the times are for tests to shorten. */
+/** The limits of {@link fetchFile}. Tests shorten the times. */
 export interface FetchLimits {
   maxBytes: number
   isAllowedAddress: AddressCheck
@@ -26,12 +27,12 @@ export interface FetchLimits {
 }
 
 /**
- * Fetches a file from an address that a stranger gave. It connects to the very IP address that was checked (a name is resolved
- * once, so it cannot point elsewhere a moment later), checks every redirect again, and counts bytes after decompression, so
- * that a small answer cannot become a large file.
+ * Fetches a file from a URL that a user gave. It connects to the same IP address that was checked: a name is resolved once,
+ * so it cannot lead elsewhere a moment later. It checks every redirect again, and counts bytes after decompression, so that
+ * a small answer cannot become a large file.
  *
- * @throws ImportProblem in words for that stranger, which tell nothing about the network that we stand in; what is wrong with
- *   that network itself, as it is.
+ * @throws ImportProblem with a message for the user, which tells nothing about our network. An error of our own network is
+ *   thrown as it is.
  */
 export async function* fetchFile(
   url: string,
@@ -74,7 +75,7 @@ export async function* fetchFile(
       : explain(error)
   } finally {
     clearTimeout(timer)
-    // Not awaited and not close(): whoever stops reading early is done with the connection.
+    // Not awaited and not close(): a caller that stops early does not need the connection any more.
     agent.destroy().catch(() => {})
   }
 }
@@ -99,7 +100,7 @@ async function followRedirects(
   throw new ImportProblem(`The server redirects more than ${maxRedirects} times.`)
 }
 
-/** Names are checked when they are resolved; an IP address never is, so it is checked here. */
+/** Names are checked when they are resolved. An IP address is not resolved, so it is checked here. */
 function checkUrl(url: URL, isAllowedAddress: AddressCheck): void {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new ImportProblem('The address leads to something that is not http or https.')
@@ -132,7 +133,7 @@ function openAgent({ isAllowedAddress, idleTimeoutMs: idleMs = idleTimeoutMs }: 
 
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void
 
-/** The same words for a name that is unknown and for one that is known only inside our network. */
+/** The same message for an unknown name and for a name that exists only inside our network. */
 function notFound(): ImportProblem {
   return new ImportProblem('The server was not found on the public internet.')
 }
@@ -150,10 +151,10 @@ function explain(error: unknown): unknown {
   return new ImportProblem('The file could not be fetched: the connection failed.')
 }
 
-/** What says nothing about the address: our resolver has no answer, or there is no way out of here. It will be tried again. */
+/** Whether the error is ours, not that of the URL: no answer from our resolver, no way out. The job is then tried again. */
 function isOurNetwork(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  // A name with several IP addresses: each has failed for a reason of its own.
+  // A name with several IP addresses: each of them failed with an error of its own.
   if (error instanceof AggregateError) return error.errors.every(isOurNetwork)
   return ('code' in error && ourCodes.has(String(error.code))) || isOurNetwork(error.cause)
 }

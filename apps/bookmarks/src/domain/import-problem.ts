@@ -1,4 +1,4 @@
-/** A reason to give an import up, in words for the person who started it: trying again would not help. */
+/** Ends an import, with a message for its user. A retry would not help. */
 export class ImportProblem extends Error {
   override readonly name = 'ImportProblem'
 }

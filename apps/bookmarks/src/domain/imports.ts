@@ -3,11 +3,11 @@ import { createError } from '@fastify/error'
 import type { Database, ImportStatus, Transaction } from '../database.ts'
 import { webUrl } from './bookmark.ts'
 
-/** An import as the person who started it sees it. */
+/** An import as its user sees it. */
 export interface ImportProgress {
   id: string
   status: 'queued' | 'running' | 'done' | 'failed'
-  /** Links in the file so far. Always `imported` + `skipped`. */
+  /** Links in the file so far: `imported` + `skipped`. */
   total: number
   imported: number
   skipped: number
@@ -31,23 +31,23 @@ export const ImportLimitReached = createError(
 const chunkBytes = 256 * 1024
 const uploadTimeMs = 60 * 60_000
 
-/** An upload of which nothing came for so long counts no more as under way: its process may have died. */
+/** After so long without data an upload does not count for the limits any more: its process may have died. */
 const uploadPauseMs = 60_000
 const retryAfterS = 30
 
-/** Longer than all tries of a job take, with the pauses between them. */
+/** Longer than all attempts of a job take, with the pauses between them. */
 const lostAfterMs = 24 * 60 * 60_000
 
-/** Hands the import to a worker, inside the transaction that makes it one. */
+/** Enqueues the job of an import, in the transaction that sets its status to `queued`. */
 export type Enqueue = (
   transaction: Transaction,
   ids: { importId: string; userId: string },
 ) => Promise<unknown>
 
-/** What one person may have under way. */
+/** Limits of the unfinished imports of one user. */
 export interface ImportLimits {
   maxInFlight: number
-  /** Of all uploads that no worker is done with, together; and so of each. */
+  /** Of all unfinished uploads together, and so of each. */
   maxBytes: number
 }
 
@@ -61,14 +61,14 @@ export async function readImport(database: Database, userId: string, id: string)
   return { ...row, status: row.status }
 }
 
-/** How often a person who watches is told, at most. */
+/** The shortest time between two updates. */
 const watchEveryMs = 500
 
 /**
- * An import each time that it has come further, and at last when it has ended. Whoever watches may do so on any process: the row says
- * how far it is.
+ * Yields an import each time that its progress changes, and at last when it has ended. The progress is in its row, so any
+ * process can watch it.
  *
- * @param seen what {@link markOf} made of the last that was seen
+ * @param seen the {@link markOf} of the last progress that the client saw
  */
 export async function* watchImport(
   database: Database,
@@ -84,7 +84,7 @@ export async function* watchImport(
   }
 }
 
-/** How far an import is, in a word. */
+/** The progress of an import as a short text, which is the id of its event. */
 export function markOf({ status, total }: ImportProgress): string {
   return `${status}-${total}`
 }
@@ -111,8 +111,8 @@ export async function importFromUrl(
 }
 
 /**
- * Makes the row of an import, unless the person has too much under way. Those of one person wait for each other here, in
- * whichever process they are, so that each is counted before the next.
+ * Creates the row of an import, unless the user has too many unfinished ones. The calls for one user wait for each other, in
+ * all processes, so that each is counted before the next.
  *
  * @throws IMPORT_LIMIT_REACHED
  */
@@ -141,10 +141,10 @@ async function admit(
 }
 
 /**
- * Takes a file in. Only the end of the file makes it an import: until then its pieces belong to nobody, and go away when the
- * sender or this process does ({@link endLostImports}).
+ * Stores an uploaded file. It becomes an import when it is complete. Until then its pieces belong to no import, and are
+ * removed when the client or this process is gone ({@link endLostImports}).
  *
- * @param bytes as long as the file is at most; so much of the person's limit is set aside.
+ * @param bytes the maximum length of the file; it is reserved from the user's limit.
  * @throws IMPORT_LIMIT_REACHED before any of the file is read; UPLOAD_EXPIRED
  */
 export async function importFromUpload(
@@ -171,7 +171,7 @@ export async function importFromUpload(
       await enqueue(transaction, { importId: id, userId })
     })
   } catch (error) {
-    // Should this fail as well, the schedule does it later.
+    // If this fails too, the scheduled job does it later.
     await database.bookmarkImport.deleteMany({ where: { id, status: 'uploading' } }).catch(() => {})
     throw error
   }
@@ -183,8 +183,8 @@ const insertChunk = `
   UPDATE bookmark_imports SET updated_at = now() WHERE id = $1`
 
 /**
- * Clears up what nobody will come back to: uploads whose process died, and imports that no job works on any more.
- * @returns how many there were of each.
+ * Removes uploads whose process died, fails imports without a job, and deletes the files of imports that have ended.
+ * @returns the number of uploads and of imports.
  */
 export async function endLostImports(
   transaction: Transaction,
@@ -203,7 +203,7 @@ export async function endLostImports(
   return { uploads: uploads.count, imports: imports.count }
 }
 
-/** The bytes of an upload, one chunk after the other. */
+/** The bytes of an upload, chunk by chunk. */
 export async function* readUpload(database: Database, importId: string): AsyncGenerator<Uint8Array> {
   for (let position = 0; ; position++) {
     const [chunk] = await database.query<{ bytes: Buffer }>(

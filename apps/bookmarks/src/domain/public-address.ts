@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 
 /**
- * What is not the public internet. Fetching from there for somebody would lend them our place in the network.
+ * Addresses outside the public internet. A fetch from them for a user would give the user our access to the network.
  * @see https://www.iana.org/assignments/iana-ipv4-special-registry
  * @see https://www.iana.org/assignments/multicast-addresses
  */
@@ -27,8 +27,9 @@ const closedIpv4 = [
 ]
 
 /**
- * IPv6 is the other way round: only 2000::/3 has been given out. Loopback, unique local, link-local, multicast, addresses that
- * stand for an IPv4 one (`::ffff:0:0/96`, NAT64 `64:ff9b::/96` and `64:ff9b:1::/48`) and segment identifiers are outside.
+ * For IPv6 the open networks are listed: only 2000::/3 is assigned. Loopback, unique local, link-local, multicast, addresses
+ * that contain an IPv4 address (`::ffff:0:0/96`, NAT64 `64:ff9b::/96` and `64:ff9b:1::/48`) and segment identifiers are
+ * outside.
  * @see https://www.iana.org/assignments/ipv6-address-space
  * @see https://www.iana.org/assignments/iana-ipv6-special-registry
  */
@@ -36,7 +37,7 @@ const openIpv6 = ['2000::/3']
 const closedIpv6 = [
   '2001::/23', // protocol assignments: Teredo, benchmarking, ORCHID
   '2001:db8::/32', // documentation
-  '2002::/16', // 6to4, which stands for an IPv4 address
+  '2002::/16', // 6to4, which contains an IPv4 address
   '2620:4f:8000::/48', // AS112
   '3fff::/20', // documentation
 ]
@@ -44,10 +45,10 @@ const closedIpv6 = [
 const closed = listOf([...closedIpv4, ...closedIpv6])
 const open = listOf(openIpv6)
 
-/** Tells whether we may connect to an IP address for somebody: the public internet, and what the operator allowed. */
+/** Whether we may connect to an IP address for a user: the public internet, and what the operator allows. */
 export type AddressCheck = (address: string) => boolean
 
-/** @param exceptions are addresses or subnets (`127.0.0.1`, `10.1.0.0/16`) to allow besides the public internet. */
+/** @param exceptions addresses or subnets (`127.0.0.1`, `10.1.0.0/16`) that are allowed besides the public internet. */
 export function createAddressCheck(exceptions: readonly string[] = []): AddressCheck {
   const allowed = listOf(exceptions)
   return (address) => {

@@ -1,10 +1,10 @@
 import { createError } from '@fastify/error'
 import type { Transaction } from '../database.ts'
 
-/** What one person may have. */
+/** What one user may have. */
 export interface Quota {
   maxBookmarks: number
-  /** Of the texts in them, as UTF-8. */
+  /** Of their texts, as UTF-8. */
   maxBytes: number
 }
 
@@ -15,10 +15,9 @@ export const BookmarkQuotaExceeded = createError(
 )
 
 /**
- * Writes, and throws when the person then has more than the quota, so that the transaction takes it back. The count is kept by
- * Postgres in that transaction, on a row that the write holds until its end: so of two processes that write at once, the
- * second sees the first.
- * Whoever has too much already, because the quota was larger, may still write what makes it no more.
+ * Runs `write`, and throws when the user then exceeds the quota, so that the transaction rolls back. Postgres keeps the
+ * count in that transaction, on a row that the write locks until its end: of two concurrent writes, the second sees the
+ * first. A user who already exceeds the quota, because it was larger before, may still make writes that add nothing to it.
  *
  * @throws BOOKMARK_QUOTA_EXCEEDED
  */

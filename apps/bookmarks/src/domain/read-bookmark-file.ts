@@ -12,22 +12,23 @@ import { decodeText } from './decode-text.ts'
 import { ImportProblem } from './import-problem.ts'
 import { createTagReader } from './read-tags.ts'
 
-/** Of a title, note or attribute no more is kept while it is read; room for what tidying takes away. */
+/** While a title, note or attribute is read, no more characters of it are kept. Leaves room for what tidying removes. */
 const maxTextLength = 4 * limits.notes
 
-/** A link that claims to be from further in the future than clocks go wrong is as old as its import. */
+/** A link with a date further in the future than this gets the date of its import: clocks are not that wrong. */
 const clockSkewMs = 24 * 60 * 60 * 1000
 
 /**
- * Reads a bookmark file ("Netscape bookmark file") and yields one item per link in it, in order: the bookmark, or null for a
- * link that cannot be one, such as Firefox's `place:` queries and bookmarklets. Memory does not grow with the file.
+ * Reads a bookmark file ("Netscape bookmark file") and yields one item per link, in order: the bookmark, or null for a link
+ * that cannot be one, such as Firefox's `place:` queries and bookmarklets. Memory does not grow with the file.
  *
- * The format is what browsers write, not a standard: hardly a tag is closed, `<P>` means nothing, and a note (`<DD>`) belongs
- * to the link or folder before it. So this follows the tags as they come and builds no tree.
+ * The format is what browsers write, not a standard: almost no tag is closed, `<P>` means nothing, and a note (`<DD>`)
+ * belongs to the link or folder before it. So the reader follows the tags in order and builds no tree.
  *
- * @param tagsByComma as `separatesByComma` found: a tag may be of several words. Otherwise each list of tags is judged alone.
- * @param importedAt is the age of links whose own is missing or makes no sense.
- * @throws ImportProblem when it is no bookmark file.
+ * @param tagsByComma the result of `separatesByComma`: a tag may have several words. If false, each list of tags is judged
+ *   alone.
+ * @param importedAt the date of links that have no date, or an impossible one.
+ * @throws ImportProblem when the file is empty, is no bookmark file, or has a tag or a comment that does not end.
  * @see https://learn.microsoft.com/previous-versions/windows/internet-explorer/ie-developer/platform-apis/aa753582(v=vs.85)
  */
 export async function* readBookmarkFile(
@@ -63,7 +64,7 @@ export async function* readBookmarkFile(
   }
 }
 
-/** Whether some list of tags in the file has a comma. It reads no further than to the first. */
+/** Whether any list of tags in the file has a comma. Stops reading at the first one. */
 export async function separatesByComma(source: AsyncIterable<Uint8Array>): Promise<boolean> {
   let isFound = false
   const reader = createTagReader(
@@ -91,10 +92,10 @@ const linkAttributes: ReadonlySet<string> = new Set([
   'description',
 ])
 
-/** Between these the words of a note stand apart. */
+/** Tags that separate the words of a note. */
 const blocks = ['p', 'div', 'ul', 'ol', 'li', 'blockquote', 'pre', 'tr', 'h1', 'h2', 'h4', 'h5', 'h6']
 
-/** What browsers take the content of for mere text. In a note or a title they are what somebody wrote about pages. */
+/** Browsers read the content of these tags as plain text. In a note or a title, a user wrote them about a page. */
 const written = [
   'script',
   'style',
@@ -115,7 +116,7 @@ interface Link {
   notes: string
 }
 
-/** Where in the file we are: inside which folders, and which text is being collected for what. */
+/** The position in the file: the open folders, and the text that is being collected. */
 function createReaderState(onLink: (link: Link) => void) {
   let isBookmarkFile = false
   let lastTag = ''
@@ -125,7 +126,7 @@ function createReaderState(onLink: (link: Link) => void) {
   let text = ''
 
   let folderName = ''
-  // `lists` counts the <DL> that stand in one folder without opening another, so that depth alone takes no memory.
+  // `lists` counts the <DL> in one folder that open no other folder, so that depth alone takes no memory.
   const folders: { path: string[]; lists: number }[] = []
 
   function collect(what: typeof collecting): void {
@@ -151,9 +152,9 @@ function createReaderState(onLink: (link: Link) => void) {
 
   const begin: Record<string, (attributes: Record<string, string>) => void> = {
     a(attributes) {
-      // Pocket's file is a page, but nobody else's links have this attribute.
+      // Pocket's file is an ordinary page, but only its links have this attribute.
       if (attributes['time_added']) isBookmarkFile = true
-      // Some services keep markup in notes: a link there is a part of the note, not a bookmark.
+      // Some services keep markup in notes: a link in a note is not a bookmark.
       if (collecting === 'notes' || !isBookmarkFile) return
       endLink()
       link = { attributes, folder: folders.at(-1)?.path ?? [], title: '', notes: '' }
@@ -198,7 +199,7 @@ function createReaderState(onLink: (link: Link) => void) {
       if (/^doctype\s+netscape-bookmark-file/i.test(text)) isBookmarkFile = true
     },
     onTag(name: string, attributes: Record<string, string>): void {
-      // Google's export has no doctype, but entries begin like this in every one.
+      // Google's export has no doctype, but entries begin like this in every bookmark file.
       if (lastTag === 'dt' && (name === 'a' || name === 'h3')) isBookmarkFile = true
       lastTag = name
       begin[name]?.(attributes)
@@ -230,12 +231,12 @@ function toBookmark(
   }
 }
 
-/** Most write commas; those who separate by spaces use no comma at all. */
+/** Most files use commas. A file that separates tags by spaces has no comma at all. */
 function splitTags(text: string, byComma: boolean): string[] {
   return byComma || text.includes(',') ? text.split(',') : text.split(/\s+/)
 }
 
-/** From the beginning of 1601, from which WebKit and Chrome count microseconds, to that of 1970. */
+/** From the beginning of 1601, where WebKit and Chrome start to count microseconds, to the beginning of 1970. */
 const msFrom1601 = 11_644_473_600_000
 
 /** Browsers write seconds, others milliseconds, Google microseconds, WebKit those since 1601, a few a date in words. */

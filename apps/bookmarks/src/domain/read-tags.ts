@@ -1,49 +1,50 @@
 import { Tokenizer } from 'htmlparser2'
 import { ImportProblem } from './import-problem.ts'
 
-/** What is met in a file, in its order. Names are lower case; entities are decoded. */
+/** Gets the parts of a file in order. Names are lower case; entities are decoded. */
 export interface TagHandler {
   onDeclaration(text: string): void
-  /** `attributes` holds those that were asked for. Tags other than links have none. */
+  /** `attributes` holds the wanted attributes of a link. Other tags have none. */
   onTag(name: string, attributes: Record<string, string>): void
   onEndTag(name: string): void
   onText(text: string): void
 }
 
-/** The attributes of links that are asked for, and after how many characters each is cut off. */
+/** The wanted attributes of links, and the length in characters at which each is cut off. */
 export interface Wanted {
   attributes: ReadonlySet<string>
   maxLength: number
 }
 
-/** A name, comment or declaration longer than this stands in no bookmark file. */
+/** No bookmark file has a longer name, comment or declaration. */
 const maxTokenLength = 1024 * 1024
 
-/** So much is read at once, which bounds what is read again: for each character no more than this, whatever the file. */
+/** Characters that are read at once. For each character of any file, at most so many are read again. */
 const partLength = 1024
 
-/** So far is what looks like a tag kept, in case that it is text, as in `while lo<hi holds`. */
+/** What looks like a tag is kept up to this length, because it may be text, as in `while lo<hi holds`. */
 const maxDoubtLength = 4096
 
-/** What an entry of a bookmark file begins with; `entryLength` is the longest. */
+/** How an entry of a bookmark file begins; `entryLength` is the length of the longest beginning. */
 const entry = /<(?:a|dt|h3|\/?dl)[\s>/]/i
 const entryLength = '</dl>'.length
 const tagBegins = /[a-z/]/i
-/** What ends a link's tag that has no `>`. */
+/** What ends the tag of a link that has no `>`. */
 const afterLink = /^<(?:\/|(?:a|dt|h3|dl)[\s>/])/i
 
 /**
- * Reads HTML tag by tag, whatever is missing or crossed in it. htmlparser2's Parser would keep every open tag and the whole of
- * every attribute, so a hostile file decides how much memory it takes; its Tokenizer keeps nothing, and here one token at most is.
+ * Reads HTML tag by tag, even where tags are missing or overlap. The Parser of htmlparser2 would keep every open tag and the
+ * whole of every attribute, so a hostile file would decide how much memory it takes. Its Tokenizer keeps nothing, and this
+ * reader keeps at most one token.
  *
- * It differs from browsers where they would lose entries, and takes for text what looked like a tag:
+ * It differs from browsers where they would lose entries, and reads as text what looked like a tag:
  *
- * - `<script>`, `<textarea>`, `<title>` and the like are tags as any other: left open in somebody's note they would swallow the
- *   rest of the file.
- * - A `<` in a tag begins another one, as in `lo<hi`; in a link's tag only the next entry does.
+ * - `<script>`, `<textarea>`, `<title>` and the like are ordinary tags: unclosed in a note they would swallow the rest of
+ *   the file.
+ * - A `<` in a tag begins another tag, as in `lo<hi`. In the tag of a link only the next entry does.
  * - So does the last `<` in what browsers skip, as in `</b <dt>` and `<! <dt>`.
- * - A comment ends at the next `>`: one that somebody wrote about, and that has no end, would swallow the rest of the file, too.
- * - An entry inside a quoted value is one: the quote was never closed.
+ * - A comment ends at the next `>`: a comment without an end, in a note about HTML, would also swallow the rest of the file.
+ * - An entry inside a quoted value is an entry: the quote was never closed.
  *
  * @throws ImportProblem from `write` when a token has no end.
  */
@@ -51,20 +52,20 @@ export function createTagReader(
   handler: TagHandler,
   { attributes: wanted, maxLength }: Wanted,
 ): { write(piece: string): void; end(): { unreadFromLine: number | null } } {
-  // The part of the file that is still needed, by offsets that count from where the tokenizer began.
+  // The part of the file that is still needed. Offsets count from where the present tokenizer began.
   let window = ''
   let windowStart = 0
   let consumed = 0
   let lines = 1
 
-  // Where the tag begins whose head is being read; null between tags.
+  // The beginning of the tag whose attributes are being read; null between tags.
   let tagStart: number | null = null
-  // Its line, once it is too long to be kept.
+  // The line of that tag, once it is too long to be kept.
   let tagLine: number | null = null
   let tag = ''
   let attributes: Record<string, string> = {}
   let attribute: string | null = null
-  // Where the name of an end tag ended of which only `>` has to come.
+  // The end of the name of an end tag whose `>` must still come.
   let endTagRest: number | null = null
 
   let restartFrom: number | null = null
@@ -89,14 +90,14 @@ export function createTagReader(
     windowStart = end
   }
 
-  /** What stands before this was text. The tokenizer goes on in its own function, so it stops after that. */
+  /** Everything before `start` was text. The tokenizer is still in its own function, so it is only paused. */
   function restart(start: number): void {
     const textStart = tagStart ?? consumed
     if (textStart >= windowStart) handler.onText(window.slice(textStart - windowStart, start - windowStart))
     restartFrom = start
     tokenizer.pause()
   }
-  /** At the last tag that begins there. */
+  /** Restarts at the last tag that begins between `start` and `end`. False when there is none. */
   function restartInside(start: number, end: number): boolean {
     const skipped = window.slice(start - windowStart, end + 1 - windowStart)
     let at = skipped.lastIndexOf('<', end - start - 1)
@@ -105,7 +106,7 @@ export function createTagReader(
     restart(start + at)
     return true
   }
-  /** What is left of an end tag before the next token, since the tokenizer does not tell. */
+  /** Looks for a tag in the rest of an end tag, before the next token: the tokenizer does not report that rest. */
   function isAgain(tokenStart: number): boolean {
     const rest = endTagRest
     endTagRest = null
@@ -124,7 +125,7 @@ export function createTagReader(
       feed(window)
     }
   }
-  /** Every comment is one that ends at the next `>`: in HTML as it is, CDATA does so anyway. */
+  /** Turns every comment into one that ends at the next `>`. In HTML a CDATA section already ends there. */
   function feed(piece: string): void {
     const before = window.slice(0, window.length - piece.length).slice(-2)
     tokenizer.write((before + piece).replaceAll(/<![-[]/g, '<! ').slice(before.length))
@@ -146,7 +147,7 @@ export function createTagReader(
   function appendToAttribute(text: string): void {
     if (attribute !== null && attributes[attribute]!.length < maxLength) attributes[attribute] += text
   }
-  /** @param end of the value, or of as much of it as there is */
+  /** @param end of the value, or of the part that has arrived */
   function searchValue(start: number, end: number): void {
     const from = Math.max(start - entryLength, windowStart)
     const found = window.slice(from - windowStart, end + 1 - windowStart).search(entry)
@@ -176,7 +177,7 @@ export function createTagReader(
             endTagHead(start)
             restart(start + inside)
           }
-          // Of two attributes of one name the first counts, as in browsers.
+          // Of two attributes with the same name the first counts, as in browsers.
           else if (wanted.has(name) && attributes[name] === undefined) {
             attribute = name
             attributes[name] = ''
@@ -211,14 +212,14 @@ export function createTagReader(
           handler.onDeclaration(window.slice(start - windowStart, end - windowStart))
           if (!restartInside(start, end)) pass(end + 1)
         },
-        // Also what browsers skip as one: `<! x>`, `<? x>` and `</ x>`.
+        // Also called for what browsers skip as a comment: `<! x>`, `<? x>` and `</ x>`.
         oncomment(start, end) {
           if (!isAgain(start) && !restartInside(start, end)) pass(end + 1)
         },
         oncdata() {},
         onprocessinginstruction() {},
         onend() {},
-        // In which no tag has text alone for its content.
+        // In foreign content no tag contains only text, as `<script>` does in HTML.
         isInForeignContext: () => true,
       },
     )

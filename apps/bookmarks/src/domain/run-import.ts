@@ -4,17 +4,17 @@ import { limits, type FiledBookmark } from './bookmark.ts'
 import { ImportProblem } from './import-problem.ts'
 import { BookmarkQuotaExceeded, withinQuota, type Quota } from './quota.ts'
 
-/** Enough to make a statement worth its while, few enough to show progress and to lose little when the worker dies. */
+/** Enough to be worth a statement, few enough to show progress and to lose little when the worker dies. */
 const maxBatchLinks = 500
 
-/** Links may be long, and a batch is held in memory several times over on its way to Postgres. */
+/** In characters. Links may be long, and a batch is several times in memory on its way to Postgres. */
 const maxBatchLength = 512 * 1024
 
-/** What there is to do, for a worker. */
+/** The import that a worker has to run. */
 export interface PendingImport {
   id: string
   userId: string
-  /** Where to fetch the file from; null when it was uploaded. */
+  /** The address of the file; null when the file was uploaded. */
   url: string | null
   createdAt: Date
 }
@@ -22,10 +22,10 @@ export interface PendingImport {
 /** A link of the file: a bookmark, or null when it is no web address. */
 type Link = FiledBookmark | null
 
-/** Each call is a transaction of its own, which is refused when another worker goes on with the import. */
+/** Each call is a transaction of its own. It is refused when another worker has taken over the import. */
 export type Write = <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>
 
-/** Marks an import as running. @returns null when nothing is left to do, as when the job is done a second time. */
+/** Marks an import as running. @returns null when it has already ended, for example when its job runs a second time. */
 export async function beginImport(transaction: Transaction, id: string): Promise<PendingImport | null> {
   const [row] = await transaction.bookmarkImport.updateManyAndReturn({
     where: { id, status: { in: ['queued', 'running'] } },
@@ -36,13 +36,14 @@ export async function beginImport(transaction: Transaction, id: string): Promise
 }
 
 /**
- * Stores the links of a file, exactly once however often this is begun. Each batch and the number of links dealt with are
- * written in one statement, so whoever comes after a worker that was killed knows where it stopped: the same bytes have the
- * same links in the same order. A file that is fetched again and turns out to be another one is counted from its beginning;
- * what the first try stored from it then counts as already there.
+ * Stores the links of a file exactly once, however often it is started. Each batch and the number of processed links are
+ * written in one statement, so the next worker after a killed one knows where it stopped: the same bytes have the same links
+ * in the same order. If a file is fetched again and has changed, it is counted from its beginning, and what the first
+ * attempt stored from it counts as skipped.
  *
  * @param sha256 identifies the file.
- * @throws ImportProblem when a batch would be more than the quota: it is not stored, those before it stay.
+ * @throws ImportProblem when a batch would exceed the quota: that batch is not stored, the batches before it stay. A problem
+ *   of `links` is thrown after the links before it are stored.
  */
 export async function storeLinks(
   write: Write,
@@ -80,7 +81,7 @@ export async function storeLinks(
   if (problem) throw problem
 }
 
-/** Ends where something is wrong with the file: the links before that are links all the same. */
+/** Ends at a problem with the file, so that the links before it can be stored. */
 async function* untilProblem(
   links: AsyncIterable<Link>,
   onProblem: (problem: ImportProblem) => void,
@@ -101,7 +102,7 @@ async function storeBatch(
   position: number,
 ): Promise<void> {
   const bookmarks = links.filter((link) => link !== null)
-  // Sorted, so that bookmarks of the same second are listed as they stood in the file.
+  // Sorted, so that bookmarks of the same second keep the order of the file.
   const ids = bookmarks.map(() => randomUUIDv7()).sort()
   const rows = bookmarks.map((bookmark, index) => ({ ...bookmark, id: ids[index] }))
   const json = JSON.stringify(rows)
@@ -122,7 +123,7 @@ async function storeBatch(
   })
 }
 
-/** A UUIDv7 begins with its milliseconds: https://www.rfc-editor.org/rfc/rfc9562#section-5.7 */
+/** A UUIDv7 begins with its time in milliseconds: https://www.rfc-editor.org/rfc/rfc9562#section-5.7 */
 function firstIdOf(date: Date): string {
   const hex = date.getTime().toString(16).padStart(12, '0')
   return `${hex.slice(0, 8)}-${hex.slice(8)}`
@@ -132,9 +133,9 @@ const quotaExceeded =
   'With the rest of this file you would have more bookmarks, or more text in them, than one person may have. What was ' +
   'imported before it stays.'
 
-// One statement, so that the links and their count are stored together or not at all. As one text, since the same through
-// Prisma's createMany takes seven times as long. Ordered by address, since two imports that met the same addresses in
-// different order would wait for each other.
+// One statement, so that the links and their number are stored together or not at all. The links are one JSON text, because
+// Prisma's createMany takes seven times as long. They are ordered by URL, because two imports that insert the same URLs in
+// different orders would wait for each other.
 const insertBatch = `
   WITH ours AS (
     SELECT id FROM bookmark_imports WHERE id = $1 AND status = 'running' AND total = $3::int FOR UPDATE
@@ -156,9 +157,9 @@ const insertBatch = `
   FROM ours, counted WHERE bookmark_imports.id = ours.id
   RETURNING counted.imported AS inserted`
 
-// A file that stands for labels, as Google's does, has a link once under each. It becomes one bookmark, where it stood first,
-// and the other labels become tags. Only what came after the import began: bookmarks that were there before stay as they are.
-// Locked in one order, as above.
+// In a file whose folders are labels, as in Google's, a link appears once under each label. It becomes one bookmark, in the
+// first of these folders, and the other labels become tags. Only bookmarks that were made after the import began are
+// changed; older ones stay as they are. The rows are locked in one order, as above.
 const keepLabels = `
   WITH kept AS (
     SELECT id, url, tags, folder FROM bookmarks
@@ -185,13 +186,13 @@ const keepLabels = `
 /** Ends an import whose links are all stored. */
 export async function finishImport(write: Write, id: string): Promise<void> {
   const ended = await write((transaction) => endImport(transaction, id, null))
-  // Until Postgres has looked at so many new rows, it plans as if they were few, and an export takes ten times as long.
+  // Until Postgres has analyzed so many new rows, it plans for few rows, and an export takes ten times as long.
   if (ended && ended.imported > 10_000) {
     await write((transaction) => transaction.$executeRawUnsafe('ANALYZE bookmarks')).catch(() => {})
   }
 }
 
-/** Ends an import, with the reason when it failed, and lets go of the uploaded file. @returns null when it had ended before. */
+/** Ends an import, with the reason if it failed, and deletes the uploaded file. @returns null when it had already ended. */
 export async function endImport(
   transaction: Transaction,
   id: string,

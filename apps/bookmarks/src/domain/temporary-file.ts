@@ -7,15 +7,15 @@ import { ImportProblem } from './import-problem.ts'
 const pieceBytes = 64 * 1024
 
 export interface TemporaryFile extends AsyncDisposable {
-  /** Writes `source` behind what is there. @returns the sha256 of it. */
+  /** Appends `source` to the file. @returns the sha256 of `source`, in hex. */
   fill(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<string>
-  /** From the beginning, a piece at a time. */
+  /** Reads from the beginning, piece by piece. */
   read(): AsyncGenerator<Uint8Array>
 }
 
 /**
- * A file that lives no longer than its holder. It has no name any more when this returns, so the operating system itself takes
- * it away once it is closed or the process is gone: a worker killed with -9 leaves nothing to sweep up.
+ * Opens a file that exists only as long as it is open. When this returns, the file has no name, so the operating system
+ * removes it when it is closed or the process ends: a worker killed with -9 leaves nothing behind.
  */
 export async function openTemporaryFile(): Promise<TemporaryFile> {
   const path = join(tmpdir(), `bookmarks-import-${randomUUID()}`)
@@ -26,7 +26,7 @@ export async function openTemporaryFile(): Promise<TemporaryFile> {
     await file.close()
     throw error
   }
-  // Not the handle's own streams: with one of them left open, closing the handle would wait for ever.
+  // Not the streams of the handle: if one of them is left open, close() waits for ever.
   return {
     async fill(source, signal) {
       const hash = createHash('sha256')
@@ -49,7 +49,7 @@ export async function openTemporaryFile(): Promise<TemporaryFile> {
   }
 }
 
-/** A disk that is full, or may not be written to, stays so for a while: to try again and again would look like a hang. */
+/** A full or read-only disk stays so for a while. Retries would look like a hang, so this ends the import. */
 async function onDisk<Result>(work: Promise<Result>): Promise<Result> {
   return work.catch((cause: unknown) => {
     throw new ImportProblem('We have no room for this file right now. Please start the import again later.', {

@@ -1,8 +1,8 @@
 import type { FiledBookmark } from './bookmark.ts'
 
 /**
- * A bookmark file that browsers read, and that {@link readBookmarkFile} reads back as the same bookmarks.
- * @param batches come sorted by folder, so that each folder is opened once.
+ * A bookmark file that browsers read. {@link readBookmarkFile} reads the same bookmarks from it.
+ * @param batches sorted by folder, so that each folder is opened once.
  */
 export async function* writeBookmarkFile(
   batches: AsyncIterable<readonly FiledBookmark[]> | Iterable<readonly FiledBookmark[]>,
@@ -30,7 +30,7 @@ const head = `<!DOCTYPE NETSCAPE-Bookmark-file-1>
 <DL><p>
 `
 
-/** Closes the folders of `from` that `to` is not in, and opens those of `to` that are missing. */
+/** Closes the folders of `from` that do not contain `to`, and opens the missing folders of `to`. */
 function writeFolders(from: readonly string[], to: readonly string[]): string {
   let shared = 0
   while (shared < from.length && from[shared] === to[shared]) shared++
@@ -50,7 +50,7 @@ function writeLink({ url, title, notes, tags, folder, createdAt }: FiledBookmark
   return `${space}<DT><A HREF="${escape(url)}" ADD_DATE="${createdAt.getTime() / 1000}"${tagged}>${escape(title)}</A>\n${noted}`
 }
 
-/** The comma at the end keeps a lone tag of two words from being read as two tags. */
+/** Without the comma at the end, a single tag of two words would be read as two tags. */
 function joinTags(tags: readonly string[]): string {
   return tags.length === 1 && /\s/.test(tags[0]!) ? `${tags[0]},` : tags.join(',')
 }
@@ -59,7 +59,7 @@ function indent(depth: number): string {
   return '    '.repeat(depth)
 }
 
-/** One search a character: a call for each match takes ten times as long, and a note may be full of them. */
+/** One pass for each character: a function call for each match takes ten times as long, and a note may have many. */
 function escape(text: string): string {
   return text
     .replaceAll('&', '&amp;')

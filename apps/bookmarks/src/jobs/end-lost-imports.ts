@@ -9,7 +9,7 @@ export const endLost = defineJob({
   retry: { attempts: 1 },
 })
 
-/** Clears up after processes that died in the middle of an upload, and after jobs that nobody could handle. */
+/** Ends uploads whose process died, and imports whose job was lost. */
 export function handleEndLostImports(): HandledJob<Transaction> {
   return handle(endLost, async (_payload, { log, transaction }: JobContext<Transaction>) => {
     const counts = await transaction(endLostImports)

@@ -15,11 +15,11 @@ export const importBookmarks = defineJob({
   payload: Type.Object({ importId: Type.String() }),
 })
 
-/** 250,000 links take about a minute; whoever has a file of millions, each there already, ends here. */
+/** 250,000 links take about a minute. This limit stops files of millions of links that all exist already. */
 const importWithinMs = 15 * 60_000
 
 interface Options {
-  /** For reading: what this job writes, it writes with `transaction`. */
+  /** Only for reads. The job writes with `transaction`. */
   database: Database
   quota: Quota
   maxBytes: number
@@ -28,8 +28,9 @@ interface Options {
 }
 
 /**
- * Brings the file here, from where the upload left it or from its URL, into a temporary file that lives for this one job;
- * reads it from there and stores its links. What is wrong with the file ends the import; what is wrong with us is tried again.
+ * Copies the file, from its upload or its URL, into a temporary file that exists only for this job. Reads it from there and
+ * stores its links. An ImportProblem (the file, a full disk, more than `withinMs`) ends the import; after any other error
+ * the queue tries the job again.
  */
 export function handleImportBookmarks({
   database,

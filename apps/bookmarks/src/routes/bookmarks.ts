@@ -20,7 +20,7 @@ import { CursorInvalid } from '../domain/cursor.ts'
 import { formatFolderPath } from '../domain/folder-path.ts'
 import { BookmarkQuotaExceeded, type Quota } from '../domain/quota.ts'
 
-// Postgres stores no NUL; without this, whoever sends one would get a 500.
+// Postgres stores no NUL. Without this pattern, a request with one would get 500.
 const Text = (maxLength: number) => Type.String({ maxLength, pattern: /^[^\0]*$/.source })
 
 const Url = Text(limits.url)

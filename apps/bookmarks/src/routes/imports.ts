@@ -27,7 +27,7 @@ const ImportUrl = Type.Object(
   { additionalProperties: false },
 )
 
-// Describes the form to readers of the OpenAPI document. Without `type` it lets pass that the body is not read yet.
+// Describes the form in the OpenAPI document. It has no `type`, so it accepts a body that is not read yet.
 const ImportForm = Type.Unsafe<undefined>({
   properties: { file: { type: 'string', format: 'binary' } },
   required: ['file'],
@@ -52,7 +52,7 @@ const ImportBody = Type.Object({
   }),
 })
 
-// One at a time for each person: whoever has many has one place of all workers, and the others theirs.
+// One at a time for each user, so a user with many imports occupies one place in all workers.
 const enqueueImport: Enqueue = (transaction, { importId, userId }) =>
   enqueue(transaction, importBookmarks, { importId }, { oneAtATime: userId })
 
@@ -69,7 +69,7 @@ export async function importRoutes(app: Service, { database, ...limits }: Option
   app.post(
     '/',
     {
-      // Only silence ends an upload: see `uploadPauseMs` and `uploadTimeMs`.
+      // Only a long pause ends an upload: see `uploadPauseMs` and `uploadTimeMs`.
       config: { access: 'user', receiveWithinMs: Infinity },
       schema: {
         summary: 'Import a bookmark file, as a form or from its address',

@@ -13,23 +13,23 @@ export const ImportFormMalformed = createError(
   400,
 )
 
-/** A file on its way. */
+/** A file that is being received. */
 export interface Upload {
-  /** No more than this; how many they are, its end tells. */
+  /** The maximum length of the file. Its actual length is known at its end. */
   bytes: number
   file: AsyncIterable<Buffer>
 }
 
-/** What a form adds around its file at most. */
+/** The most that a form adds around its file. */
 const formBytes = 64 * 1024
 
-/** Takes files of at most `maxBytes`. */
+/** Receives files of at most `maxBytes`. */
 export function createFileReceiver(maxBytes: number) {
   const ImportTooLarge = createError('IMPORT_TOO_LARGE', `The file is larger than ${maxBytes} bytes.`, 413)
 
   /**
-   * Hands the file of a form to `take` while it arrives: no faster than it is taken, and never whole in memory.
-   * @throws IMPORT_TOO_LARGE before a byte is read when the form says its length, else once there are too many.
+   * Passes the file of a form to `take` while it arrives, no faster than `take` reads it, and never whole in memory.
+   * @throws IMPORT_TOO_LARGE before a byte is read if the content-length is too large, else after `maxBytes`.
    * @throws IMPORT_FILE_MISSING, IMPORT_FORM_MALFORMED, and what `take` throws
    */
   async function receiveFile<Result>(
@@ -50,7 +50,7 @@ export function createFileReceiver(maxBytes: number) {
     }
   }
 
-  // Counted here: busboy notices a file that is too large as well, but goes on to its end before it says so.
+  // Counted here, because busboy reads a file that is too large to its end before it reports that.
   async function* read(file: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
     let bytes = 0
     try {
@@ -67,7 +67,7 @@ export function createFileReceiver(maxBytes: number) {
   return { receiveFile, ImportTooLarge }
 }
 
-/** Whatever ends a body early, its rest has to run dry, or the sender never gets to read why. */
+/** When a body is not read to its end, the rest must be drained. Otherwise the client never reads the answer. */
 function leaveRest({ raw }: FastifyRequest, reply: FastifyReply): void {
   if (raw.complete) return
   reply.header('connection', 'close')

@@ -14,18 +14,18 @@ import type { UpstreamProcess } from '../upstream-process.ts'
 import type { Upstreams } from '../upstreams.ts'
 
 /**
- * What another router could take for another path than ours does: empty segments, `.` and `..`, a backslash, and
- * all of these encoded. What is left goes on as it came, byte for byte, so both sides see the same path.
+ * What another router could read as another path than ours does: empty segments, `.` and `..` (also encoded), a backslash,
+ * `#`, and an encoded slash, backslash or NUL. Other paths are passed on byte for byte, so both sides see the same path.
  */
 const AMBIGUOUS = /\/\/|[\\#]|%2f|%5c|%00|\/(?:\.|%2e){1,2}(?:[/;]|$)/i
 
-/** Passes `/api/*` on to the service that owns the path, and its answer back. */
+/** Passes `/api/*` on to the service that owns the path, and returns its answer. */
 export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstreams }): Promise<void> {
-  // A body is passed on in a stream, unread: what it is, and how large it may be, its service knows.
+  // A body is passed on as a stream, unread. Its service checks its type and its size.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _body, done) => done(null))
 
-  // An answer that comes before the body has: Node would read the rest, however long, to keep the connection.
+  // An answer may come before the whole body has. To keep the connection, Node would read the rest, however long it is.
   app.addHook('onSend', async (request, reply) => {
     if (hasBody(request) && !request.raw.complete) reply.header('connection', 'close')
   })
@@ -33,14 +33,14 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
   app.route({
     method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/api/*',
-    // How long a body may take, its service knows, too.
+    // The service also limits how long a body may take.
     config: { access: 'public', receiveWithinMs: Infinity },
     schema: { hide: true },
     handler: passOn,
   })
 
   async function passOn(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    // Not `request.url` matched by the router, which has decoded it: the path as it goes on.
+    // The raw path, as it is passed on. The router has decoded the path that it matched.
     const [path] = request.raw.url!.split('?', 1) as [string]
     if (AMBIGUOUS.test(path)) throw new PathRejected()
     if (isWebSocket(request)) throw new UpgradeUnsupported()
@@ -64,7 +64,7 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
           toService(request, process.host),
           reply.raw,
         )
-        // The head of a stream goes on at once, not with its first piece: that of an event stream may be a long time in coming.
+        // The head of a stream is sent at once, not with the first piece, which may come much later in an event stream.
         if (body instanceof Readable) reply.raw.once('pipe', () => reply.raw.flushHeaders())
         return reply
           .code(statusCode)
@@ -72,7 +72,7 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
           .send(isEventStream(headers) && body instanceof Readable ? endAtDrain(reply, body) : body)
       } catch (error) {
         if (!(error instanceof ExchangeFailed)) throw error
-        // The client is gone: 499 is for the log alone.
+        // The client is gone: 499 is only for the log.
         if (reply.raw.destroyed) return reply.code(499).send()
         if (error.code === 'UND_ERR_INVALID_ARG') throw new RequestRejected(error.message)
         if (!error.isSent) process.health = 'gone'
@@ -88,13 +88,14 @@ function toService(request: FastifyRequest, host: string): UpstreamRequest {
     method: request.method,
     path: request.raw.url!,
     headers: headersForService(request, host),
-    // Not the stream itself: undici would destroy it, and the client's connection with it, when it is refused.
+    // Not the stream itself: undici would destroy it, and the client's connection with it, when the request is refused.
     body: hasBody(request) ? request.raw.iterator({ destroyOnReturn: false }) : null,
   }
 }
 
 /**
- * A process that stops waits for no event stream, and has no more of them than a service has: whoever listens comes back.
+ * Ends an event stream when the process stops; the client connects again. The edge has a maximum of open event streams, as a
+ * service has.
  *
  * @throws EVENT_STREAMS_EXHAUSTED
  */
@@ -120,7 +121,7 @@ function isEventStream({ 'content-type': type }: Answer['headers']): boolean {
   return /^text\/event-stream\b/i.test(`${type}`)
 }
 
-/** Other upgrades, as to h2c, are offers that a server may pass over: RFC 9110, 7.8. Without its own a WebSocket is nothing. */
+/** A server may ignore other upgrades, such as h2c: RFC 9110, 7.8. A WebSocket does not work without its upgrade. */
 function isWebSocket({ raw: { headers } }: FastifyRequest): boolean {
   return headers.upgrade?.toLowerCase().includes('websocket') ?? false
 }

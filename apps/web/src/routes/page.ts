@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import type { Service } from '@repo/service'
 
-/** The page may load what it was built with and talk to us; nothing else, and nothing inline. */
+/** The page may load its own files and `data:` images, and send requests to its origin; nothing else, nothing inline. */
 export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -16,21 +16,21 @@ export const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** Serves the page as the build stage left it in `directory`: the document at `/`, all it loads below `/assets/`. */
+/** Serves the page that the build wrote to `directory`: the document at `/`, and its files below `/assets/`. */
 export async function pageRoutes(app: Service, { directory }: { directory: string }): Promise<void> {
   await assertBuilt(directory)
   await app.register(fastifyStatic, {
     root: join(directory, 'assets'),
     serve: false,
-    // The name of an asset holds a hash of its content, so what it names never changes.
+    // The name of an asset has a hash of its content, so its content never changes.
     immutable: true,
     maxAge: '1y',
   })
 
   app.get('/', { config: { access: 'public' }, schema: { hide: true } }, async (request, reply) => {
     const html = await readFile(join(directory, 'index.html'))
-    // Of the content, not of its size and date: two releases have a document of the same size, and images that
-    // are built reproducibly have files of the same date. A browser would keep the page of the old release.
+    // A hash of the content, not of size and date: two releases can have a document of the same size, and reproducible
+    // images have files of the same date. A browser would then keep the page of the old release.
     const etag = `"${createHash('sha256').update(html).digest('base64url')}"`
     reply.headers({
       'cache-control': 'no-cache',
@@ -47,7 +47,7 @@ export async function pageRoutes(app: Service, { directory }: { directory: strin
   )
 }
 
-/** @throws when a file of the build is not there, before anybody asks for it. */
+/** @throws when a file of the build is missing, before any client requests it. */
 async function assertBuilt(directory: string): Promise<void> {
   try {
     const manifest = JSON.parse(await readFile(join(directory, '.vite/manifest.json'), 'utf8')) as Manifest

@@ -1,6 +1,6 @@
 import { call, formOf, h } from '@repo/page'
 
-/** Until a stream that was refused is tried again. */
+/** How long to wait before a refused stream is tried again. */
 const AGAIN_AFTER_MS = 1000
 
 interface Import {
@@ -11,7 +11,7 @@ interface Import {
   error: string | null
 }
 
-/** Bookmarks in and out. The import that is under way stands in the address, so a reload goes on watching it. */
+/** Import and export of bookmarks. The id of the present import is in the URL, so a reload continues to watch it. */
 export function importsView(id: string | undefined): HTMLElement {
   const byFile = formOf({
     fields: {
@@ -67,7 +67,7 @@ function progressOf(id: string): HTMLElement {
   watch()
   return view
 
-  /** The browser connects again by itself, to whichever process, unless it was refused. */
+  /** The browser connects again by itself, to any process, unless it was refused. */
   function watch(): void {
     const events = new EventSource(`/api/bookmarks/imports/${id}/events`)
     events.addEventListener('progress', ({ data }: MessageEvent<string>) => {
@@ -81,7 +81,7 @@ function progressOf(id: string): HTMLElement {
     })
   }
 
-  /** Why it was refused, an event stream does not tell. */
+  /** An event stream does not tell why it was refused, so this requests the import itself. */
   async function ask(): Promise<void> {
     try {
       const { import: seen } = await call<{ import: Import }>('GET', `/api/bookmarks/imports/${id}`)
@@ -95,7 +95,7 @@ function progressOf(id: string): HTMLElement {
     if (view.isConnected) watch()
   }
 
-  /** How many there will be is known at the end only, so until then the bar says no more than that it goes on. */
+  /** The number of links is known only at the end, so until then the bar shows no percentage. */
   function show({ status, imported, skipped, error }: Import): void {
     const counts = `${imported.toLocaleString()} imported, ${skipped.toLocaleString()} skipped`
     if (status === 'done') {

@@ -16,7 +16,7 @@ interface Actions {
   onRemoved(): void
 }
 
-/** One bookmark in the list; it can be edited where it stands. */
+/** One bookmark in the list, which can be edited in place. */
 export function bookmarkItem(bookmark: Bookmark, actions: Actions): HTMLLIElement {
   const item = h('li')
   show(bookmark)
@@ -74,7 +74,7 @@ export function bookmarkItem(bookmark: Bookmark, actions: Actions): HTMLLIElemen
     item.querySelector('a')?.focus()
   }
 
-  /** The first press asks, the second removes: nothing is lost by a slip, and no dialog is in the way. */
+  /** The first click asks, the second removes: a click by mistake loses nothing, and no dialog is in the way. */
   function removeButton({ id, title, url }: Bookmark): HTMLButtonElement {
     const button = h(
       'button',
@@ -108,7 +108,7 @@ export function bookmarkItem(bookmark: Bookmark, actions: Actions): HTMLLIElemen
   }
 }
 
-/** The services keep http and https only; a page does not take that on trust. */
+/** The services store only http and https URLs. The page does not rely on that. */
 function safeHref(url: string): string {
   return /^https?:/i.test(url) ? url : '#'
 }

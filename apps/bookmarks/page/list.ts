@@ -4,7 +4,7 @@ import { bookmarkItem, splitTags, type Bookmark } from './item.ts'
 const PAGE_SIZE = 30
 const TYPING_PAUSE_MS = 200
 
-/** The list: add, search, filter by tag, and more of it for as long as there is more. */
+/** The list of bookmarks: add, search, filter by tag, and load more. */
 export function bookmarksView(): HTMLElement {
   const search = h('input', { type: 'search', placeholder: 'Search', 'aria-label': 'Search bookmarks' })
   const chosenTag = h('button', { type: 'button', className: 'tag chosen', hidden: true })
@@ -30,7 +30,7 @@ export function bookmarksView(): HTMLElement {
     void load(null)
   }
 
-  /** Shows the page that begins at `from`, below what is there, or instead of it when it is the first. */
+  /** Shows the page that begins at `from`. The first page replaces the list, later pages are appended. */
   async function load(from: string | null): Promise<void> {
     loading.abort()
     loading = new AbortController()

@@ -8,7 +8,7 @@ interface Session {
   current: boolean
 }
 
-/** The devices a person is signed in on, and the password. */
+/** The sessions of a user, and the password. */
 export function accountView({ email }: User): HTMLElement {
   const list = h('ul', { className: 'devices', 'aria-label': 'Devices' })
   const status = h('p', { className: 'message', role: 'status' })
@@ -66,7 +66,7 @@ export function accountView({ email }: User): HTMLElement {
       next: { label: 'Your next password', type: 'password', required: true, autocomplete: 'new-password' },
     },
     submit: 'Change password',
-    // Tells a password manager whose password it is.
+    // Tells a password manager which account the password belongs to.
     extra: [
       h('input', { type: 'text', autocomplete: 'username', value: email, hidden: true, readOnly: true }),
     ],
@@ -88,7 +88,7 @@ export function accountView({ email }: User): HTMLElement {
   )
 }
 
-/** `Firefox on Linux`, as far as a user agent tells. */
+/** `Firefox on Linux`, as far as the user agent tells. */
 function nameOf(userAgent: string | null): string {
   if (!userAgent) return 'Unknown device'
   const browsers = {

@@ -7,7 +7,7 @@ const header = h('header')
 const main = h('main')
 let user: User | null = null
 
-/** Shows the place that the address names; the door when nobody is signed in. */
+/** Shows the place of the URL, or the sign-in form when no user is signed in. */
 function show(): void {
   if (!user) return showDoor()
   const [, word = '', rest] = location.hash.split('/')
@@ -51,7 +51,7 @@ async function signOut(): Promise<void> {
     history.replaceState(null, '', '#/')
     showDoor('You are signed out.')
   } catch (error) {
-    // Still signed in: the one thing that must not look done when it is not.
+    // The user is still signed in, and the page must not look as if they were not.
     header.append(h('p', { className: 'error', role: 'alert' }, (error as Problem).message))
   }
 }

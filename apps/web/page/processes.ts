@@ -1,6 +1,6 @@
 import { answers, h } from '@repo/page'
 
-/** Which processes have answered, and how often: shown once an answer says it, which is in development only. */
+/** Shows which processes have answered, and how often. Only in development do answers name their process. */
 export function processesStrip(): HTMLElement {
   const list = h('ul')
   const strip = h(

@@ -1,6 +1,6 @@
 import { call, formOf, h, type User } from '@repo/page'
 
-/** The door: sign in, or sign up and be in. */
+/** Sign-in and sign-up. A new user is signed in at once. */
 export function signInView(onSignedIn: (user: User) => void, notice = ''): HTMLElement {
   const view = h('section', { className: 'card door' })
   show('sign-in')

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vite'
 
-/** The build stage of the page: hashed names in dist/page/assets, and the manifest that the edge checks at boot. */
+/** Builds the page: hashed names in dist/page/assets, and the manifest that the edge checks at boot. */
 export default defineConfig({
   root: import.meta.dirname,
   build: {
@@ -8,7 +8,7 @@ export default defineConfig({
     emptyOutDir: true,
     manifest: true,
     target: 'es2022',
-    // Everything is a file of its own: our content security policy allows nothing inline.
+    // Every asset is a file of its own, because our content security policy allows nothing inline.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },

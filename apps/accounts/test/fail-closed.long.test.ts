@@ -5,7 +5,7 @@ import { changePassword, PasswordWrong } from '../src/domain/accounts.ts'
 import { createDeviceCookie } from '../src/domain/device-cookie.ts'
 import { openApp, type OpenApp } from './open-app.ts'
 
-// Between two steps of one request Postgres goes away: a proxy before it breaks the connection at a given statement.
+// Postgres becomes unavailable between two steps of one request: a proxy breaks the connection at a given statement.
 
 const password = 'correct horse'
 let breaksAt: RegExp | undefined
@@ -40,7 +40,7 @@ test('a sign-in that cannot be finished signs nobody in', async () => {
   const [owner, browser, email] = [accounts.browser(), accounts.browser(), 'sign-in@example.com']
   expect((await signUp(owner, email)).status).toBe(201)
 
-  // What is read once the session has begun.
+  // The statements after the session has begun.
   breaksAt = /"users"\."id" = |FOR SHARE/
   const failed = await signIn(browser, email)
   expect(failed).toMatchObject({ status: 503, body: { code: 'DATABASE_UNAVAILABLE' } })
@@ -181,7 +181,7 @@ interface Proxy extends AsyncDisposable {
   url: string
 }
 
-/** Passes on what the two say to each other, and breaks off before words that must not reach the server. */
+/** Passes bytes on in both directions, and breaks the connection before a forbidden statement reaches the server. */
 async function openProxy(target: URL, isForbidden: (words: Buffer | string) => boolean): Promise<Proxy> {
   const open = new Set<Socket>()
   const server = createServer((client) => {

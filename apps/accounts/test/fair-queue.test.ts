@@ -4,7 +4,7 @@ import { createFairQueue, type Turn } from '../src/domain/fair-queue.ts'
 const refuse = () => new Error('full')
 const flow = (name: string, weight = 1): Turn => ({ flow: name, weight })
 
-/** Tasks that note when they begin, and end a turn of the event loop later. */
+/** Tasks that record when they begin, and end one turn of the event loop later. */
 function record(options: { maxRunning: number; maxWaiting: number }) {
   const run = createFairQueue({ ...options, refuse })
   const begun: string[] = []

@@ -1,7 +1,7 @@
 import { fleet, type Browser, type Fleet } from '@repo/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-// Successive requests reach successive processes: whatever a test does is done half by one, half by the other.
+// Successive requests reach successive processes: each process does half of a test.
 
 let accounts: Fleet
 beforeAll(async () => {
@@ -46,7 +46,7 @@ test('who signs up on one process is known to the other, until they sign out', a
   expect(new Set(seen.map(({ process }) => process))).toEqual(new Set(['accounts.1', 'accounts.2']))
 
   expect(await send(browser, 'POST', 'sign-out')).toMatchObject({ status: 204, body: undefined })
-  // By the other one this browser stays known: a stranger who guesses does not keep its owner out.
+  // The device cookie stays, so this browser stays known: a stranger who guesses does not lock its owner out.
   expect([...browser.cookies.keys()]).toEqual(['device-80'])
   for (let n = 0; n < 2; n += 1) {
     expect(await send(browser, 'GET', 'me')).toMatchObject({ status: 401, body: { code: 'SIGNED_OUT' } })
@@ -96,7 +96,7 @@ test('of a volley from one network ten learn that they are wrong, and nobody but
   for (let n = 0; n < 2; n += 1) {
     const right = await send(accounts.browser(), 'POST', 'sign-in', { email, password }, stranger)
     expect(right).toMatchObject({ status: 429, body: { code: 'SIGN_IN_LIMITED' } })
-    // Neither the owner in another place, nor the owner who is signed in, nor their browser in the very same network.
+    // These are not refused: the owner elsewhere, the owner's session, and the owner's browser in the same network.
     expect((await send(accounts.browser(), 'POST', 'sign-in', { email, password })).status).toBe(200)
     const change = { current: password, next: password }
     expect((await send(browser, 'PUT', 'password', change, stranger)).status).toBe(204)
@@ -150,7 +150,7 @@ test('a wrong current password changes nothing, and is counted against this sess
       body: { code: 'PASSWORD_WRONG' },
     })
   }
-  // A thief of the session guesses no further, whichever process they ask.
+  // A thief of the session cannot guess further on any process.
   for (let n = 0; n < 2; n += 1) {
     expect((await send(browser, 'PUT', 'password', { ...change, current: password })).status).toBe(429)
   }
@@ -253,7 +253,7 @@ test('kill -9 of either process, mid-use, loses nobody whose sign-up was answere
     const before = await Promise.all(Array.from({ length: 4 }, () => newPerson()))
     const during = Array.from({ length: 12 }, async () => {
       const [browser, email] = [accounts.browser(), newEmail()]
-      // The killed process answers nothing: that sign-up may be tried again.
+      // The killed process does not answer: its sign-up may be tried again.
       const answer = await send(browser, 'POST', 'sign-up', { email, password }).catch(() => undefined)
       return { browser, email, status: answer?.status }
     })

@@ -2,7 +2,7 @@ import { fleet, type Fleet, type FleetResponse } from '@repo/testing'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { SIGN_UP_LIMIT } from '../src/routes/accounts.ts'
 
-// As many connections as fill the line of those who wait for a hash, on both processes.
+// Enough connections to fill the queue of password hashes on both processes.
 const CONNECTIONS = 230
 const OTHERS = 9
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => accounts[Symbol.asyncDispose]())
 
-// The session store, where sign-ups are counted, may be one that other test files use too.
+// The session store, which counts sign-ups, may be shared with other test files.
 const run = Math.floor(Math.random() * 65_536).toString(16)
 const newNetwork = (): string => `2001:db8:${run}:${(networks += 1).toString(16)}::1`
 
@@ -29,7 +29,7 @@ beforeEach(async () => {
   expect(answers.map(({ status }) => status)).toEqual(emails.map(() => 201))
 })
 
-/** Sends all at once, and as soon as one of them has been answered each of the others signs in, from where they are. */
+/** Sends all at once. As soon as one of them is answered, each of the other users signs in, from their own network. */
 async function flood(path: string, addressOf: (n: number) => string) {
   const flooding = Array.from({ length: CONNECTIONS }, (_, n) =>
     post(path, addressOf(n), { email: `flood-${crypto.randomUUID()}@example.com`, password }),

@@ -5,7 +5,7 @@ import { createDeviceCookie } from '../src/domain/device-cookie.ts'
 import { GUESS_LIMITS, limitGuesses } from '../src/domain/limit-guesses.ts'
 import { openApp, type OpenApp } from './open-app.ts'
 
-// Who is refused, and who is not. That all processes count together stands in fleet.long.test.ts.
+// Tests who is refused, and who is not. fleet.long.test.ts tests that all processes count together.
 
 const email = 'ada@example.com'
 const password = 'correct horse'
@@ -47,21 +47,21 @@ async function send(
     status: answer.statusCode,
     headers: answer.headers,
     body: answer.json.bind(answer),
-    /** Under their names without the port. */
+    /** With the names of a cookie without the port. */
     cookies: { ...cookies, ...Object.fromEntries(set) },
   }
 }
 const signIn = (credentials: object = {}, cookies?: Cookies, from?: string) =>
   send('POST', 'sign-in', { email, password, ...credentials }, cookies, from)
 
-/** Wrong passwords without the work of hashing them: so many from each of so many networks. */
+/** Wrong passwords without the work of hashing: `times` from each of `networks` networks. */
 async function guessFrom(networks: number, times: number, at = email): Promise<void> {
   for (let n = 0; n < networks * times; n += 1) {
     const stranger = { network: `198.51.100.${n % networks}`, email: at }
     await limitGuesses(opened.resources.database, stranger, async () => null)
   }
 }
-/** As if so much time had passed on the clock of the database. */
+/** Simulates that so much time has passed on the clock of the database. */
 const pass = (ms: number) => opened.resources.database.$executeRaw`
   UPDATE sign_in_failures SET expires_at = expires_at - ${ms}::float8 * interval '1 millisecond'`
 const counted = async () => {
@@ -91,7 +91,7 @@ test("strangers use up what is theirs, and neither the owner's browser nor the s
   const owner = (await signIn()).cookies
   await guessFrom(10, 10)
   expect((await signIn({}, {}, '203.0.113.1')).status).toBe(429)
-  // A day of waiting brings them a day's worth, not another hundred.
+  // After a day they have the attempts of one day, not another hundred.
   await pass(24 * account.everyMs)
   await guessFrom(24, 1)
   expect((await signIn({}, {}, '203.0.113.1')).status).toBe(429)
@@ -122,7 +122,7 @@ test('the right password wipes off what was counted of this guesser, and nothing
   for (let n = 0; n < guesser.attempts - 1; n += 1) await signIn({ password: 'wrong' })
   const { status, cookies } = await signIn()
   expect(status).toBe(200)
-  // Whoever has an account could otherwise guess at all the others for ever, signing in now and then.
+  // Otherwise anyone with an account could guess at all others for ever, by signing in now and then.
   expect(await counted()).toEqual(['account 9', 'network 9'])
 
   const { device } = cookies as { device: string }
@@ -203,7 +203,7 @@ test('a browser that is known guesses no further than a stranger, and keeps no o
   const { device } = (await signIn()).cookies as { device: string }
   const { device: phone } = (await signIn()).cookies as { device: string }
   for (let n = 0; n < guesser.attempts; n += 1) {
-    // From wherever it likes.
+    // From any network.
     expect((await signIn({ password: 'wrong' }, { device }, `198.51.100.${n}`)).status).toBe(401)
   }
   expect((await signIn({}, { device })).status).toBe(429)
@@ -241,7 +241,7 @@ test.each<[string, (device: string) => Promise<string> | string]>([
       const change = { current: password, next: 'another horse' }
       const changed = await send('PUT', 'password', change, cookies)
       expect(changed.status).toBe(204)
-      // The browser that changed it stays known.
+      // The browser that changed the password stays known.
       const again = { password: 'another horse' }
       expect((await signIn(again, { device: changed.cookies.device! }, '203.0.113.1')).status).toBe(200)
       return cookies.device!

@@ -10,11 +10,11 @@ export interface OpenApp extends AsyncDisposable {
   app: Service
   env: Env
   resources: Resources
-  /** The same service once more, on the same stores, as another process would be; with some of its resources replaced. */
+  /** The same service on the same stores, as a second process would be, with some resources replaced. */
   again(replaced: Partial<Resources>): Promise<Service>
 }
 
-/** The service as one process has it, without listening, on a database of its own. */
+/** The service of one process, on a database of its own. It does not listen. */
 export async function openApp(): Promise<OpenApp> {
   const opened = new AsyncDisposableStack()
   const { url } = opened.use(await createDatabase('accounts'))

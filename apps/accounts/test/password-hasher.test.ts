@@ -3,7 +3,7 @@ import { createPasswordHasher } from '../src/domain/password-hasher.ts'
 
 const passwords = createPasswordHasher()
 const network = '198.51.100.1'
-/** The least that Argon2 allows, for tests that need many. */
+/** The minimum of Argon2, for tests that need many hashes. */
 const leastCost = { memoryKiB: 8, passes: 1, parallelism: 1 }
 
 test('a hash is an argon2id PHC string at the cost OWASP asks for, and never the same twice', async () => {

@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => opened[Symbol.asyncDispose]())
 
-/** The cells of each row that begins with such a word in backticks. */
+/** The cells of each row whose first cell matches. */
 function rows(firstCell: RegExp): string[][] {
   const cells = readme
     .split('\n')
@@ -66,7 +66,7 @@ test('every error code of this service is in the table, with its status, and no 
       ),
     ),
   )
-  // Those of packages stand in their own tables.
+  // The codes of packages are in the tables of the packages.
   const ofPackages = ['SIGNED_OUT 401', 'LIMIT_REACHED 429']
   expect([...new Set(said)].filter((code) => !ofPackages.includes(code)).sort()).toEqual(documented)
 })

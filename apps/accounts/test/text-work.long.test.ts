@@ -5,7 +5,7 @@ import { assertSuitable, normalizePassword, PASSWORD_LENGTH } from '../src/domai
 import { openApp, type OpenApp } from './open-app.ts'
 
 const byName: Record<string, (text: string) => unknown> = {
-  // NFKC itself takes the square of a run of combining marks: the routes let no longer password pass.
+  // NFKC takes quadratic time for a run of combining marks. The routes accept no longer password.
   assertSuitable: (text) =>
     assertSuitable(text.slice(0, PASSWORD_LENGTH.max), [text.slice(0, MAX_EMAIL_LENGTH)]),
   normalizePassword: (text) => normalizePassword(text.slice(0, PASSWORD_LENGTH.max)),

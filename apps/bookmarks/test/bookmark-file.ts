@@ -1,12 +1,12 @@
 const linksPerFolder = 100
 const icon = `data:image/png;base64,${'iVBORw0KGgoAAAANSUhEUgAAABAAAAAQ'.repeat(8)}`
 
-/** A bookmark file as large as one likes, with what a browser writes for each link: folder, date, tags, icon and note. */
+/** A bookmark file of any size. Each link has what a browser writes: folder, date, tags, icon and note. */
 export function bookmarkFile(links: number): string {
   return [...bookmarkFilePieces(links)].join('')
 }
 
-/** The same, without ever being whole. */
+/** The same, piece by piece. */
 export function* bookmarkFilePieces(links: number): Generator<string> {
   yield '<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<TITLE>Bookmarks</TITLE>\n<H1>Bookmarks</H1>\n<DL><p>\n'
   for (let first = 0; first < links; first += linksPerFolder) {

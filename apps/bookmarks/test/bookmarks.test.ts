@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openDatabase } from '../src/database.ts'
 import { startFormation, type Formation, type Person } from './formation.ts'
 
-// Successive requests reach successive processes: whatever a test does is done half by one, half by the other.
+// Successive requests reach successive processes: each process does half of a test.
 
 let house: Formation
 beforeAll(async () => {
@@ -291,7 +291,7 @@ test.each([
   }
 })
 
-// 16 MB, in which Postgres compares 200 characters at each place.
+// 16 MB, where Postgres compares 200 characters at each position.
 const slow = `?q=${'a'.repeat(199)}b`
 
 async function slowPerson(): Promise<Person> {

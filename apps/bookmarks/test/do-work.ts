@@ -7,7 +7,7 @@ import { expect } from 'vitest'
 
 const FILE = join(import.meta.dirname, 'exports/real/firefox_nested.htm')
 
-/** An import goes all the way: through the edge to the service, to the worker, to the database. */
+/** Runs one import through all processes: the edge, the service, the worker and the database. */
 export async function doWork(person: Browser): Promise<void> {
   const form = new FormData()
   form.set('file', new Blob([await readFile(FILE)]), 'bookmarks.html')

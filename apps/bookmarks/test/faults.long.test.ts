@@ -7,7 +7,7 @@ import { openDatabase } from '../src/database.ts'
 import { bookmarkFile } from './bookmark-file.ts'
 import { form, startFormation, type Formation, type Person } from './formation.ts'
 
-// On a Postgres of its own, because this one is killed.
+// On its own Postgres, because it is killed.
 
 const temporaryFolder = mkdtempSync(join(tmpdir(), 'bookmarks-test-'))
 let postgres: BackingService
@@ -17,7 +17,7 @@ beforeAll(async () => {
   await release(postgres.url)
   house = await startFormation({
     DATABASE_URL: shareUrl(postgres.url, 'bookmarks'),
-    // Twice what a worker waits at its end for a runner that has lost its Postgres (packages/queue/src/work.ts).
+    // Twice as long as a stopping worker waits for a runner that has lost its Postgres (packages/queue/src/work.ts).
     SHUTDOWN_DEADLINE_MS: '4000',
     TMPDIR: temporaryFolder,
   })

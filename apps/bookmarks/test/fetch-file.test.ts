@@ -37,7 +37,7 @@ test('unpacks what was compressed', async () => {
   expect(await fetchText(url)).toBe('the file')
 })
 
-// A process of its own, in a network that leads nowhere: no name is resolved, and no address reached.
+// A separate process in a network without a way out: no name is resolved, and no address is reachable.
 const inNoNetwork = [
   'unshare',
   ...(process.getuid?.() === 0 ? ['--net'] : ['--user', '--map-root-user', '--net']),
@@ -109,7 +109,7 @@ describe('gives up on', () => {
 
   test('a file that turns out too large', async () => {
     const url = await serve((_, response) => {
-      // What is written to somebody who has gone is called back at once, and for ever: no timer would run any more.
+      // When the client has gone, write() calls back at once with an error. Without this check no timer would run.
       const more = (error?: Error | null) => void (error || response.write('x'.repeat(1000), more))
       more()
     })

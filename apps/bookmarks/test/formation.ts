@@ -9,7 +9,7 @@ const app = new URL('..', import.meta.url)
 export interface Formation extends AsyncDisposable {
   servers: Fleet
   workers: Fleet
-  /** A person with an own browser, signed in, without the service that does so in earnest. */
+  /** A signed-in user with a browser of their own, without the accounts service. */
   person(): Promise<Person>
 }
 
@@ -18,9 +18,9 @@ export interface Person {
   browser: Browser
   get(path: string): Promise<Answer>
   send(method: string, path: string, json?: unknown): Promise<Answer>
-  /** Uploads a file and waits until a worker is done with it. */
+  /** Uploads a file and waits until its import has ended. */
   import(file: string | Uint8Array): Promise<Import>
-  /** Waits until a worker is done with an import. */
+  /** Waits until an import has ended. */
   watch(id: string, each?: (seen: Import) => void): Promise<Import>
 }
 

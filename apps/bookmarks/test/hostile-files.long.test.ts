@@ -7,7 +7,7 @@ import { readBookmarkFile } from '../src/domain/read-bookmark-file.ts'
 
 const FILES = 10_000
 
-/** What people write about pages, and programs forget to escape; apart by spaces. */
+/** What users write about pages, and programs forget to escape; separated by spaces. */
 const scraps = `
   <script> </script> <style> <textarea> </textarea> <title> </title> <iframe> <noscript> <xmp> <plaintext>
   <svg> <math> <select> <template> <table> <td> <p> </p> <br/> <b> <ul><li>one </dd> </b </i <hr> <dt <dd <div> </div>
@@ -18,7 +18,7 @@ const scraps = `
   .map((scrap) => scrap.replaceAll('_', ' ').replaceAll('¶', '\n'))
 const text = fc.array(fc.constantFrom(...scraps), { maxLength: 6 }).map((parts) => parts.join(''))
 
-/** An attribute as programs write it: quoted so or so, or not at all. */
+/** An attribute as programs write it: with one kind of quotes, or without. */
 const attribute = fc
   .tuple(fc.constantFrom('TAGS', 'ICON', 'ADD_DATE', 'x', 'on<load'), text, fc.constantFrom('"', "'", ''))
   .map(([name, value, quote]) =>
@@ -69,11 +69,11 @@ test(`of ${FILES} hostile and sloppy files, no link that a browser finds is lost
     }),
     { numRuns: FILES },
   )
-  // Were each of them refused, nothing would be lost either.
+  // If every file were refused, no link would be lost either.
   expect(told).toBeLessThan(FILES / 2)
 }, 120_000)
 
-/** The addresses of all links in the document that a browser would make of a file. */
+/** The URLs of all links in the document that a browser would make of a file. */
 function findLinks(html: string): Set<string> {
   const found = new Set<string>()
   const waiting: DefaultTreeAdapterTypes.Node[] = [parse(html)]

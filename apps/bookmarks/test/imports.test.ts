@@ -132,7 +132,7 @@ describe('an uploaded file', () => {
     const totals = events.map(({ total }) => total)
     expect(totals).toEqual([...new Set(totals)].sort((a, b) => a - b))
 
-    // Whoever has seen the end does not come back; whoever has not hears of it, and of nothing before.
+    // A client that has seen the end gets 204. Another one gets only the last event.
     expect(await listen(2, { 'last-event-id': events.at(-1)!.mark })).toEqual({ status: 204, events: [] })
     expect(await listen(2, { 'last-event-id': 'running-500' })).toEqual({
       status: 200,
@@ -289,7 +289,7 @@ describe('an upload that goes wrong', () => {
     const left = await database.bookmarkImport.findFirstOrThrow({ where: { userId: person.id } })
     expect(await person.get(`/imports/${left.id}`)).toMatchObject({ status: 404 })
 
-    // The rows are made older, since nobody waits for an hour, and the worker's clearing up is asked for.
+    // The rows are made older, because the test cannot wait for an hour. Then the scheduled job is enqueued.
     await database.bookmarkImport.update({
       where: { id: left.id },
       data: { updatedAt: new Date(Date.now() - 61 * 60_000) },
@@ -416,7 +416,7 @@ describe('what one person may have under way', () => {
     })
     expect(await person.import(read('real/delicious.htm'))).toMatchObject({ status: 'done' })
 
-    // As if nothing had come for a minute: a process that was killed keeps nobody from trying again.
+    // As if no data had come for a minute: the upload of a killed process does not block the next one.
     await database.bookmarkImport.updateMany({
       where: { ...mine, status: 'uploading' },
       data: { updatedAt: new Date(Date.now() - 61_000) },
@@ -455,7 +455,7 @@ function read(name: string): Buffer {
   return readFileSync(new URL(`exports/${name}`, import.meta.url))
 }
 
-/** All bookmarks, without what differs from person to person. */
+/** All bookmarks, without what differs between users. */
 async function list(person: Person) {
   const { bookmarks } = (await person.get('?limit=200')).body as {
     bookmarks: { url: string; title: string }[]
@@ -465,7 +465,7 @@ async function list(person: Person) {
     .sort((a, b) => (a.url < b.url ? -1 : 1))
 }
 
-/** No piece of a file stays, whatever became of it. */
+/** Asserts that no chunk of a file is left, whatever the result was. */
 async function noChunks(): Promise<void> {
   await pollUntil('no piece of a file is left', async () => (await database.importChunk.count()) === 0)
 }
@@ -477,7 +477,7 @@ async function serve(answer: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
 }
 
-/** A server that never comes to the end of a file, until it is let. */
+/** A server that does not finish a file until `end` is called. */
 async function serveSlowly() {
   const end = Promise.withResolvers<void>()
   const url = await serve(async (_, response) => {
@@ -488,7 +488,7 @@ async function serveSlowly() {
   return { url, end: end.resolve }
 }
 
-/** Begins an upload by hand, to the first server. */
+/** Begins an upload on a raw socket to the first server. */
 async function open(
   person: Person,
   headers: Record<string, string>,
@@ -504,7 +504,7 @@ async function open(
   return socket
 }
 
-/** Sends for as long as it is let, like a client that only looks at the answer when there is one. */
+/** Sends without end, like a client that reads the answer only when there is one. */
 async function sendEndlessly(person: Person, type: string, headers: Record<string, string>) {
   const socket = await open(person, headers, type)
   const isChunked = headers['transfer-encoding'] !== undefined

@@ -99,7 +99,7 @@ export const journeys: Journeys = {
   async 'bookmarks are added from the keyboard'({ page, url }) {
     const type = (text: string): Promise<void> => page.keyboard.type(text)
     await signUp(page, url)
-    // Signing in puts the focus on the heading; the first field comes next.
+    // After sign-in the focus is on the heading. The first field comes next.
     await page.getByRole('heading', { name: 'Bookmarks' }).waitFor()
     await page.keyboard.press('Tab')
     await type('https://example.com/typed')

@@ -2,8 +2,8 @@ import { startPostgres, startRedis } from '@repo/testing'
 import { startFormation } from './formation.ts'
 import { HEAP_FLAGS, MOST_MB, measureImport } from './measure-import.ts'
 
-// `pnpm test:long [links] [flags]`: the large import in full, as one line of JSON, with these flags of Node instead of those that the
-// formation gives. Exit code 1 when a process took too much memory.
+// `pnpm test:long [links] [flags]`: runs the large import and prints one line of JSON. `flags` replace the flags of Node
+// that the formation gives. Exit code 1 when a process used too much memory.
 
 const links = Number(process.argv[2] ?? 200_000)
 const flags = process.argv[3] ?? HEAP_FLAGS
@@ -16,7 +16,7 @@ if (redis) process.env['SESSION_STORE_URL'] = services.use(redis).url
 const house = services.use(
   await startFormation({
     NODE_OPTIONS: flags,
-    // What one person may have is not what is measured.
+    // The quota is not measured here.
     BOOKMARKS_MAX: `${links}`,
     BOOKMARKS_MAX_BYTES: `${1e9}`,
   }),

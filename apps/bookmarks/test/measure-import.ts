@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { bookmarkFile } from './bookmark-file.ts'
 import type { Answer, Formation, Import, Person } from './formation.ts'
 
-/** What infra/formation.ts gives a process of 256 MiB. */
+/** The flags that infra/formation.ts gives to a process of 256 MiB. */
 export const HEAP_FLAGS = '--max-old-space-size=128 --max-semi-space-size=2'
 
-/** Of the 268 that its container may have. */
+/** Of the 268 MB that its container may use. */
 export const MOST_MB = 220
 
 export interface Measurement {
@@ -14,13 +14,13 @@ export interface Measurement {
   fileMB: number
   importSeconds: number
   exportSeconds: number
-  /** How long another person waits for their bookmarks, in ms: the median and the 99th of a hundred, before and meanwhile. */
+  /** How long another user waits for their bookmarks, in ms: the median and the 99th of a hundred, before and meanwhile. */
   othersWaitMs: Record<'usually' | 'importing' | 'exporting', [p50: number, p99: number]>
-  /** The most memory that each process ever had resident; empty where the system does not say (it does on Linux). */
+  /** The peak resident memory of each process. Empty on systems other than Linux. */
   peakMB: Record<string, number>
 }
 
-/** Imports and exports a large file, and tells how long it took and how much memory the processes did. */
+/** Imports and exports a large file. Resolves to the time it took and the memory of each process. */
 export async function measureImport(
   { servers, workers, person }: Formation,
   links: number,
@@ -56,7 +56,7 @@ export async function measureImport(
   }
 }
 
-/** Asks every 10 ms until the work is done. */
+/** Sends a request every 10 ms until the work is done. */
 async function whileDoing(other: Person, work: () => Promise<unknown>): Promise<[p50: number, p99: number]> {
   const waits: number[] = []
   const done = new AbortController()

@@ -3,7 +3,7 @@ import { startFormation } from './formation.ts'
 import { HEAP_FLAGS, MOST_MB, measureImport } from './measure-import.ts'
 
 test(`while a large file is imported and exported, the memory of every process stays below ${MOST_MB} MB`, async () => {
-  // With the flags that infra/formation.ts gives processes of 256 MiB.
+  // The flags that infra/formation.ts gives to processes of 256 MiB.
   await using house = await startFormation({ NODE_OPTIONS: HEAP_FLAGS })
   const { peakMB } = await measureImport(house, 20_000)
   if (process.platform === 'linux') expect(Object.keys(peakMB)).toHaveLength(4)

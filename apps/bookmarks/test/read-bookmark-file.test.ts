@@ -169,7 +169,7 @@ describe('what is peculiar to other programs', () => {
   })
 })
 
-// Each after a public bug report of another reader: see exports/README.md.
+// Each is based on a public bug report of another reader: see exports/README.md.
 describe('what other readers were reported to get wrong', () => {
   test('a lone tag of two words is one, in a file that separates by commas', async () => {
     const found = await read('cases/q01-one-tag-of-two-words.html')
@@ -335,7 +335,7 @@ async function read(file: string) {
   return Array.fromAsync(open(file))
 }
 
-/** As the import does it: the file is read twice. */
+/** Reads the file twice, as the import does. */
 async function* open(file: string) {
   const stream = () => createReadStream(new URL(`exports/${file}`, import.meta.url))
   yield* readBookmarkFile(stream(), importedAt, { tagsByComma: await separatesByComma(stream()) })

@@ -16,7 +16,7 @@ const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 let operations: [string, Operation][]
 
 beforeAll(async () => {
-  // The document is made without a question to any store, so none has to be there.
+  // The OpenAPI document is generated without any store, so no store has to run.
   const env = parseEnv(serverEnv, {
     NODE_ENV: 'test',
     PORT: '0',
@@ -87,7 +87,7 @@ function inWords(count: number): string {
   return count.toLocaleString('en')
 }
 
-/** The cells of each row of a table whose first cell is like this. */
+/** The cells of each row of a table whose first cell matches. */
 function rows(first: RegExp): string[][] {
   const cells = readme
     .split('\n')

@@ -68,7 +68,7 @@ test('wherever it is interrupted and however often, each link is counted once an
 test('a link under several labels is one bookmark, and the labels after the first are tags', async () => {
   const { id, userId } = await newImport()
   const old = await addBookmark(database, quota, userId, { url: 'https://example.org/1', tags: ['mine'] })
-  // The import is younger than what was there.
+  // The import is younger than the bookmark.
   await database.bookmarkImport.update({ where: { id }, data: { createdAt: new Date(Date.now() + 5) } })
   await sleep(10)
   const others = Array.from({ length: 600 }, (_, n) => bookmark(n + 1000))
@@ -81,7 +81,7 @@ test('a link under several labels is one bookmark, and the labels after the firs
     filed(2, [], ['c', 'ansi']),
     filed(2, ['Work', 'Read']),
   ]
-  // The second time as after a worker that was killed.
+  // The second attempt, as after a killed worker.
   for (const broken of [breakOff(links, 500), iterate(links)]) {
     await storeLinks(write, (await beginImport(database, id))!, broken, 'file', quota).catch(() => {})
   }
@@ -177,7 +177,7 @@ test('stores what the quota allows, batch by batch, and says that the rest was t
     expect(await counts(id)).toMatchObject({ total: 1000, imported: 1000 })
     expect(await database.bookmark.count({ where: { userId } })).toBe(1000)
 
-    // What is there already needs no room.
+    // Links that exist already need no quota.
     const again = await newImport(userId)
     const pending = (await beginImport(database, again.id))!
     await storeLinks(write, pending, iterate(links.slice(0, 1000)), 'file', limit)

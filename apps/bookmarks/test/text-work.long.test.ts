@@ -29,7 +29,7 @@ test('no function that takes a text is missing above', async () => {
 
 const HEAD = '<!DOCTYPE NETSCAPE-Bookmark-file-1><DL><p>'
 
-/** A file as it comes: in pieces. */
+/** A file in pieces, as it arrives. */
 async function* file(text: string): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text)
   for (let at = 0; at < bytes.length; at += 16 * 1024) yield bytes.subarray(at, at + 16 * 1024)

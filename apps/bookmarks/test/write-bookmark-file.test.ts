@@ -84,7 +84,7 @@ function link(url: string, folder: string[]): FiledBookmark {
   return { url, title: 'T & <b>"', notes: 'one\ntwo', tags: ['two words'], folder, createdAt }
 }
 
-/** Any bookmark that the rules in domain/bookmark.ts let in, with a taste for what is special in HTML. */
+/** Any bookmark that domain/bookmark.ts allows, often with characters that are special in HTML. */
 function bookmarks(): fc.Arbitrary<FiledBookmark> {
   const text = fc.oneof(
     fc.string({ unit: 'binary' }),

@@ -7,7 +7,7 @@ import { apps, environmentOn, release } from './run-release.ts'
 
 const withQueue = apps.filter(({ hasQueue }) => hasQueue)
 
-/** As the releases before left it: all tables in `public`, all jobs in one queue, and all of it somebody's who may do anything. */
+/** A database as earlier releases left it: all tables in `public`, all jobs in one queue, all owned by a superuser. */
 async function openOldDatabase(): ReturnType<typeof createEmptyDatabase> {
   const database = await createEmptyDatabase()
   for (const tables of apps) await migrate(database.url, { ...tables, schema: 'public' })
@@ -92,7 +92,7 @@ test.runIf(withQueue.length > 0)(
     expect(await query(shareUrl(database.url, app), 'SELECT name FROM queue_schedules')).toEqual([
       { name: `${app}.nightly` },
     ])
-    // What is nobody's stays where it was.
+    // What belongs to no app stays in its place.
     const left = 'SELECT task_identifier AS job FROM graphile_worker.jobs'
     expect(await query(database.url, left)).toEqual([{ job: 'nobody.waits' }])
   },

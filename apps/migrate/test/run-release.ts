@@ -4,7 +4,7 @@ import { listAppTables, urlVariableOf, type AppTables } from '@repo/database/app
 import { shareUrl } from '@repo/database/shares'
 import { startProcess } from '@repo/testing'
 
-/** The apps of this clone that have tables, whichever they are. */
+/** The apps of this clone that have tables. */
 export const apps: readonly AppTables[] = listAppTables(resolve(import.meta.dirname, '../..'))
 
 export interface Ended {
@@ -12,7 +12,7 @@ export interface Ended {
   output: string
 }
 
-/** Runs the release process to its end. */
+/** Runs the release process until it ends. */
 export async function release(env: Record<string, string>): Promise<Ended> {
   await using running = await startProcess({
     name: 'migrate',
@@ -24,17 +24,17 @@ export async function release(env: Record<string, string>): Promise<Ended> {
   return { code, output: running.output() }
 }
 
-/** What a release is given where one server holds the tables of all. */
+/** The environment of a release when one server holds the tables of all apps. */
 export function environmentOn(admin: string): Record<string, string> {
   return { ADMIN_DATABASE_URL: admin, ...urlsOn(admin) }
 }
 
-/** The same without the right to make anything. */
+/** The same, without the privilege to create roles and schemas. */
 export function urlsOn(admin: string): Record<string, string> {
   return Object.fromEntries(apps.map(({ app }) => [urlVariableOf(app), shareUrl(admin, app)]))
 }
 
-/** How somebody else gets into the same database. */
+/** The URL of the same database with another user. */
 export function as(url: string, user: string, password = 'another password'): string {
   return Object.assign(new URL(url), { username: user, password }).href
 }

@@ -7,7 +7,7 @@ import { apps, as, environmentOn, release, urlsOn } from './run-release.ts'
 const first = apps[0]!
 const NOTHING = { code: 0, output: 'nothing to apply' }
 
-/** Somebody who owns the database, and may do what is said. */
+/** The URL of a role that owns the database and has the given rights. */
 async function ownerOf(admin: string, rights: string): Promise<string> {
   const database = new URL(admin).pathname.slice(1)
   const name = `${database}_owner`
@@ -48,7 +48,7 @@ describe('a login', () => {
 
     const rotated = { ...environmentOn(database.url), [urlVariableOf(first.app)]: after }
     expect(await release(rotated)).toMatchObject({ code: 0 })
-    // Both work, while the processes change over one by one; and whatever they make belongs to neither.
+    // Both work while the processes change over one by one. What either of them creates belongs to the role of the app.
     for (const url of [before, after]) await query(url, 'INSERT INTO of_before VALUES (1)')
     await query(after, 'CREATE TABLE of_after (id int)')
     await query(before, 'SELECT FROM of_after')

@@ -23,7 +23,7 @@ function post(id: string): Promise<Response> {
   return fetch(`${edge}/api/pair`, { method: 'POST', headers, body: JSON.stringify({ id }) })
 }
 
-/** Which process has the slow request, in the words it has written down. */
+/** The line in which a process recorded that it has the slow request. */
 async function began(): Promise<string | undefined> {
   return (await pair.done()).find((line) => line.endsWith(' began'))
 }
@@ -38,7 +38,7 @@ async function killed(running: NodeProcess): Promise<void> {
   await running.exited
 }
 
-/** Light, steady load until `isOver`, and everything that was not as it should be. */
+/** Light, steady load until `isOver`. Resolves to what was sent, and to every failure. */
 async function load(
   isOver: () => boolean,
   kinds: ('read' | 'write')[],
@@ -132,7 +132,7 @@ test('connections are kept', async () => {
     }
     ports.add(remotePort)
   }
-  // One for each process, and one more for each when a probe had just taken the first.
+  // One for each process, and one more for each if a probe was using the first.
   expect(ports.size).toBeLessThanOrEqual(4)
 })
 

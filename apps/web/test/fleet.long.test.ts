@@ -66,7 +66,7 @@ test('an edge that is stopped ends event streams at once, and they go on through
   }).rejects.toThrow('aborted')
   expect(text).toContain(`retry: 1000\n\n${next}`)
   expect(await stopping).toMatchObject({ code: 0 })
-  // Through both edges the service was told that nobody listens any more.
+  // Both edges have closed their connection to the service.
   await pollUntil('both are closed', async () => {
     return (await pair.done()).filter((line) => line === 'events closed').length === 2
   })

@@ -12,7 +12,7 @@ import {
   type Journeys,
 } from '../../../infra/browser/visit.ts'
 
-/** What people do with the page, each as somebody new. Apps have journeys of their own, in their parts of it. */
+/** What users do with the page. Each journey has a new user. Apps test their own parts of the page. */
 export const journeys: Journeys = {
   async 'somebody signs up, is told what is wrong beside the field, and is in'({ page, url, picture }) {
     await page.goto(url)
@@ -91,7 +91,7 @@ export const journeys: Journeys = {
     await page.getByLabel('Email').waitFor()
     const type = (text: string): Promise<void> => page.keyboard.type(text)
     const press = (key: string): Promise<void> => page.keyboard.press(key)
-    // Email, password, the button, and the way to sign up. Then the same two fields.
+    // Email, password, the submit button, and the button for sign-up. Then the same two fields.
     for (const key of ['Tab', 'Tab', 'Tab', 'Enter']) await press(key)
     await page.getByRole('heading', { name: 'Sign up' }).waitFor()
     await type(someone())

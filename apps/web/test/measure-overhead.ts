@@ -1,5 +1,5 @@
-// What the edge costs: processor time and waiting time of one small read, straight from a service and through the
-// edge, with everything in the open: run it with `node test/measure-overhead.ts`, on a machine that does little else.
+// Measures the cost of the edge: CPU time and latency of one small read, directly from a service and through the edge,
+// without TLS. Run it with `node test/measure-overhead.ts`, on an idle machine.
 import { join } from 'node:path'
 import { startProcess, type NodeProcess } from '@repo/testing'
 import { Agent, request } from 'undici'
@@ -15,7 +15,7 @@ await using edge = await startProcess({
   name: 'web.1',
   cwd: join(import.meta.dirname, '..'),
   entry: 'src/server.ts',
-  // No log lines, which cost the same on both ways.
+  // Log lines cost the same both ways.
   env: {
     ...strings(ENV),
     PORT: undefined,
@@ -38,7 +38,7 @@ await agent.close()
 
 interface Measured {
   requests: number
-  /** Of the process that was asked. */
+  /** CPU time of the measured process. */
   cpuMicros: number
   medianMs: number
   p99Ms: number
@@ -57,7 +57,7 @@ async function measure(url: string, [process]: [NodeProcess]): Promise<Measured>
   }
 }
 
-/** How long each request took, in milliseconds. */
+/** The duration of each request, in milliseconds. */
 async function run(url: string, seconds: number): Promise<number[]> {
   const times: number[] = []
   const until = performance.now() + seconds * 1000

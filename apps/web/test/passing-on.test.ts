@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => house[Symbol.asyncDispose]())
 
-/** `fetch` would tidy the path up before it sends it. */
+/** Sends the path as it is; `fetch` would normalize it. */
 async function send(
   path: string,
   {
@@ -31,7 +31,7 @@ async function send(
   return { status: response.statusCode, headers: response.headers, body: await text(response) }
 }
 
-/** Which service has answered. */
+/** The prefix of the service that answered. */
 async function prefixOf(path: string): Promise<string> {
   return JSON.parse((await send(path)).body).prefix
 }
@@ -78,7 +78,7 @@ test('no trick with a path reaches another service than its literal prefix names
     const { status, headers } = await send(path)
     expect([path, status]).toEqual([path, expect.toSatisfy((code: number) => code === 400 || code === 404)])
     expect(headers['content-type']).toMatch('application/problem+json')
-    // What a service did see was the service that the first segments name.
+    // If a service got the request, it is the one that the first segments name.
     const answered = headers['x-process'] ?? ''
     if (answered) expect([path, answered]).toEqual([path, '/api/outer.1'])
   }

@@ -5,7 +5,7 @@ import { envSchema } from '../src/env.ts'
 
 const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
 
-/** The first two cells of each row whose first is a word in capitals. */
+/** The first two cells of each row whose first cell is a word in capitals. */
 const rows = [...readme.matchAll(/^\| `([A-Z_]+)`\s*\|\s*(\w*)\s*\|/gm)].map(([, word, cell]) => [
   word!,
   cell!,

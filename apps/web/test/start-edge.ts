@@ -9,7 +9,7 @@ import type { Env } from '../src/env.ts'
 
 const APP = join(import.meta.dirname, '..')
 
-/** Of an edge before a service that is not there. */
+/** The environment of an edge whose only service does not run. */
 export const ENV: Env = {
   NODE_ENV: 'test',
   PORT: 0,
@@ -24,27 +24,27 @@ export const ENV: Env = {
   UPSTREAMS: ['/api/nobody=http://127.0.0.1:1'],
 }
 
-/** One service of the test: some of its processes, started. */
+/** One service of the test, with its running processes. */
 export interface Fixture {
   prefix: string
   processes: NodeProcess[]
-  /** What was done, a line each, by whichever process, since `reset`. */
+  /** The lines that all its processes have recorded since `reset`. */
   done(): Promise<string[]>
-  /** Starts the process with this number, which has ended or never was, where it was or at `port`. */
+  /** Starts process number `n`, which has ended or is new, at its earlier port or at `port`. */
   start(n: number, port?: number): Promise<NodeProcess>
-  /** Wakes and starts again what a test has frozen or ended, and forgets what was done. */
+  /** Continues or restarts what a test has frozen or ended, and deletes the recorded lines. */
   reset(): Promise<void>
-  /** As UPSTREAMS has it. */
+  /** Its entry of UPSTREAMS. */
   upstream(): string
 }
 
 export interface House extends AsyncDisposable {
-  /** Builds the page once and starts an edge before these services. */
+  /** Builds the page once and starts an edge in front of these services. */
   edge(routes: readonly string[], env?: Partial<Env>): Promise<string>
   service(prefix: string, count: number): Promise<Fixture>
 }
 
-/** Everything a test of the edge starts, and its end. */
+/** Starts everything that a test of the edge needs, and stops it at disposal. */
 export async function openHouse(): Promise<House> {
   const stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'nonstick-web-'))

@@ -3,15 +3,15 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Serves bookmark files that are made when they are asked for, the same each time. */
+/** Serves bookmark files that are generated for each request, always the same. */
 export interface BookmarkFiles extends AsyncDisposable {
-  /** The address of a file with so many links, none of which is in another file. */
+  /** The URL of a file with so many links. No link is in another file. */
   urlOf(name: string, links: number): string
-  /** How often each file was asked for. */
+  /** The number of requests for each file. */
   readonly asked: ReadonlyMap<string, number>
 }
 
-/** @param pauseMs how long each file takes to arrive, so that there is somebody to kill meanwhile */
+/** @param pauseMs how long each file takes to arrive, so that a process can be killed meanwhile */
 export async function serveBookmarkFiles(pauseMs: number): Promise<BookmarkFiles> {
   const asked = new Map<string, number>()
   const server = createServer(async (request, response) => {

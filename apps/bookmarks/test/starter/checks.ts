@@ -11,7 +11,7 @@ const LINKS = 4000
 const RESTARTS = 4
 const EVERY_MS = 1000
 
-/** What restarts could lose of bookmarks besides requests: jobs. */
+/** Besides requests, restarts could lose jobs. */
 export function checks(ground: Ground): Check[] {
   return [
     {
@@ -25,7 +25,7 @@ export function checks(ground: Ground): Check[] {
   ]
 }
 
-/** Imports come in all the while, and two containers that work on them are restarted in turn. */
+/** Imports arrive all the time, while the two containers that run them are restarted in turn. */
 async function restartWorkers(ground: Ground, image?: Unpacked): Promise<string> {
   await using resources = new AsyncDisposableStack()
   const cookie = (await ground.person())?.cookie ?? ''
@@ -77,7 +77,7 @@ function typeOf({ formation }: Ground, name: string): ProcessType {
   return formation.running.find((type) => type.name === name)!
 }
 
-/** Each with links of its own: so whatever is done twice or not at all makes another number. */
+/** Each file has links of its own, so a job that runs twice or not at all changes the total. */
 function bookmarkFile(n: number): string {
   const links = Array.from(
     { length: LINKS },

@@ -9,10 +9,10 @@ import {
 } from '../../../../../infra/prove/deployment/fake-clock.ts'
 import { openDeployment, type Deployment } from '../../../../../infra/prove/deployment/open-deployment.ts'
 
-/** So long the clocks stand still, for everybody to do what they should not: each worker looks once a second. */
+/** How long the clocks stand still, so that workers can make mistakes: each worker looks once a second. */
 const WATCH_MS = 2500
 
-/** No two clocks agree. (The row is here because this app has a schedule.) */
+/** All clocks differ. (The row is here because this app has a schedule.) */
 export const clock: Attack<Deployment & { databaseClock: FakeClock }> = {
   name: 'clock',
   does: 'the clocks of the database and of the workers that share a schedule jump by hours and days',
@@ -44,7 +44,7 @@ export const clock: Attack<Deployment & { databaseClock: FakeClock }> = {
     const jumps = scale(3, 10)
     for (let jump = 1; jump <= jumps; jump++) {
       for (const own of workerClocks) await own.jumpTo(Math.round(random.next() * 200 - 100))
-      // A day has a tick of everything that happens daily or more often, and of a tick that was missed only the last counts.
+      // A day has at least one tick of every schedule that runs daily or more often. Of missed ticks only the last counts.
       days++
       note('the database is a day on')
       await databaseClock.jumpTo(days * 24)
@@ -71,9 +71,9 @@ export const clock: Attack<Deployment & { databaseClock: FakeClock }> = {
 
 interface Counts {
   schedules: number
-  /** Of the schedule that has ticked least often. */
+  /** The ticks of the schedule that has ticked least often. */
   least: number
-  /** Different ones. */
+  /** The number of different ticks. */
   ticks: number
   early: number
   jobs: number
@@ -81,8 +81,7 @@ interface Counts {
   waiting: number
 }
 
-// Jobs are removed when they are done, so whoever wants to count them must be there when it happens: as who makes the triggers, since
-// the app may not write here.
+// Jobs are deleted when they are done, so triggers count them. They run as their owner, because the app must not write here.
 const remember = `
   CREATE SCHEMA prove;
   CREATE TABLE prove.ticks (name text, tick timestamptz, is_early boolean);

@@ -12,7 +12,7 @@ import { serveBookmarkFiles } from '../bookmark-files.ts'
 const IMPORTS = '/api/bookmarks/imports/'
 const LINKS = 100
 
-/** To try a bad disk again and again would look like a hang to whoever waits. */
+/** Retries on a bad disk would look like a hang to the user. */
 const SAID_WITHIN_MS = 5000
 
 interface Import {
@@ -21,7 +21,7 @@ interface Import {
   error: string | null
 }
 
-/** A worker brings the file that it reads to a disk. */
+/** A worker copies the file to a disk before it reads it. */
 export const importDisk: Attack = {
   name: 'import-disk',
   does: 'an import while every process has a full disk, then a read-only disk, then a disk that works',
@@ -57,11 +57,11 @@ export const importDisk: Attack = {
 async function restart(places: readonly Replica[], otherwise?: Otherwise): Promise<void> {
   await Promise.all(places.map((place) => place.kill()))
   await Promise.all(places.map((place) => place.start(otherwise)))
-  // Nobody is told that somebody is back: edge and balancer look.
+  // The edge and the load balancer notice by their probes that a process is back.
   await sleep(NOTICE_MS)
 }
 
-/** As far as it came in the time in which a person should know. */
+/** Starts an import. Resolves to its progress when it has ended, or after SAID_WITHIN_MS. */
 async function runImport(person: Person, url: string): Promise<Import> {
   const { headers } = await person.ask({ method: 'POST', path: IMPORTS, json: { url } })
   let progress: Import = { status: 'not accepted', imported: 0, error: null }

@@ -14,16 +14,16 @@ import {
 const AT_ONCE = 24
 const BOOKMARKS = 600
 const ATTACK_MS = 8000
-/** Two cores are also busy with the searches that are not stopped yet. */
+/** The two cores are also busy with the searches that are not stopped yet. */
 const P99_MS = 2000
-/** To wait for a turn, for the same person's search in another process, and to be stopped takes 2 s each at most. */
+/** At most 2 s each: the wait for a turn, the wait for the same user's search in another process, and the search itself. */
 const STOPPED_WITHIN_MS = 7500
 
 /** Postgres compares all of this at each character of the notes below, and never finds it. */
 const SLOW_SEARCH = `/api/bookmarks?q=${'a'.repeat(199)}b`
 const NOTES = 'a'.repeat(20_000)
 
-/** A search looks through everything that a person has, so its cost is theirs to decide. */
+/** A search reads all bookmarks of a user, so the user decides its cost. */
 export const searches: Attack = {
   name: 'searches',
   does: 'one user runs 24 searches at once, each of which would take many seconds',
@@ -46,7 +46,7 @@ export const searches: Attack = {
         const { status, text } = await person.ask({ method: 'GET', path: SLOW_SEARCH })
         slowestMs = Math.max(slowestMs, performance.now() - askedAt)
         answers.push(`${status} ${/"code":"(\w+)"/.exec(text)?.[1] ?? ''}`.trim())
-        // Whoever is refused asks again, but not as fast as a machine can.
+        // A refused client tries again, but not as fast as a machine can.
         await sleep(100)
       }
     })

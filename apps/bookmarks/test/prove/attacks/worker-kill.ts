@@ -6,29 +6,29 @@ import { eachOf } from '../../../../../infra/prove/load/each-of.ts'
 import { serveBookmarkFiles } from '../bookmark-files.ts'
 import { signUp, type Person } from '../../../../../infra/prove/load/person.ts'
 
-/** Enough for an import to take a second or two, so that it is met in the middle. */
+/** Enough links for an import to take a second or two, so that a kill meets it in the middle. */
 const LINKS = 15_000
 const IMPORTS = '/api/bookmarks/imports/'
 const PEOPLE = 16
-/** A worker that is started again must get to work before it is killed again. */
+/** A restarted worker must begin to work before it is killed again. */
 const EVERY_MS = 2500
 
-/** What the queue promises: a killed worker holds its jobs no longer. */
+/** The promise of the queue: a killed worker holds its jobs no longer than this. */
 const LEASE_MS = 15_000
-/** For the work itself, and for a machine that has other things to do. */
+/** For the work itself, and for a busy machine. */
 const WORK_MS = 10_000
 
 interface Job {
   person: Person
   name: string
   links: number
-  /** Where its status stands; undefined when it was not accepted. */
+  /** The path of its status; undefined when it was not accepted. */
   location?: string
-  /** Its last one. */
+  /** The last status that was read. */
   status?: { status: string; total: number; imported: number; skipped: number }
 }
 
-/** Each job is the import of a bookmark file, most of them of one link: its effect is the links, each counted once. */
+/** Each job imports a bookmark file, most of them with one link. Its effect is its links, each counted once. */
 export const workerKill: Attack = {
   name: 'worker-kill',
   does: '`kill -9` of a worker every 2.5 s while jobs and long imports run',
@@ -38,7 +38,7 @@ export const workerKill: Attack = {
   async run({ deployment, random, scale, note }) {
     const agent = new Agent({ connections: 64 })
     const caller = { url: deployment.url, dispatcher: agent }
-    // Those of one person wait for each other, also for one whose worker was killed.
+    // Jobs of one user wait for each other, also for a job whose worker was killed.
     const people: Person[] = []
     while (people.length < PEOPLE) {
       people.push(
@@ -67,7 +67,7 @@ export const workerKill: Attack = {
       }
     })()
 
-    // Whose earlier jobs are under way is asked to wait. Jobs that are lost stay so for ever, and then nobody is accepted any more.
+    // A user with unfinished jobs gets 429 and tries again. Lost jobs stay unfinished for ever, so `isStuck` ends the wait.
     let lastAcceptedAt = performance.now()
     const isStuck = (): boolean => performance.now() - lastAcceptedAt > LEASE_MS + WORK_MS
     await eachOf(jobs, 8, async (job) => {
@@ -84,7 +84,7 @@ export const workerKill: Attack = {
     const accepted = jobs.filter(({ location }) => location !== undefined)
     note(`${accepted.length} jobs are accepted`)
 
-    // Before the end the killing stops: what the last victims held must come free by itself.
+    // The kills stop before the end: the jobs of the last killed workers must become free by themselves.
     await askUntilEnded(accepted, 0.7)
     await pollUntil('enough workers were killed', () => kills >= scale(3, 20), { deadlineMs: 60_000 })
     enough.abort()
@@ -126,8 +126,8 @@ function hasEnded({ status }: Job): boolean {
 }
 
 /**
- * Asks for the oldest ones that have not ended, until that share of all has, or none of them has ended for longer than a
- * lease and its work take. Resolves to the longest time in which none did.
+ * Polls the oldest unfinished jobs until `share` of all have ended, or no job has ended for longer than a lease and its work
+ * take. Resolves to the longest time in which no job ended, in ms.
  */
 async function askUntilEnded(jobs: readonly Job[], share: number): Promise<number> {
   let left = jobs.filter((job) => !hasEnded(job))
@@ -147,7 +147,7 @@ async function askUntilEnded(jobs: readonly Job[], share: number): Promise<numbe
   return longestPauseMs
 }
 
-/** How many links of this run the person has. */
+/** The number of links of this run that the user has. */
 async function countLinks(person: Person, run: string): Promise<number> {
   const question = { method: 'GET', path: '/api/bookmarks/export', patienceMs: 120_000 } as const
   const { text } = await person.ask(question)

@@ -13,12 +13,12 @@ const LINKS = 100
 
 /** A worker that cannot start tries again about once a second. */
 const FAILED_STARTS_MS = 6000
-/** For a worker that thaws to do what it should not. */
+/** Time for a thawed worker to make a mistake. */
 const THAWED_MS = 1500
-/** A lease is over after 15 s; the rest is for a busy machine. */
+/** A lease ends after 15 s; the rest is for a busy machine. */
 const HANDED_ON_MS = 30_000
 
-/** One import, whose file we hold back: so its worker is met in the middle of the job, by whatever happens. */
+/** One import whose file is held back, so that each fault meets its worker in the middle of the job. */
 export const workerLease: Attack = {
   name: 'worker-lease',
   does: 'workers are restarted in the middle of a job, then cannot start for 6 s; then one is frozen while Postgres ends its session',
@@ -98,13 +98,13 @@ const countRunning = `
 const countLeases = `SELECT count(*)::int FROM pg_stat_activity WHERE application_name LIKE 'queue lease%'`
 const endLeases = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'queue lease%'`
 
-/** Serves one file, whose end each one who asks has to wait for. */
+/** Serves one file, and holds back its end from each client. */
 async function serveHeldBack(): Promise<AsyncDisposable & { url: string; held: ServerResponse[] }> {
   const held: ServerResponse[] = []
   const server = createServer((_, response) => {
     response.setHeader('content-type', 'text/html')
     response.write('<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p>\n')
-    // An idle download is given up after ten seconds.
+    // The worker gives up an idle download after ten seconds.
     const drip = setInterval(() => response.write('\n'), 1000)
     response.on('close', () => clearInterval(drip))
     held.push(response)

@@ -1,6 +1,7 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
-// A route that forgets an `await`, and sessions that leave it to the route what becomes of their failures.
+// A route that forgets an `await`, sessions whose failures the route must handle, and a process that ends at the first
+// unhandled rejection.
 plant(
   'apps/accounts/src/routes/accounts.ts',
   'await signIn(request, { id })',

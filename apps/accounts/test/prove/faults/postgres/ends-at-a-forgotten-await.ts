@@ -1,6 +1,6 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
-// A route that forgets an `await`, in a process that ends at the first rejection which nobody awaited.
+// A route that forgets an `await`, in a process that ends at the first unhandled rejection.
 plant(
   'apps/accounts/src/routes/accounts.ts',
   'async (request) => ({ user: await readUser(',

@@ -2,7 +2,7 @@ import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
 const FILE = 'packages/queue/src/schedule.ts'
 
-// Workers that each remember by themselves what was the last tick.
+// Workers that each remember the last tick by themselves.
 plant(FILE, 'last_tick.getTime(), minute)', 'checkedUntil.get(name) ?? last_tick.getTime(), minute)')
 plant(
   FILE,

@@ -1,6 +1,6 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
-// A worker that asks its own clock what time it is.
+// A worker that reads the time from its own clock.
 plant(
   'packages/queue/src/schedule.ts',
   'const minute = Math.floor(now.getTime() / 60_000) * 60_000',

@@ -1,6 +1,6 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
-// A worker that takes a bad disk for bad luck and tries again later.
+// A worker that treats a bad disk as a temporary error and tries again later.
 plant(
   'apps/bookmarks/src/domain/temporary-file.ts',
   'return work.catch((cause: unknown) => {',

@@ -1,6 +1,6 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
-// Says 201 at once and writes a second later: who is killed in between has lied.
+// Answers 201 at once and writes a second later: if the process is killed meanwhile, an acknowledged write is lost.
 plant(
   'apps/bookmarks/src/domain/bookmarks.ts',
   'return refuseSecond(() =>\n    database.$transaction(',

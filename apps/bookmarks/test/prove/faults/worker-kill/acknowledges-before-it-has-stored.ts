@@ -1,4 +1,4 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
-// A worker that says a job is done when it has begun it: who is killed in between has lost it.
+// A worker that acknowledges a job when it begins it: if the worker is killed meanwhile, the job is lost.
 plant('packages/queue/src/run-job.ts', 'await run(payload, {', 'void run(payload, {')

@@ -1,6 +1,6 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
-// A job that is interrupted has lost an attempt.
+// An interrupted job loses an attempt.
 plant(
   'packages/queue/src/lease.ts',
   "const countsForNothing = 'attempts = greatest(0, attempts - 1)'",

@@ -1,4 +1,4 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
-// A lease that keeps its connection when it could not be taken.
+// A lease that keeps its connection open when it could not be acquired.
 plant('packages/queue/src/lease.ts', 'opening.defer(() => close(session))', '')

@@ -1,4 +1,4 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
-// An edge that stays with the process that it asked last: nobody sees what the others do not know.
+// An edge that always uses the same process, so a user never notices what other processes do not know.
 plant('apps/web/src/rotation.ts', 'if (process) queue.push(...queue.splice(queue.indexOf(process), 1))', '')

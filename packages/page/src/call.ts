@@ -1,4 +1,4 @@
-/** What the page says when an answer has no sentence of its own. */
+/** The messages for answers that have no `detail`. */
 const SENTENCES: Record<number, string> = {
   0: 'The server cannot be reached. Is your connection up?',
   401: 'You are not signed in.',
@@ -16,7 +16,7 @@ interface FieldError {
   detail: string
 }
 
-/** An answer that is an error: a problem document, or none at all (status 0). @see RFC 9457 */
+/** An answer that is an error: a problem document, or no answer at all (status 0). @see RFC 9457 */
 export class Problem extends Error {
   readonly status: number
   readonly code: string
@@ -30,11 +30,11 @@ export class Problem extends Error {
   }
 }
 
-/** Told of every answer: `answer` with the `x-process` header it came with, `signed-out` when it was a 401. */
+/** Events for each answer: `answer` with its `x-process` header, if it has one, and `signed-out` for a 401. */
 export const answers = new EventTarget()
 
 /**
- * One call to the services. A `FormData` is sent as it is, anything else as JSON.
+ * Sends a request to a service. Resolves to the JSON of its answer. A `FormData` is sent as it is, anything else as JSON.
  *
  * @throws Problem
  */

@@ -4,7 +4,7 @@ type Props<K extends keyof HTMLElementTagNameMap> = Partial<Omit<HTMLElementTagN
   role?: string
 }
 
-/** One element: properties as the DOM names them (`className`, `onclick`), `aria-*` and `data-*` as attributes. */
+/** Creates an element. Properties have DOM names (`className`, `onclick`); `aria-*`, `data-*` and `role` are attributes. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   props: Props<K> = {},

@@ -15,7 +15,7 @@ interface Field {
 interface FormOptions<Name extends string> {
   fields: Record<Name, Field>
   submit: string
-  /** What it throws is shown: a problem's field errors beside their fields, everything else below the button. */
+  /** Its errors are shown: field errors of a problem beside their fields, all others below the button. So is its result. */
   onSubmit(values: Record<Name, string>, form: HTMLFormElement): Promise<string | void>
   className?: string
   extra?: HTMLElement[]
@@ -24,7 +24,7 @@ interface FormOptions<Name extends string> {
 // share-nothing: it runs in a browser, where one page has it for itself
 let lastId = 0
 
-/** A form that is off while it is being sent, and says what came of it. */
+/** A form whose button is disabled while it is being sent. It shows the result. */
 export function formOf<Name extends string>(options: FormOptions<Name>): HTMLFormElement {
   const { fields, submit, onSubmit, className = '', extra = [] } = options
   const rows = Object.entries<Field>(fields).map(([name, field]) => row(name, field))
@@ -67,7 +67,7 @@ export function formOf<Name extends string>(options: FormOptions<Name>): HTMLFor
     message.classList.toggle('error', isError)
   }
 
-  /** What is left to say once each field has been told what is wrong with it. */
+  /** Shows the errors of fields beside them. Returns the message that is left. */
   function showErrors(error: Error): string {
     const complaints = error instanceof Problem ? error.errors : []
     const placed = complaints.map(({ pointer, detail }) => {

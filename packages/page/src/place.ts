@@ -3,12 +3,12 @@ export interface User {
   email: string
 }
 
-/** Somewhere a person who is signed in can be. */
+/** A part of the page for a user who is signed in. */
 export interface Place {
-  /** Of the address: `imports` is `#/imports`. The empty word is where one arrives. */
+  /** Its word in the URL: `imports` is `#/imports`. The empty word is the start. */
   word: string
-  /** In the navigation. */
+  /** Its name in the navigation. */
   name: string
-  /** @param rest what stands in the address after the word: `1` of `#/imports/1` */
+  /** @param rest the URL after the word: `1` of `#/imports/1` */
   show(user: User, rest: string | undefined): HTMLElement
 }

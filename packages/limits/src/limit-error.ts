@@ -1,9 +1,9 @@
 import createError from '@fastify/error'
 
-// An answer that a stranger can ask for a thousand times a second, and whose cause is no line of code.
+// No stack trace: clients can cause this error a thousand times a second, and its cause is not in the code.
 const NO_STACK = false
 
-/** With `retry-after`. */
+/** Has the header `retry-after`. */
 export const LimitReached = createError(
   'LIMIT_REACHED',
   'Too many requests. Please try again later.',
@@ -12,12 +12,12 @@ export const LimitReached = createError(
   NO_STACK,
 )
 
-/** The requests of a route cannot be counted now, and the route does without none: `whenAway: 'refuse'`. */
+/** The requests of a route cannot be counted now, and the route has `whenAway: 'refuse'`. */
 export const LimitStoreUnavailable = createError(
   'LIMIT_STORE_UNAVAILABLE',
   'Requests cannot be counted right now. Please try again.',
   503,
 )
 
-/** At boot: a route's `config.limit` cannot be kept as it stands. */
+/** At boot: the `config.limit` of a route cannot work. */
 export const LimitInvalid = createError('LIMIT_INVALID', '%s %s: config.limit: %s.', 500)

@@ -1,8 +1,8 @@
 /**
- * Where requests are counted: a connection that the app holds anyway. All processes count in the same place, each count
- * is one atomic command, and a counter expires by itself.
+ * Where requests are counted: a connection that the app already has. All processes count in the same place, each count is
+ * one atomic command, and a counter expires by itself.
  *
- * `sessions.connection` of @repo/session is one of these. In Postgres the release has made the table (`migrateLimits`).
+ * `sessions.connection` of @repo/session is one of these. In Postgres the release creates the table (`migrateLimits`).
  */
 export type LimitStore =
   | { redis: object }
@@ -15,7 +15,7 @@ interface Postgres {
   query<Row>(text: string, values: readonly unknown[]): Promise<Row[]>
 }
 
-/** Requests in the present window, this one included, and the milliseconds until it ends. */
+/** The requests in the present window, this one included, and the milliseconds until it ends. */
 interface Counted {
   current: number
   ttl: number
@@ -23,7 +23,7 @@ interface Counted {
 
 type Count = (key: string, windowMs: number) => Promise<Counted>
 
-/** What @fastify/rate-limit is told of the store: it brings the counter for Redis, the other two are here. */
+/** The store options of @fastify/rate-limit. It has its own counter for Redis; the counters for other stores are here. */
 export function counterOptions(store: LimitStore): object {
   if ('redis' in store) return { redis: store.redis, nameSpace: 'limit:' }
   // keep: memcached
@@ -32,7 +32,7 @@ export function counterOptions(store: LimitStore): object {
   return { store: storeClass(countInTable(store.postgres)) }
 }
 
-/** What @fastify/rate-limit asks of a store: a class with callbacks. */
+/** The class that @fastify/rate-limit expects as a store, with callbacks. */
 function storeClass(count: Count): new () => object {
   return class {
     incr(key: string, done: (error: Error | null, result?: Counted) => void, windowMs: number): void {
@@ -53,7 +53,7 @@ interface Memcached {
   }>
 }
 
-/** @see https://docs.memcached.org/protocols/meta/#meta-arithmetic: N makes the key, for so many seconds, with J. */
+/** @see https://docs.memcached.org/protocols/meta/#meta-arithmetic: N creates the key, for so many seconds, with J. */
 function countInMemcached({ send }: Memcached): Count {
   return async (key, windowMs) => {
     const { status, value, flag } = await send(`ma limit:${key} N${Math.ceil(windowMs / 1000)} J1 D1 t v`)
@@ -63,7 +63,7 @@ function countInMemcached({ send }: Memcached): Count {
 }
 // /keep
 
-// Not logged: after a crash of Postgres everybody begins anew, which is cheaper than to write each request to disk.
+// Unlogged: a crash of Postgres resets all counters, which is cheaper than to write each request to disk.
 const TABLE = `
   BEGIN;
   SELECT pg_advisory_xact_lock(hashtext('limits'));
@@ -75,12 +75,12 @@ const TABLE = `
   CREATE INDEX IF NOT EXISTS limit_counter_expires_at ON limit_counter (expires_at);
   COMMIT;`
 
-/** Makes what counting in Postgres needs, in the schema of who asks. Part of the release; may run twice at once. */
+/** Creates the table of counters in Postgres, in the schema of the role. Part of the release; two may run at once. */
 export async function migrateLimits({ query }: Postgres): Promise<void> {
   await query(TABLE, [])
 }
 
-// Each count takes up to ten expired counters away: no timer, and no process that owns the work. Time is Postgres's.
+// Each count removes up to ten expired counters, so no timer is needed. The clock is that of Postgres.
 const COUNT = `
   WITH expired AS (
     SELECT key FROM limit_counter WHERE expires_at <= now() AND key <> $1

@@ -5,15 +5,15 @@ import fp from 'fastify-plugin'
 import { LimitInvalid, LimitReached, LimitStoreUnavailable } from './limit-error.ts'
 import { counterOptions, type LimitStore } from './limit-store.ts'
 
-/** How often a route may be asked, over all processes together. */
+/** How often a route may be requested, over all processes together. */
 export interface Limit {
-  /** So many requests are let through in one window. */
+  /** The number of requests allowed in one window. */
   max: number
-  /** Whose requests are counted together: those of a network (`request.network`), or of the person who is signed in. */
+  /** Which requests are counted together: those of a network (`request.network`), or of the signed-in user. */
   per: 'network' | 'user'
-  /** It begins with the first request that is counted. A second to 30 days; whole seconds, which some stores need. */
+  /** The window begins with its first counted request. A second to 30 days; whole seconds, which some stores need. */
   windowMs: number
-  /** What becomes of a request while nobody can count it. Default: `allow`, and a line in the log. */
+  /** What happens to a request that cannot be counted. Default: `allow`, and a line in the log. */
   whenAway?: 'allow' | 'refuse'
 }
 
@@ -25,9 +25,9 @@ declare module 'fastify' {
 
 export interface LimitsOptions {
   store: LimitStore
-  /** Who is signed in, for limits per `user`: their id. */
+  /** The id of the signed-in user, for limits per `user`. */
   userOf?: (request: FastifyRequest) => string
-  /** How long a request waits to be counted, at most. Default 500, as for its session. */
+  /** The longest time that a request waits to be counted. Default 500, as for its session. */
   deadlineMs?: number
 }
 
@@ -52,7 +52,7 @@ async function limitsPlugin(
   function nameCounter(request: FastifyRequest): string {
     const { per } = limitOf(request)
     const who = per === 'user' ? userOf!(request) : networkOf(request)
-    // A GET and the HEAD that Fastify adds to it are one and the same work. A digest fits every store, whatever the path.
+    // A GET and the HEAD that Fastify adds to it do the same work. A digest fits every store, whatever the path.
     const method = request.method === 'HEAD' ? 'GET' : request.method
     return hash('sha256', `${method} ${request.routeOptions.url} ${per} ${who}`, 'base64url')
   }
@@ -100,8 +100,8 @@ function networkOf(request: FastifyRequest): string {
 
 async function withDeadline(deadlineMs: number, work: Promise<void>): Promise<void> {
   const { promise, reject } = Promise.withResolvers<never>()
-  // A process that was itself held up, as a flood does it, finds its timer due before it has looked at its sockets, and
-  // would let through what it could have counted. It looks first: an answer that lies there wins.
+  // When the process itself was blocked, as in a flood, its timer is due before it has read its sockets. It would let
+  // requests pass that the store has counted. So it reads its sockets first, and an answer that has arrived wins.
   const giveUp = (): void => reject(new Error(`no answer within ${deadlineMs} ms`))
   const timer = setTimeout(() => setImmediate(giveUp), deadlineMs)
   try {
@@ -111,5 +111,5 @@ async function withDeadline(deadlineMs: number, work: Promise<void>): Promise<vo
   }
 }
 
-/** `config.limit` on any route that is added after it, counted in a store that all processes share. */
+/** Enforces `config.limit` of every route that is added after it. The counters are in a store that all processes share. */
 export const limits = fp(limitsPlugin, { name: 'limits', fastify: '5.x' })

@@ -4,7 +4,7 @@ import { Pool } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { limits, migrateLimits, type Limit, type LimitsOptions } from '../src/index.ts'
 
-// On Postgres, which is on every machine. What each store promises is tested where the connections are: apps/accounts.
+// Uses Postgres, which every machine has. The tests of apps/accounts, where the connections are, test every store.
 
 let postgres: BackingService
 let pool: Pool
@@ -26,12 +26,12 @@ afterAll(async () => {
 })
 beforeEach(() => pool.query('TRUNCATE limit_counter'))
 
-/** Longer than a busy machine takes. */
+/** Longer than a busy machine needs. */
 const patient = { deadlineMs: 20_000 }
 const perNetwork: Limit = { max: 3, per: 'network', windowMs: 60_000 }
 const route = (limit: Limit, access: 'public' | 'user' = 'public') => ({ config: { access, limit } })
 
-/** A service as @repo/service makes them: it knows the network of each request, and no two of them share a thing. */
+/** A service like those of @repo/service: it knows the network of each request. Two of them share nothing. */
 async function openApp(more: Partial<LimitsOptions> = {}): Promise<FastifyInstance> {
   const app = fastify()
   app.decorateRequest('network', {

@@ -1,30 +1,30 @@
 import type { TObject, TSchema } from 'typebox'
 import { describeExpectation } from './describe-expectation.ts'
 
-/** One variable, as a table of documentation or `.env.example` tells it. */
+/** One variable, for a table in the documentation or for `.env.example`. */
 export interface VariableDescription {
   name: string
   description: string
   expected: string
   /** What is expected in production, where that is stricter. */
   expectedInProduction?: string
-  /** As one would write it into the environment. */
+  /** As it is written in an environment. */
   default?: string
   /** The process does not start without it. */
   isRequired: boolean
-  /** Where a platform keeps it, when nobody else may see it. */
+  /** Where a platform keeps it, if it is a secret. */
   secret?: SecretPlace
-  /** What it is in development and in tests when nobody says, as one would write it into the environment. */
+  /** Its default in development and in tests, as it is written in an environment. */
   inDevelopment?: string
 }
 
 /**
- * What keeps a secret: `true` is the app's own, a name is one that apps share. The key in it is the name of the variable, unless it
- * is said.
+ * Where a secret is kept: `true` is the app's own store, a name is a store that apps share. The key in it is the name of the
+ * variable, unless `key` names another.
  */
 export type SecretPlace = true | string | { store: string; key: string }
 
-/** Every variable a schema reads, in the schema's order. */
+/** Every variable of a schema, in the order of the schema. */
 export function describeEnv(schema: TObject): VariableDescription[] {
   return Object.entries<TSchema & Keywords>(schema.properties).map(([name, variable]) => ({
     name,

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 
-/** Of JSON Schema, what a variable may say, and `expected`: the same in words, where words say it better. */
+/** The keywords of JSON Schema that a variable may use, and `expected`: a text that replaces the generated one. */
 interface Rules {
   expected?: string
   type?: string
@@ -14,7 +14,7 @@ interface Rules {
   items?: TSchema
 }
 
-/** What a schema asks of a text, to follow the word "expected". */
+/** What a schema expects, as a text that follows the word "expected". */
 export function describeExpectation(schema: TSchema): string {
   const rules = schema as Rules
   if (rules.expected) return rules.expected

@@ -1,12 +1,12 @@
 import type { Static, TObject } from 'typebox'
 import { EnvironmentError, parseEnv } from './parse-env.ts'
 
-/** `EX_CONFIG` of sysexits.h: a supervisor can tell a wrong environment, which no restart mends, from a crash. */
+/** `EX_CONFIG` of sysexits.h: a supervisor can distinguish a wrong environment, which no restart repairs, from a crash. */
 const EX_CONFIG = 78
 
 /**
- * The first line of a process's entry file: its environment as typed, frozen values.
- * A wrong environment ends the process with code 78 and one line per variable on stderr, none with a value.
+ * The environment of a process as typed, frozen values. Call it first in the entry file. A wrong environment ends the
+ * process with code 78 and one line per variable on stderr, none with a value.
  *
  * @see parseEnv for how texts become values
  */

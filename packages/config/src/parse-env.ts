@@ -2,15 +2,15 @@ import type { Static, TObject, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { describeExpectation } from './describe-expectation.ts'
 
-/** What is wrong with one variable. It never holds the value: that may be a password. */
+/** What is wrong with one variable. It never contains the value, which may be a password. */
 export interface EnvironmentProblem {
   name: string
-  /** In words, to follow "expected". */
+  /** A text that follows the word "expected". */
   expected: string
   isMissing: boolean
 }
 
-/** Every problem of an environment at once, in the order of the schema. */
+/** All problems of an environment, in the order of the schema. */
 export class EnvironmentError extends Error {
   readonly code = 'ENVIRONMENT_INVALID'
   readonly problems: EnvironmentProblem[]
@@ -23,12 +23,12 @@ export class EnvironmentError extends Error {
 }
 
 /**
- * Turns the texts of an environment into typed values: whole numbers, numbers, `true` and `false`, and lists
- * separated by commas. An empty text counts as missing. Names the schema does not know are left alone.
+ * Converts the texts of an environment to typed values: whole numbers, numbers, `true` and `false`, and lists separated by
+ * commas. An empty text counts as missing. Variables that the schema does not know are ignored.
  *
- * The keyword `inProduction` of a variable is a stricter schema that holds as well, unless `NODE_ENV` is
- * `development` or `test`: whoever forgets to set it gets the strict rules. There, and only there, `inDevelopment` is its value
- * when it is missing.
+ * The keyword `inProduction` of a variable is a stricter schema that applies as well, unless `NODE_ENV` is `development` or
+ * `test`: without `NODE_ENV` the strict rules apply. Only in development and tests, `inDevelopment` is the value of a
+ * missing variable.
  *
  * @param schema a flat `Type.Object` whose keys are the names of the variables
  * @throws {EnvironmentError} naming every problem, and no value
@@ -63,7 +63,7 @@ export function parseEnv<S extends TObject>(
   return Object.freeze(values) as Readonly<Static<S>>
 }
 
-/** What a variable's schema may say beyond JSON Schema's own words. */
+/** The keywords of a variable's schema that are read here. */
 interface Keywords {
   type?: string
   items?: TSchema
@@ -72,7 +72,7 @@ interface Keywords {
   inDevelopment?: unknown
 }
 
-/** A text that does not read as what the schema asks for stays a text, and so fails the check that follows. */
+/** A text that does not have the expected type stays a text, so the check that follows fails. */
 function convert(schema: Keywords, text: string): unknown {
   switch (schema.type) {
     case 'integer':

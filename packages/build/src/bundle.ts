@@ -2,18 +2,18 @@ import { join } from 'node:path'
 import { rolldown } from 'rolldown'
 import { carryFiles } from './carry-files.ts'
 
-/** Where the build stage puts the bundle of a process type, from the root of the repository on. */
+/** The path of the bundle of a process type, relative to the root of the repository. */
 export function bundleOf({ app, entry }: { app: string; entry: string }): string {
   return join(app, 'dist', bundleName(entry))
 }
 
 /**
- * Bundles the entries of an app into one folder, its `dist`, which is then all that its processes need besides Node: nothing is
- * looked up in a `node_modules`, and nothing is compiled when they start.
+ * Bundles the entries of an app into one folder, by default its `dist`. Its processes then need only this folder and Node:
+ * they need no `node_modules`, and nothing is compiled when they start.
  *
- * Whatever the bundler warns of stops the build: it would be an error at run time.
+ * Every warning of the bundler stops the build: it would be an error at run time.
  *
- * @param entries from the folder of the app on, as `src/server.ts`
+ * @param entries relative to the folder of the app, as `src/server.ts`
  */
 export async function bundle(
   folder: string,
@@ -25,7 +25,7 @@ export async function bundle(
     cwd: folder,
     input: Object.fromEntries(names),
     platform: 'node',
-    // What cosmiconfig would read a configuration in TypeScript with, and nobody has one: no compiler is in a bundle.
+    // cosmiconfig needs it only for a configuration in TypeScript, and there is none: a bundle has no compiler.
     external: ['typescript'],
     plugins: [carryFiles(folder, target)],
     onLog(level, log) {
@@ -36,11 +36,11 @@ export async function bundle(
     dir: target,
     format: 'esm',
     sourcemap: true,
-    // Its own source is in the repository, and every byte of a map is read when an error is logged.
+    // The source is in the repository, and every byte of a map is read when an error is logged.
     sourcemapExcludeSources: true,
-    // A module that must be first, as one that sets V8's flags, is first in the bundle too.
+    // A module that must run first, such as one that sets V8's flags, runs first in the bundle too.
     strictExecutionOrder: true,
-    // One beside the other: a file that is carried along is found from each of them in the same way.
+    // All in one folder: each of them finds a copied file by the same relative path.
     entryFileNames: '[name].js',
     chunkFileNames: '[name]-[hash].js',
   })

@@ -6,12 +6,12 @@ import type { Plugin } from 'rolldown'
 const NAMED = /new URL\('(\.[^']+)', import\.meta\.url\)/g
 
 /**
- * Carries along what modules of ours read at run time: a file or folder that is named as
- * `new URL('../migrations', import.meta.url)`, as bundlers for the web take it. It is copied beside the bundle, unless
- * an earlier step of the build has put it there, and the bundle finds it there. With a star in the place of a folder in `apps`, say,
- * the bundle has `apps/orders/migrations` and whatever else it stands for.
+ * Copies the files that our modules read at run time: a file or folder that is named as
+ * `new URL('../migrations', import.meta.url)`, the form that bundlers for the web accept. It is copied beside the bundle,
+ * unless an earlier step of the build has put it there, and the bundle finds it there. If a star replaces a folder, in
+ * `apps` for example, everything that matches is copied below that name: `apps/orders/migrations`.
  *
- * @throws when it is not there, or two have the same name
+ * @throws when it is missing, or two have the same name
  */
 export function carryFiles(folder: string, target: string): Plugin {
   const carried = new Map<string, string>()
@@ -41,11 +41,11 @@ export function carryFiles(folder: string, target: string): Plugin {
         const found = code.replace(NAMED, (_, path: string) => {
           return `new URL('./${carry(resolve(dirname(module), path), module)}', import.meta.url)`
         })
-        // Each line stays where it was, and so do its places in the source map.
+        // Lines keep their numbers, and so do the positions in the source map.
         return { code: found, map: null }
       },
     },
-    // Removes what an earlier build has left, but not what an earlier step of this one has made.
+    // Removes the files of an earlier build, but not those of an earlier step of this one.
     async generateBundle() {
       const kept = new Set([...carried.keys()].map((name) => name.split(sep)[0]!))
       await mkdir(target, { recursive: true })

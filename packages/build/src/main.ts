@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bundle } from './bundle.ts'
 
-// The `build` script of an app: run in its folder, it bundles each of its process types.
+// The `build` script of an app. It runs in the app's folder and bundles each of its process types.
 const folder = process.cwd()
 const { processes = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
   processes?: Record<string, { entry: string }>

@@ -9,10 +9,10 @@ import type { Journeys } from './visit.ts'
 
 const help = `node infra/browser/main.ts [--pictures FOLDER] [--json]
 
-The page in a real Chromium, before the whole formation on servers and ports of its own: the journeys in each app's
+Tests the page in a real Chromium, with the whole formation on its own servers and ports: runs the journeys in each app's
 test/journeys.ts. Needs Chromium, and once \`pnpm install --ignore-workspace\` in this folder.
 
-  --pictures FOLDER   keeps what the page looked like (without it, only of what failed, in .dev/browser)
+  --pictures FOLDER   keeps all screenshots there (default: only those of failed journeys, in .dev/browser)
   --json              ends with one line of JSON
 `
 
@@ -75,12 +75,12 @@ console.log(`${passed} passed, ${failed} failed`)
 if (options.json) console.log(JSON.stringify(results))
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0
 
-/** What no visitor sees: exceptions, and what the content security policy has refused. */
+/** Collects what a user does not see: exceptions, and refusals by the content security policy. */
 function listen(page: Page): string[] {
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('console', (message) => {
-    // An answer that is an error is part of the journey.
+    // An error answer is part of the journey.
     const isAnswer = message.text().startsWith('Failed to load resource')
     if (message.type() === 'error' && !isAnswer) complaints.push(message.text())
   })

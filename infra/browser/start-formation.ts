@@ -11,13 +11,13 @@ import { frontDoor, readFormation, upstreams, type ProcessType } from '../format
 const ROOT = join(import.meta.dirname, '../..')
 const PROCESSES_OF_EACH = 2
 
-/** Everything that runs, on servers and ports of its own, so that it disturbs no `pnpm dev`. */
+/** The whole formation on its own servers and ports, so it does not disturb `pnpm dev`. */
 export interface RunningFormation extends AsyncDisposable {
   url: string
   processes: NodeProcess[]
 }
 
-/** Starts two processes of every type in the formation, one edge before them, and what they need behind them. */
+/** Starts two processes of every type in the formation, one edge in front of them, and the stores that they need. */
 export async function startFormation(): Promise<RunningFormation> {
   await using starting = new AsyncDisposableStack()
   const formation = readFormation(ROOT)

@@ -3,7 +3,7 @@ import type { Locator, Page } from 'playwright-core'
 import { pollUntil } from '../../packages/testing/src/poll-until.ts'
 import type { NodeProcess } from '../../packages/testing/src/start-process.ts'
 
-/** What a journey is made with: a browser that nobody has used, before a formation that others have. */
+/** What a journey gets: a new browser context, and a formation that other journeys have already used. */
 export interface Visit {
   page: Page
   url: string
@@ -12,7 +12,7 @@ export interface Visit {
   picture(title: string): Promise<void>
 }
 
-/** By the sentence that it proves. */
+/** The key is the sentence that the journey proves. */
 export type Journeys = Record<string, (visit: Visit) => Promise<void>>
 
 export const PASSWORD = 'correct horse battery'
@@ -48,12 +48,12 @@ export async function submit(page: Page, name: string): Promise<void> {
   await page.getByRole('button', { name, exact: true }).click()
 }
 
-/** The labels of buttons may have in them what is in a field's. */
+/** Exact, because the label of a button may contain the label of a field. */
 export function field(page: Page, label: string): Locator {
   return page.getByLabel(label, { exact: true })
 }
 
-/** The field is marked, and what describes it says why. */
+/** Asserts that the field is marked as wrong, and that its description says why. */
 export async function described(page: Page, label: string, what: RegExp): Promise<void> {
   const field = page.getByLabel(label)
   await pollUntil(
@@ -64,7 +64,7 @@ export async function described(page: Page, label: string, what: RegExp): Promis
   match(await note.innerText(), what)
 }
 
-/** Asserts that nobody has to scroll sideways on a telephone. */
+/** Asserts that the page needs no sideways scrolling on a telephone. */
 export async function fitsTelephone(page: Page): Promise<void> {
   const width = await page.evaluate(() => document.documentElement.scrollWidth)
   ok(width <= 360, `the page is ${width} pixels wide`)

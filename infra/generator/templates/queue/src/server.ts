@@ -8,7 +8,7 @@ const env = loadEnv(envSchema, process.env)
 const resources = await openResources(env)
 const app = await buildApp(env, resources)
 
-// Fastify runs onClose once the last request is answered, so that one still has its stores.
+// Fastify runs onClose after the last request is answered, so that request still has its stores.
 app.addHook('onClose', () => resources[Symbol.asyncDispose]())
 
 await runService(app, env)

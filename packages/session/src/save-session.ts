@@ -149,7 +149,8 @@ function noted<T>(session: RequestSession, work: Promise<T>): Promise<T> {
 
 function patchRecord({ policy, id }: RequestSession, change: Patch): Promise<PatchResult> {
   const leftMs = timeLeft(policy, id)
-  if (leftMs <= 0) return Promise.resolve('gone')
+  // Not a number for a session that this request has ended meanwhile.
+  if (!(leftMs > 0)) return Promise.resolve('gone')
   return policy.store.patch(keyOf(id), change, leftMs)
 }
 

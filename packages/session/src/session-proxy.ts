@@ -86,9 +86,20 @@ function isReserved(key: string): boolean {
 
 function owned<T extends unknown[]>(work: (session: RequestSession, ...args: T) => Promise<void>) {
   return (session: RequestSession, ...args: T): Promise<void> => {
-    // The types of @fastify/session also offer a callback. It would never be called, and the request never answered.
-    if (args.some((arg) => typeof arg === 'function'))
-      throw new TypeError('A method of the session returns a promise and takes no callback.')
-    return ownWork(session.request, work(session, ...args))
+    const callback = args.find((arg) => typeof arg === 'function')
+    return ownWork(
+      session.request,
+      callback ? refuse(session, callback as (error: Error) => void) : work(session, ...args),
+    )
   }
+}
+
+/**
+ * The types of @fastify/session also offer a callback. It gets the error, because code that waits for it would never answer. An error
+ * that is thrown here could end the process: such code often runs in a callback of its own.
+ */
+async function refuse(session: RequestSession, callback: (error: Error) => void): Promise<void> {
+  session.failure ??= new TypeError('A method of the session returns a promise and takes no callback.')
+  process.nextTick(callback, session.failure)
+  throw session.failure
 }

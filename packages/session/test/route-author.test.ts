@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sessionStoreUrl } from '@repo/testing'
 import Fastify, { type FastifyInstance, type FastifyRequest, type InjectOptions } from 'fastify'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import {
   currentUser,
   endAllSessions,
@@ -260,16 +260,42 @@ test('what belonged to one person does not go along when another signs in on the
   expect((await ask('GET', '/data')).json()).toEqual({ user: { id: 'grace' } })
 })
 
-test('a callback, which the types of @fastify/session offer, is refused: it would never be called', async () => {
+test('an update of a session that its own request has ended meanwhile finds it gone, and asks the store nothing', async () => {
+  const patch = vi.spyOn(store, 'patch')
+  onTestFinished(() => patch.mockRestore())
+  const ask = browse(
+    await openApp((app) => {
+      app.post('/both', { config: { access: 'public' } }, async (request) => {
+        const ended = signOut(request)
+        const late = request.session.update('visits', async (visits = 0) => {
+          await ended
+          return visits + 1
+        })
+        return await late
+      })
+    }),
+  )
+  await ask('POST', '/sign-in', { payload: { id: 'ada' } })
+  expect((await ask('POST', '/both')).statusCode).toBe(401)
+  expect(patch).not.toHaveBeenCalled()
+})
+
+test('a callback, which the types of @fastify/session offer, is refused: it gets the error, wherever it is given', async () => {
   const ask = browse(
     await openApp((app) => {
       app.post('/callback', { config: { access: 'public' } }, (request, reply) => {
         request.session.save(() => reply.send({}))
       })
+      app.post('/later', { config: { access: 'public' } }, (request, reply) => {
+        // What is thrown in here would end the process.
+        setImmediate(() => request.session.save((error: Error) => reply.send({ told: error.message })))
+      })
     }),
   )
-  const answer = await ask('POST', '/callback')
-  expect(answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('no callback') })
+  for (const path of ['/callback', '/later']) {
+    const answer = await ask('POST', path)
+    expect(answer.json()).toMatchObject({ statusCode: 500, message: expect.stringContaining('no callback') })
+  }
 })
 
 test('a person sees where they are signed in, ends one place, and all others', async () => {

@@ -229,8 +229,14 @@ function gatherWrites(client: Client): void {
 export function lendConnection(app: FastifyInstance, client: Redis | Cluster): void {
   const { status } = client
   client.status = 'ready'
-  fastifyRedis(app, { client: client as Redis }, () => {})
-  client.status = status
+  try {
+    // It says at once when the app has registered another Redis under this name.
+    fastifyRedis(app, { client: client as Redis }, (error) => {
+      if (error) throw error
+    })
+  } finally {
+    client.status = status
+  }
 }
 
 /** @throws SESSION_STORE_UNSUITABLE: GETEX and GETDEL came with Redis 6.2. */

@@ -100,7 +100,7 @@ if (import.meta.main) {
     ...templates.map((schema) => clientOf(dirname(schema))),
     ...fixtures.map((schema) => {
       const [member, folder] = dirname(schema).split(/(?<=^packages\/[^/]+)\//)
-      return { ...clientOf(member!), sources: [dirname(schema)], result: `${folder}/src/generated` }
+      return { ...clientOf(member!), sources: [schema], result: `${folder}/src/generated` }
     }),
   ]
   await Promise.all(products.map((product) => make(root, product, console.log)))

@@ -1,3 +1,5 @@
+import { Refusal } from './change.ts'
+
 /** Removes the blocks of which no word is kept. A block is between the comments `keep: compose, prove` and `/keep`. */
 export function withoutBlocks(text: string, kept: readonly string[]): string {
   const open: boolean[] = []
@@ -12,6 +14,7 @@ export function withoutBlocks(text: string, kept: readonly string[]): string {
     hasGone = isGone
     if (/^ *(?:<!--|#|\/\/) \/keep(?: -->)?$/.test(line)) open.pop()
   }
+  if (open.length > 0) throw new Refusal('A block "keep: …" has no end "/keep".')
   return left.join('\n')
 }
 

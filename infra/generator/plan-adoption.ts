@@ -14,8 +14,19 @@ const SHARED = [
   'apps/*/test/journeys.ts',
 ]
 
-/** The tests of the packages that came with the starter. Tests of a package that a team has made belong to the team. */
-const PACKAGE_TESTS = 'packages/{build,config,database,limits,page,queue,service,session,testing}/test'
+/**
+ * The tests of the packages and the rooms of infra that came with the starter, by name: what a team has made is its own. Tests of the
+ * team's apps and manifests stay: what migrations say, whether a bundle runs, mistakes in manifests.
+ */
+const TESTS = [
+  'packages/{build,config,database,limits,page,queue,service,session,testing}/test',
+  'infra/{deploy,dev,generator}/test',
+  'infra/test/{forgotten-await,stores}',
+  'infra/{check,check/lint,install,jobs,prove,test}/*.test.ts',
+  'infra/migrate/{ask,backup.long,find-unsafe-migrations,main.long}.test.ts',
+  'infra/deploy/{find-drift,render,*/render,image/workflows}.test.ts',
+  'infra/formation.test.ts',
+]
 
 /** The parts that a clone can do without: a description, the paths, and the scripts that run it. */
 export const parts = {
@@ -41,13 +52,13 @@ export const parts = {
   },
   memcached: {
     about: 'sessions and limits in Memcached, beside Redis and Postgres',
-    paths: ['packages/*/{src,test}/**/*memcached*.ts'],
+    paths: ['packages/{session,testing}/{src,test}/**/*memcached*.ts'],
     scripts: [],
     topic: 'memcached',
   },
   tests: {
     about: 'the tests of packages and infra, for a team that changes these; those of apps and templates stay',
-    paths: [PACKAGE_TESTS, 'infra/*/test', 'infra/test/forgotten-await', 'infra/**/*.test.ts', ...SHARED],
+    paths: [...TESTS, ...SHARED],
     scripts: [],
   },
 } as const satisfies Record<string, Room & { about: string }>
@@ -81,7 +92,7 @@ const DOCUMENTS = [
   '{apps,packages}/*/README.md',
   'infra/generator/README.md',
   '.github/workflows/*.yml',
-  '{infra/deploy,packages/*/src,packages/*/test}/**/*.ts',
+  '{infra/deploy,infra/test,packages/{limits,session,testing}/{src,test}}/**/*.ts',
 ]
 const SETTINGS = ['tsconfig.json', 'renovate.json', '.oxfmtrc.json']
 
@@ -108,6 +119,10 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
     root,
     [...going.flatMap((part) => part.paths), ...(isFirst ? OURS : [])].filter((path) => !kept.includes(path)),
   )
+  // A merge may have brought rows back about what is not there any more.
+  const named = going
+    .flatMap((part) => part.paths)
+    .filter((path) => /^[\w./-]+$/.test(path) && !kept.includes(path))
   const scripts = going.flatMap((part) => part.scripts)
   const topics = going.flatMap((part) => part.topic ?? [])
   const files = new Map<string, string>()
@@ -116,7 +131,7 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
   for (const file of DOCUMENTS.flatMap((pattern) => globSync(pattern, { cwd: root }))) {
     if (isGone(file)) continue
     const text = read(root, file)
-    const left = withoutRows(withoutBlocks(text, keep), scripts, paths, topics)
+    const left = withoutRows(withoutBlocks(text, keep), scripts, named, topics)
     if (left !== text) files.set(file, left)
   }
   for (const file of SETTINGS.filter((path) => existsSync(join(root, path)))) {
@@ -135,7 +150,8 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
     )
     files.set('.github/workflows/ci.yml', withoutBlocks(read(root, 'infra/generator/adopted/ci.yml'), keep))
     const title = name[0]!.toUpperCase() + name.slice(1).replaceAll('-', ' ')
-    for (const file of BRANDED) files.set(file, read(root, file).replaceAll('Nonstick', title))
+    for (const file of listPaths(root, BRANDED))
+      files.set(file, read(root, file).replaceAll('Nonstick', title))
     files.set(
       'NOTICE',
       `${name} began as a clone of Nonstick ${origin}, which has this licence:\n\n${read(root, 'LICENSE')}`,
@@ -199,7 +215,7 @@ export function listPaths(root: string, patterns: readonly string[]): string[] {
     }).toSorted(),
   )
   const isInside = (path: string): boolean => paths.some((other) => path.startsWith(`${other}/`))
-  return paths.filter((path) => !isInside(path))
+  return [...new Set(paths)].filter((path) => !isInside(path))
 }
 
 /** Removes from the manifests of infra and packages the dependencies, exports and scripts that are no longer needed. */

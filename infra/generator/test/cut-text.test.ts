@@ -33,3 +33,7 @@ test('a block goes when none of its words is kept, and with it what stands in it
   )
   expect(withoutBlocks(TEXT, ['compose', 'prove'])).toBe(TEXT)
 })
+
+test('a block without an end is refused, since it would take the rest of the file', () => {
+  expect(() => withoutBlocks('one\n// keep: prove\ntwo\n', [])).toThrow('has no end')
+})

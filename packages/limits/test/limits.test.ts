@@ -4,7 +4,7 @@ import { Pool } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { limits, migrateLimits, type Limit, type LimitsOptions } from '../src/index.ts'
 
-// Uses Postgres, which every machine has. The tests of apps/accounts, where the connections are, test every store.
+// Uses Postgres, which every machine has. infra/test/stores tries every store.
 
 let postgres: BackingService
 let pool: Pool

@@ -5,7 +5,9 @@ import { openSessionStore } from '@repo/session'
 import { migrateSessions } from '@repo/session/migrate'
 import { startPostgres, startRedis, type BackingService } from '@repo/testing'
 import { needs } from '@repo/testing/needs'
+// keep: memcached
 import { startMemcached } from '@repo/testing/start-memcached'
+// /keep
 import { startRedisCluster } from '@repo/testing/start-redis-cluster'
 import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
 import { Type } from 'typebox'
@@ -15,7 +17,9 @@ import { expect, test } from 'vitest'
 
 const alone = [
   { name: 'Redis', start: startRedis, program: 'redis' },
+  // keep: memcached
   { name: 'Memcached', start: startMemcached, program: 'memcached' },
+  // /keep
   { name: 'Postgres', start: startReleased, program: undefined },
 ] as const
 const stores = [

@@ -21,6 +21,11 @@ export function pathOf(step: Step): string {
   return 'make' in step ? step.make : 'write' in step ? step.write : step.remove
 }
 
+/** Whether the path is one of these, or is in one of these folders. */
+export function isWithin(path: string, paths: readonly string[]): boolean {
+  return paths.some((other) => path === other || path.startsWith(`${other}/`))
+}
+
 /** The command cannot be done. The message says why, and what to do instead. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'

@@ -1,4 +1,4 @@
-import { Refusal } from './change.ts'
+import { isWithin, Refusal } from './change.ts'
 
 /** Removes the blocks of which no word is kept. A block is between the comments `keep: compose, prove` and `/keep`. */
 export function withoutBlocks(text: string, kept: readonly string[]): string {
@@ -40,8 +40,7 @@ export function withoutRows(
 /** The settings without the entries of lists that are removed paths, or paths in them. */
 export function withoutPaths(settings: unknown, paths: readonly string[]): unknown {
   if (Array.isArray(settings)) {
-    const isGone = (entry: unknown): boolean =>
-      typeof entry === 'string' && paths.some((path) => entry === path || entry.startsWith(`${path}/`))
+    const isGone = (entry: unknown): boolean => typeof entry === 'string' && isWithin(entry, paths)
     return settings.filter((entry) => !isGone(entry)).map((entry) => withoutPaths(entry, paths))
   }
   if (typeof settings !== 'object' || settings === null) return settings

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
-import type { Change, Step } from './change.ts'
+import { isWithin, type Change, type Step } from './change.ts'
 import { ownReadme, withoutBlocks, withoutPaths, withoutRows } from './cut-text.ts'
 import { addImporter, droppedPackages } from './lockfile.ts'
 import { withoutVersions } from './plan-retirement.ts'
@@ -115,21 +115,18 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
     ...Object.entries(parts).flatMap(([part, room]) => (keep.includes(part as PartName) ? [] : [room])),
   ]
   const kept: string[] = keep.flatMap((part) => parts[part].paths)
-  const paths = listPaths(
-    root,
-    [...going.flatMap((part) => part.paths), ...(isFirst ? OURS : [])].filter((path) => !kept.includes(path)),
+  const patterns = [...going.flatMap((part) => part.paths), ...(isFirst ? OURS : [])].filter(
+    (path) => !kept.includes(path),
   )
+  const paths = listPaths(root, patterns)
   // A merge may have brought rows back about what is not there any more.
-  const named = going
-    .flatMap((part) => part.paths)
-    .filter((path) => /^[\w./-]+$/.test(path) && !kept.includes(path))
+  const named = patterns.filter((path) => /^[\w./-]+$/.test(path))
   const scripts = going.flatMap((part) => part.scripts)
   const topics = going.flatMap((part) => part.topic ?? [])
   const files = new Map<string, string>()
 
-  const isGone = (path: string): boolean => paths.some((gone) => path === gone || path.startsWith(`${gone}/`))
   for (const file of DOCUMENTS.flatMap((pattern) => globSync(pattern, { cwd: root }))) {
-    if (isGone(file)) continue
+    if (isWithin(file, paths)) continue
     const text = read(root, file)
     const left = withoutRows(withoutBlocks(text, keep), scripts, named, topics)
     if (left !== text) files.set(file, left)
@@ -187,15 +184,14 @@ export function countOwned(
     cwd: root,
     encoding: 'utf8',
   })
-  const isGone = (path: string): boolean =>
-    steps.some((step) => 'remove' in step && (path === step.remove || path.startsWith(`${step.remove}/`)))
+  const removed = steps.flatMap((step) => ('remove' in step ? [step.remove] : []))
   const written = new Map(
     steps.flatMap((step) => ('write' in step ? [[step.write, step.content] as const] : [])),
   )
   const paths = new Set([...listed.split('\0').filter(Boolean), ...written.keys()])
   const owned = { files: 0, lines: 0, ofTests: 0 }
   for (const path of paths) {
-    if (isGone(path) || path === 'pnpm-lock.yaml') continue
+    if (isWithin(path, removed) || path === 'pnpm-lock.yaml') continue
     const text = written.get(path) ?? (existsSync(join(root, path)) ? read(root, path) : undefined)
     if (text === undefined) continue
     const lines = text.split('\n').length - 1
@@ -225,8 +221,7 @@ function trimMembers(root: string, paths: readonly string[], files: Map<string, 
   for (const folder of ['infra', ...globSync('packages/*', { cwd: root }).toSorted()]) {
     if (!paths.some((path) => path.startsWith(`${folder}/`))) continue
     const manifest = JSON.parse(read(root, `${folder}/package.json`)) as Manifest
-    const isGone = (path: string): boolean =>
-      paths.some((gone) => `${folder}/${path}` === gone || `${folder}/${path}`.startsWith(`${gone}/`))
+    const isGone = (path: string): boolean => isWithin(`${folder}/${path}`, paths)
     const sources = [...readFolder(join(root, folder))].filter(
       ([path]) => path.endsWith('.ts') && !path.startsWith('generator/templates/') && !isGone(path),
     )

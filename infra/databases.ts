@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { directUrlVariableOf, urlVariableOf } from '@repo/database/app-tables'
 import { shareUrl } from '@repo/database/shares'
-import { isListening } from '@repo/testing/is-listening'
+import { isListening } from '@repo/testing/ports'
 import { forgetPostgresVariables, loadDotEnv } from './environment.ts'
 import type { Formation, ProcessType } from './formation.ts'
 

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { findProgram } from '@repo/testing/find-program'
-import { programs } from '@repo/testing/programs'
+import { findProgram, programs } from '@repo/testing/programs'
 import type { Finding } from './find-drift.ts'
 
 interface Wanted {

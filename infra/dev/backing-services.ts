@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort, isFree } from '@repo/testing/free-port'
+import { freePort, isFree } from '@repo/testing/ports'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import { databaseEnvironment, sessionsIn } from '../databases.ts'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { freePort } from '@repo/testing/free-port'
+import { freePort } from '@repo/testing/ports'
 import { frontDoor, heapFlags, upstreams, type Formation, type ProcessType } from '../formation.ts'
 import { openSupervisedProcess, type SupervisedProcess } from './supervised-process.ts'
 import type { Printer, Row } from './print.ts'

@@ -1,5 +1,4 @@
-import { findProgram } from '@repo/testing/find-program'
-import { programs } from '@repo/testing/programs'
+import { findProgram, programs } from '@repo/testing/programs'
 import { none, type Attack, type Finding } from './attack.ts'
 import type { Deployment, DeploymentOptions } from './deployment/open-deployment.ts'
 import { startLoad, type Load, type LoadOptions } from './load/start-load.ts'

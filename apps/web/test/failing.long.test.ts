@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort } from '@repo/testing/free-port'
+import { freePort } from '@repo/testing/ports'
 import { pollUntil, type NodeProcess } from '@repo/testing'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { openHouse, type Fixture, type House } from './start-edge.ts'

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { findProgram } from '@repo/testing/find-program'
+import { findProgram } from '@repo/testing/programs'
 import type { ProcessType } from '../../formation.ts'
 
 const run = promisify(execFile)

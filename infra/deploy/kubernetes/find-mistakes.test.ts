@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { createService } from '@repo/service'
-import { findProgram } from '@repo/testing/find-program'
+import { findProgram } from '@repo/testing/programs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readFormation } from '../../formation.ts'
 import { readVariables } from '../variables.ts'

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import { findProgram } from '@repo/testing/find-program'
+import { findProgram } from '@repo/testing/programs'
 import { parseAllDocuments } from 'yaml'
 import { readFormation } from '../../formation.ts'
 import { readVariables } from '../variables.ts'

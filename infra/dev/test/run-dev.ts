@@ -1,8 +1,7 @@
 import { cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { freePort } from '@repo/testing/free-port'
-import { isListening } from '@repo/testing/is-listening'
+import { freePort, isListening } from '@repo/testing/ports'
 import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered, type TetheredProcess } from '@repo/testing/spawn-tethered'
 

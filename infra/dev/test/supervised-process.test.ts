@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from '@repo/testing/free-port'
+import { freePort } from '@repo/testing/ports'
 import { expect, test } from 'vitest'
 import { openSupervisedProcess } from '../supervised-process.ts'
 

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { isFree } from '@repo/testing/free-port'
+import { isFree } from '@repo/testing/ports'
 
 // Below the range of `freePort` and of operating systems, so that no other program takes a port while its process is down.
 const [LOWEST, END] = [5_000, 10_000]

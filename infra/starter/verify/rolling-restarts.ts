@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort } from '@repo/testing/free-port'
+import { freePort } from '@repo/testing/ports'
 import { pollUntil } from '@repo/testing/poll-until'
 import { Agent, request } from 'undici'
 import { startHaproxy } from '../../prove/deployment/haproxy.ts'

@@ -1,5 +1,5 @@
-import { expectAnswer } from '@repo/testing/expect-answer'
-import { needs } from '@repo/testing/needs'
+import { expectAnswer } from '@repo/testing/backing-service'
+import { needs } from '@repo/testing/programs'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { startRedis } from '@repo/testing/start-redis'

@@ -4,12 +4,12 @@ import { createService, serviceEnv, type Service } from '@repo/service'
 import { openSessionStore } from '@repo/session'
 import { migrateSessions } from '@repo/session/migrate'
 import { startPostgres, startRedis, type BackingService } from '@repo/testing'
-import { needs } from '@repo/testing/needs'
+import { needs } from '@repo/testing/programs'
 // keep: memcached
-import { startMemcached } from '@repo/testing/start-memcached'
+import { startMemcached } from '@repo/testing/servers/start-memcached'
 // /keep
-import { startRedisCluster } from '@repo/testing/start-redis-cluster'
-import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
+import { startRedisCluster } from '@repo/testing/servers/start-redis-cluster'
+import { startRedisSentinel } from '@repo/testing/servers/start-redis-sentinel'
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
 

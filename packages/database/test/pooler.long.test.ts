@@ -1,6 +1,6 @@
-import { needs } from '@repo/testing/needs'
-import { query } from '@repo/testing/query'
-import { startPgBouncer } from '@repo/testing/start-pgbouncer'
+import { needs } from '@repo/testing/programs'
+import { query } from '@repo/testing/create-database'
+import { startPgBouncer } from '@repo/testing/servers/start-pgbouncer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { migrateLibrary, openDatabase, openLibrary, type Database } from './open-library.ts'
 

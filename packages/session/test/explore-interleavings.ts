@@ -1,4 +1,4 @@
-import { needs } from '@repo/testing/needs'
+import { needs } from '@repo/testing/programs'
 import * as fc from 'fast-check'
 import { afterAll, describe, test } from 'vitest'
 import { playInterleaving, type Step, type World } from './interleavings.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { needs } from '@repo/testing/needs'
+import { needs } from '@repo/testing/programs'
 import { startRedis } from '@repo/testing/start-redis'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Redis } from 'ioredis'

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
-import { needs } from '@repo/testing/needs'
-import { startMemcached } from '@repo/testing/start-memcached'
+import { needs } from '@repo/testing/programs'
+import { startMemcached } from '@repo/testing/servers/start-memcached'
 import { expect, test } from 'vitest'
 import { openSessionStore } from '../src/index.ts'
 

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import { randomBytes } from 'node:crypto'
-import { needs } from '@repo/testing/needs'
-import { startMemcached } from '@repo/testing/start-memcached'
+import { needs } from '@repo/testing/programs'
+import { startMemcached } from '@repo/testing/servers/start-memcached'
 import { test } from 'vitest'
 import { openSessionStore } from '../src/index.ts'
 

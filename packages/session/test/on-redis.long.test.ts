@@ -1,4 +1,4 @@
-import { findProgram } from '@repo/testing/find-program'
+import { findProgram } from '@repo/testing/programs'
 import { testOnStore } from './on-store.ts'
 
 await testOnStore('Redis')

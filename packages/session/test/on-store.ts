@@ -1,4 +1,4 @@
-import { needs } from '@repo/testing/needs'
+import { needs } from '@repo/testing/programs'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { openSessionStore } from '../src/index.ts'
 import { behaviours, storeContract, type Stage, type StoreSetting } from './behaviours/index.ts'

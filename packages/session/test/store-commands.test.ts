@@ -1,4 +1,4 @@
-import { needs } from '@repo/testing/needs'
+import { needs } from '@repo/testing/programs'
 import { startRedis } from '@repo/testing/start-redis'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { needs } from '@repo/testing/needs'
+import { needs } from '@repo/testing/programs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readHead, readValues } from '../src/record.ts'
 import { createCookieSigner } from '../src/session-cookie.ts'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { needs } from '@repo/testing/needs'
+import { needs } from '@repo/testing/programs'
 import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildRecord } from '../src/record.ts'

@@ -1,4 +1,4 @@
-import { startMemcached } from '@repo/testing/start-memcached'
+import { startMemcached } from '@repo/testing/servers/start-memcached'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import { Client } from 'pg'

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { findProgram } from '@repo/testing/find-program'
+import { findProgram } from '@repo/testing/programs'
 import { machine } from '../figures.ts'
 import { writeTables } from '../write-tables.ts'
 

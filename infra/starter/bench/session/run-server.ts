@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { freePort } from '@repo/testing/free-port'
+import { freePort } from '@repo/testing/ports'
 import { pollUntil } from '@repo/testing/poll-until'
 import type { Stores, Variant } from './variants.ts'
 

@@ -1,12 +1,12 @@
 import type { ProgramName } from '@repo/testing/programs'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
-import { startRedisCluster } from '@repo/testing/start-redis-cluster'
-import { startRedisSentinel } from '@repo/testing/start-redis-sentinel'
+import { startRedisCluster } from '@repo/testing/servers/start-redis-cluster'
+import { startRedisSentinel } from '@repo/testing/servers/start-redis-sentinel'
 import { openPostgresUnderTest, openRedisUnderTest, type StoreUnderTest } from './index.ts'
 import { migrateSessions } from '../../src/stores/postgres.ts'
 // keep: memcached
-import { startMemcached } from '@repo/testing/start-memcached'
+import { startMemcached } from '@repo/testing/servers/start-memcached'
 import { openMemcachedUnderTest } from './memcached-under-test.ts'
 // /keep
 

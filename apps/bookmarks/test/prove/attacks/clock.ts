@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pollUntil } from '@repo/testing/poll-until'
-import { query } from '@repo/testing/query'
+import { query } from '@repo/testing/create-database'
 import { atLeast, none, told, type Attack } from '../../../../../infra/prove/attack.ts'
 import {
   findFakeTime,

@@ -40,6 +40,20 @@ test('what a planted fault replaces is there to be replaced', async () => {
     expect(await readFile(join(import.meta.dirname, '../..', file), 'utf8'), file).toContain(right)
 })
 
+test('an error that nothing in a row waits for breaks that row, and does not end the others', () => {
+  const program = `
+    import { runAttack } from ${JSON.stringify(join(import.meta.dirname, 'run-attack.ts'))}
+    const attack = { name: 'a row', run: () => { void Promise.reject(new Error('forgotten')); return new Promise(() => {}) } }
+    const openShared = async () => ({ heal() {}, crashes: [] })
+    const { verdict, reason } = await runAttack(attack, { seed: 1, openShared })
+    console.log(verdict, reason)`
+  const output = execFileSync(process.execPath, ['--input-type=module-typescript', '--eval', program], {
+    cwd: import.meta.dirname,
+    encoding: 'utf8',
+  })
+  expect(output).toBe('broken it broke off: forgotten\n')
+})
+
 test('a seed repeats its choices, and each row has its own', () => {
   expect(choices(7, 'kill')).toEqual(choices(7, 'kill'))
   expect(choices(7, 'kill')).not.toEqual(choices(8, 'kill'))

@@ -62,7 +62,8 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ro
 
   try {
     deployment.crashes.length = 0
-    const findings = await attack.run({
+    using stray = waitForStray()
+    const running = attack.run({
       deployment,
       random,
       scale: (quick, full) => (options.isQuick ? quick : full),
@@ -73,6 +74,7 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ro
         return load
       },
     })
+    const findings = await Promise.race([running, stray.error])
     findings.push(none('processes that ended by themselves', deployment.crashes.length))
     const verdict = findings.every(({ holds }) => holds) ? 'holds' : 'broken'
     const reason = deployment.crashes[0]
@@ -83,6 +85,13 @@ export async function runAttack(attack: Attack, options: RunOptions): Promise<Ro
   } finally {
     for (const load of loads) await load.stop()
   }
+}
+
+/** Rejects with an error that a row has caused and that nothing in it waits for: it must end this row, and not all others too. */
+function waitForStray(): Disposable & { error: Promise<never> } {
+  const { promise, reject } = Promise.withResolvers<never>()
+  process.on('unhandledRejection', reject)
+  return { error: promise, [Symbol.dispose]: () => void process.off('unhandledRejection', reject) }
 }
 
 function missingPackages({ needs = [], library }: Attack): string | undefined {

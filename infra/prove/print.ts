@@ -4,7 +4,7 @@ import type { RowResult } from './run-attack.ts'
 
 const COLOURS = { holds: 'green', broken: 'red', 'not run': 'yellow' } as const
 
-export function paintVerdict(verdict: RowResult['verdict']): string {
+function paintVerdict(verdict: RowResult['verdict']): string {
   return styleText(COLOURS[verdict], verdict.toUpperCase().padEnd(7), { stream: process.stdout })
 }
 

@@ -17,7 +17,7 @@ export interface FreshClone extends Disposable {
   startDev(env?: Record<string, string>): Promise<Dev>
 }
 
-export interface Dev {
+interface Dev {
   url: string
   secondsToReady: number
   said(): string

@@ -2,12 +2,9 @@ import { urlVariableOf, type AppTables } from '@repo/database/app-tables'
 import { shareUrl } from '@repo/database/shares'
 import { createEmptyDatabase, query } from '@repo/testing'
 import { describe, expect, test } from 'vitest'
-import { apps, as, environmentOn, release, urlsOn } from './run-release.ts'
+import { apps, as, databaseOf, environmentOn, first, NOTHING, release, urlsOn } from './run-release.ts'
 
-const first = apps[0]!
 const others = (of: AppTables): AppTables[] => apps.filter(({ app }) => app !== of.app)
-const NOTHING = { code: 0, output: 'nothing to apply' }
-const databaseOf = (url: string): string => new URL(url).pathname.slice(1)
 
 describe('a release', () => {
   test('brings an empty database up to date, and the next one finds nothing to do', async () => {
@@ -19,7 +16,7 @@ describe('a release', () => {
     expect(await release(urlsOn(database.url))).toEqual(NOTHING)
   })
 
-  test('of which there are three at once is one', async () => {
+  test('that runs three times at once has the effect of one', async () => {
     await using database = await createEmptyDatabase()
     const ended = await Promise.all([1, 2, 3].map(() => release(environmentOn(database.url))))
     expect(ended.map(({ code, output }) => [code, code === 0 ? '' : output])).toEqual([
@@ -38,7 +35,7 @@ describe('a release', () => {
     expect(output).not.toContain('s3cret')
   })
 
-  test('is told what is missing, by the name of each app', async () => {
+  test('names each app whose variables are missing', async () => {
     const { code, output } = await release({})
     expect(code).toBe(78)
     for (const { app } of apps) expect(output).toContain(`${urlVariableOf(app)} is missing`)
@@ -63,7 +60,7 @@ describe('an app', () => {
     }
   })
 
-  test('whose release fails keeps no other from theirs', async () => {
+  test('whose release fails does not stop the release of the others', async () => {
     await using database = await createEmptyDatabase()
     const broken = {
       [urlVariableOf(first.app)]: as(shareUrl(database.url, first.app), 'nobody').replace(

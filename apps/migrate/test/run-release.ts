@@ -6,6 +6,10 @@ import { startProcess } from '@repo/testing'
 
 /** The apps of this clone that have tables. */
 export const apps: readonly AppTables[] = listAppTables(resolve(import.meta.dirname, '../..'))
+export const first = apps[0]!
+
+/** How a release ends when the database is up to date. */
+export const NOTHING: Ended = { code: 0, output: 'nothing to apply' }
 
 export interface Ended {
   code: number | null
@@ -32,6 +36,11 @@ export function environmentOn(admin: string): Record<string, string> {
 /** The same, without the privilege to create roles and schemas. */
 export function urlsOn(admin: string): Record<string, string> {
   return Object.fromEntries(apps.map(({ app }) => [urlVariableOf(app), shareUrl(admin, app)]))
+}
+
+/** The name of the database that a URL leads to. */
+export function databaseOf(url: string): string {
+  return new URL(url).pathname.slice(1)
 }
 
 /** The URL of the same database with another user. */

@@ -2,14 +2,11 @@ import { urlVariableOf } from '@repo/database/app-tables'
 import { shareUrl } from '@repo/database/shares'
 import { createEmptyDatabase, query, startPostgres } from '@repo/testing'
 import { describe, expect, test } from 'vitest'
-import { apps, as, environmentOn, release, urlsOn } from './run-release.ts'
-
-const first = apps[0]!
-const NOTHING = { code: 0, output: 'nothing to apply' }
+import { apps, as, databaseOf, environmentOn, first, NOTHING, release, urlsOn } from './run-release.ts'
 
 /** The URL of a role that owns the database and has the given rights. */
 async function ownerOf(admin: string, rights: string): Promise<string> {
-  const database = new URL(admin).pathname.slice(1)
+  const database = databaseOf(admin)
   const name = `${database}_owner`
   await query(
     admin,
@@ -39,7 +36,7 @@ test('an app may live on another server, by its URL alone', async () => {
 })
 
 describe('a login', () => {
-  test('is followed by a second one, and may go when nobody uses it any more', async () => {
+  test('can be replaced by a second one, and removed when nobody uses it any more', async () => {
     await using database = await createEmptyDatabase()
     const before = shareUrl(database.url, first.app)
     const after = as(before, `${new URL(before).username}_2`)
@@ -59,7 +56,7 @@ describe('a login', () => {
     expect(await query(after, 'SELECT FROM of_before')).toHaveLength(2)
   })
 
-  test('that is there keeps its password, and a URL with another one is told so', async () => {
+  test('that exists keeps its password, and a URL with another password is reported', async () => {
     await using database = await createEmptyDatabase()
     await release(environmentOn(database.url))
     const url = as(shareUrl(database.url, first.app), new URL(shareUrl(database.url, first.app)).username)
@@ -73,7 +70,7 @@ describe('a login', () => {
 })
 
 describe('where the server allows less', () => {
-  test('an administrator who is no superuser is enough', async () => {
+  test('an administrator who is not a superuser is enough', async () => {
     await using database = await createEmptyDatabase()
     const owner = await ownerOf(database.url, 'CREATEROLE')
     const env = { ...urlsOn(database.url), ADMIN_DATABASE_URL: owner }
@@ -81,7 +78,7 @@ describe('where the server allows less', () => {
     expect(await release(env)).toEqual(NOTHING)
   })
 
-  test('one who may make no role is told what somebody else has to run; then it works', async () => {
+  test('a user who may not create roles is told what an administrator has to run; then it works', async () => {
     await using database = await createEmptyDatabase()
     const env = { ...urlsOn(database.url), ADMIN_DATABASE_URL: await ownerOf(database.url, '') }
     const { code, output } = await release(env)

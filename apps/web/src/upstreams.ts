@@ -1,7 +1,7 @@
 import { openRotation, type Rotation, type RotationOptions } from './rotation.ts'
 
 /** One service as the edge sees it. */
-export interface Upstream {
+interface Upstream {
   /** The path that the service owns, with everything below it. */
   readonly prefix: string
   readonly rotation: Rotation

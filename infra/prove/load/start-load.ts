@@ -20,7 +20,7 @@ export interface LoadOptions {
  * - `wrong`: any other answer: another user's data, an acknowledged record that is missing, an unexpected status.
  * - `signed out`: a 401.
  */
-export type Outcome = 'ok' | 'failed' | 'wrong' | 'signed out'
+type Outcome = 'ok' | 'failed' | 'wrong' | 'signed out'
 
 /** The result of one request. Times are those of `performance.now()`. */
 export interface Result {
@@ -55,7 +55,7 @@ export interface Load {
   check(): Promise<Aftermath>
 }
 
-export interface Aftermath {
+interface Aftermath {
   acknowledged: number
   lost: number
   people: number

@@ -20,7 +20,7 @@ export interface Images extends AsyncDisposable {
 }
 
 /** The configuration of an image, as its Dockerfile sets it. */
-export interface ImageConfig {
+interface ImageConfig {
   Entrypoint: string[]
   Cmd: string[]
   Env: string[]

@@ -26,7 +26,6 @@ const NOT_CALLED: Record<string, string[]> = {
     'handle',
     'schedule',
     'databaseOf',
-    'schemaOf',
     'urlVariableOf',
     'directUrlVariableOf',
   ],

@@ -1,4 +1,4 @@
-export { directUrlVariableOf, schemaOf, urlVariableOf } from './app-tables.ts'
+export { directUrlVariableOf, urlVariableOf } from './app-tables.ts'
 export { QueriesBusy, QueryTooSlow, QueryUnderWay, type LimitedQueries } from './limit-queries.ts'
 export {
   databaseEnv,

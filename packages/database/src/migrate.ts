@@ -1,4 +1,4 @@
-import { escapeIdentifier as quote, type Pool } from 'pg'
+import { escapeIdentifier as quote } from 'pg'
 import { EXTENSIONS, type AppTables } from './app-tables.ts'
 import {
   filters,
@@ -8,6 +8,7 @@ import {
   withoutTrace,
   type Migrations,
 } from './open-migrations.ts'
+import type { PromisePool } from './open-pool.ts'
 import { MigrationError, openSingle } from './open-single.ts'
 
 export { MigrationError } from './open-single.ts'
@@ -113,7 +114,7 @@ async function waitForOtherReleases(
 }
 
 /** Releases our lock and the engine's, which the engine never releases. */
-async function unlockEngine(main: Pool): Promise<void> {
+async function unlockEngine(main: PromisePool): Promise<void> {
   for (;;) {
     const { rows } = await main.query<{ held: boolean }>(
       `SELECT count(pg_advisory_unlock(${ENGINE_LOCK})) > 0 AS held FROM pg_locks

@@ -1,6 +1,7 @@
-import { escapeIdentifier as quote, escapeLiteral, type Pool } from 'pg'
+import { escapeIdentifier as quote, escapeLiteral } from 'pg'
 import type { AppTables } from './app-tables.ts'
 import { readScripts } from './open-migrations.ts'
+import type { PromisePool } from './open-pool.ts'
 import { openScratch, openSingle } from './open-single.ts'
 import { roleOf } from './shares.ts'
 
@@ -40,9 +41,9 @@ interface DatabaseObject {
   name: string
 }
 
-async function readApplied(main: Pool): Promise<Set<string>> {
+async function readApplied(main: PromisePool): Promise<Set<string>> {
   const { rows: found } = await main.query(`SELECT to_regclass('public._prisma_migrations') AS record`)
-  if (found[0].record === null) return new Set()
+  if (found[0]!.record === null) return new Set()
   const { rows } = await main.query<{ name: string }>(
     'SELECT migration_name AS name FROM public._prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
   )

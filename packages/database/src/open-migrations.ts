@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MigrationList } from '@prisma/schema-engine-wasm'
-import type { Pool } from 'pg'
 import type { AppTables } from './app-tables.ts'
+import type { PromisePool } from './open-pool.ts'
 import { MigrationError, openScratch, openSingle } from './open-single.ts'
 import { openSchemaEngine, type SchemaEngine } from './schema-engine.ts'
 
@@ -11,7 +11,7 @@ export interface Migrations {
   engine: SchemaEngine
   tables: AppTables
   /** The one connection of the engine. */
-  main: Pool
+  main: PromisePool
   list: MigrationList
   models: { path: string; content: string }[]
   /** Name and SQL of every migration of the folder, in the order of application. */

@@ -10,7 +10,7 @@ import {
 } from 'pg'
 
 /** Postgres is unavailable. The error has the header `retry-after`. */
-export const DatabaseUnavailable = createError(
+const DatabaseUnavailable = createError(
   'DATABASE_UNAVAILABLE',
   'The database cannot be reached right now. Please try again in a moment.',
   503,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { escapeIdentifier as quote, Pool, type QueryConfig } from 'pg'
 import { EXTENSIONS } from './app-tables.ts'
+import type { PromisePool } from './open-pool.ts'
 
 /** A problem that a person must solve. The message says how. */
 export class MigrationError extends Error {
@@ -13,7 +14,7 @@ const OPTIONS =
   '-c client_connection_check_interval=5s -c statement_timeout=0 -c idle_in_transaction_session_timeout=0'
 
 /** A pool of one connection, which lives until the pool ends. Settings and locks on it apply to all later queries. */
-export function openSingle(href: string): Pool {
+export function openSingle(href: string): PromisePool {
   const url = new URL(href)
   // `pg` would prefer the URL's own options, so these are added to them.
   url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} ${OPTIONS}`.trim())
@@ -36,14 +37,14 @@ export function openSingle(href: string): Pool {
         client.release()
       }
     },
-  }) as Pool
+  }) as PromisePool
 }
 
 /** Creates a scratch database in which this schema is the default. `close` drops it. */
 export async function openScratch(
   admin: string,
   schema: string,
-): Promise<{ pool: Pool; close(): Promise<void> }> {
+): Promise<{ pool: PromisePool; close(): Promise<void> }> {
   await using opening = new AsyncDisposableStack()
   const database = `scratch_${randomUUID().replaceAll('-', '')}`
   const server = openSingle(admin)

@@ -10,16 +10,17 @@ import {
 } from '@prisma/driver-adapter-utils'
 import type { SchemaEngine } from '@prisma/schema-engine-wasm'
 import type { DatabaseError, Pool, QueryConfig, QueryResult } from 'pg'
+import type { PromisePool } from './open-pool.ts'
 
 export type { SchemaEngine }
 
 /** The databases of the engine. Each pool has one connection, so that its settings and locks apply to all its queries. */
 export interface EngineDatabases {
-  main: Pool
+  main: PromisePool
   /** The app's schema, in this database and in scratch databases. */
   schema: string
   /** Opens an empty database, to which the engine applies the migrations to see their result. */
-  openScratch(): Promise<{ pool: Pool; close(): Promise<void> }>
+  openScratch(): Promise<{ pool: PromisePool; close(): Promise<void> }>
 }
 
 /**
@@ -54,7 +55,7 @@ export async function openSchemaEngine(
 }
 
 // Prisma's adapter, with two changes that the engine needs.
-async function adapt(pool: Pool, schema: string): Promise<SqlDriverAdapter> {
+async function adapt(pool: PromisePool, schema: string): Promise<SqlDriverAdapter> {
   let internalChars = new Set<number>()
   const query = pool.query.bind(pool) as (
     config: QueryConfig | string,
@@ -70,7 +71,7 @@ async function adapt(pool: Pool, schema: string): Promise<SqlDriverAdapter> {
       return result
     },
   })
-  const adapter = await new PrismaPg(reading, { schema }).connect()
+  const adapter = await new PrismaPg(reading as Pool, { schema }).connect()
   const queryRaw = adapter.queryRaw.bind(adapter)
 
   return Object.assign(adapter, {

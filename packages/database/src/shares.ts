@@ -1,6 +1,7 @@
 import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto'
-import { escapeIdentifier as quote, escapeLiteral, type Client, type Pool } from 'pg'
+import { escapeIdentifier as quote, escapeLiteral } from 'pg'
 import { EXTENSIONS, schemaOf } from './app-tables.ts'
+import type { PromisePool } from './open-pool.ts'
 import { MigrationError, openSingle } from './open-single.ts'
 
 /** The part of a database of one app, or of the sessions: a role, and its schemas. */
@@ -161,15 +162,15 @@ interface Statement {
   shown?: string
 }
 
-type Main = Pick<Pool | Client, 'query'>
-
-async function readSession(main: Main): Promise<{ user: string; schema: string | null }> {
-  const { rows } = await main.query('SELECT session_user AS user, current_schema() AS schema')
-  return rows[0]
+async function readSession(main: PromisePool): Promise<{ user: string; schema: string | null }> {
+  const { rows } = await main.query<{ user: string; schema: string | null }>(
+    'SELECT session_user AS user, current_schema() AS schema',
+  )
+  return rows[0]!
 }
 
 /** The statements that are missing for all shares of a database. */
-async function findCommon(main: Main): Promise<Statement[]> {
+async function findCommon(main: PromisePool): Promise<Statement[]> {
   const { rows } = await main.query<{ hasExtensions: boolean; isOpen: boolean }>(
     `SELECT to_regnamespace('${EXTENSIONS}') IS NOT NULL AS "hasExtensions",
        EXISTS (SELECT FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
@@ -186,7 +187,7 @@ async function findCommon(main: Main): Promise<Statement[]> {
 }
 
 /** The missing statements of a share without a role of its own. */
-async function findSchemas(main: Main, { schemas }: Share): Promise<Statement[]> {
+async function findSchemas(main: PromisePool, { schemas }: Share): Promise<Statement[]> {
   const { rows } = await main.query(
     'SELECT name FROM unnest($1::text[]) AS names (name) WHERE to_regnamespace(quote_ident(name)) IS NULL',
     [schemas],
@@ -194,7 +195,7 @@ async function findSchemas(main: Main, { schemas }: Share): Promise<Statement[]>
   return rows.map(({ name }) => ({ sql: `CREATE SCHEMA ${quote(name)}` }))
 }
 
-async function findMissing(main: Main, { name, schemas, url: href }: Share): Promise<Statement[]> {
+async function findMissing(main: PromisePool, { name, schemas, url: href }: Share): Promise<Statement[]> {
   const url = new URL(href)
   const role = roleOf(url, name)
   const login = decodeURIComponent(url.username)
@@ -250,13 +251,13 @@ function withoutQuotes(text: string): string {
   return text.replaceAll('"', '')
 }
 
-async function isSuperuser(main: Main): Promise<boolean> {
+async function isSuperuser(main: PromisePool): Promise<boolean> {
   const { rows } = await main.query('SELECT rolsuper FROM pg_roles WHERE rolname = current_user')
-  return rows[0].rolsuper
+  return rows[0]!.rolsuper
 }
 
 /** Changes the owner of a schema and its objects to a role, because an earlier release made them as another one. */
-async function findAdoptions(main: Main, schema: string, role: string): Promise<string[]> {
+async function findAdoptions(main: PromisePool, schema: string, role: string): Promise<string[]> {
   const { rows } = await main.query<{ name: string; what: string }>(
     `SELECT quote_ident(relname) AS name, CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS what
      FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p', 'v', 'S')

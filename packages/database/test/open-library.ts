@@ -44,7 +44,7 @@ export async function openLibrary({ hasFiles = true } = {}): Promise<Library> {
 }
 
 /** Creates the role of the app on any server. Returns its URL. */
-export async function makeLibraryRole(admin: string): Promise<string> {
+async function makeLibraryRole(admin: string): Promise<string> {
   const url = shareUrl(admin, 'library')
   await makeShares(admin, [{ name: 'library', schemas: ['library'], url }])
   return url

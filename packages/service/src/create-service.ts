@@ -34,7 +34,7 @@ declare module 'fastify' {
 }
 
 /** Types the handlers of a route by its TypeBox schemas. */
-export interface TypeBoxProvider extends FastifyTypeProvider {
+interface TypeBoxProvider extends FastifyTypeProvider {
   validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown
   serializer: this['schema'] extends TSchema ? Static<this['schema']> : unknown
 }

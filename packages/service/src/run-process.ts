@@ -21,7 +21,7 @@ export async function runService(app: Service, env: ServiceEnv): Promise<void> {
 }
 
 /** Running work. Its disposal takes no new jobs and waits for those that run. */
-export interface StartedWork extends AsyncDisposable, Partial<Check> {
+interface StartedWork extends AsyncDisposable, Partial<Check> {
   /** The number of jobs that could start now. Workers are scaled by it. */
   countWaiting?(): Promise<number>
 }

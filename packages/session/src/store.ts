@@ -6,7 +6,7 @@ import type { MemcachedConnection } from './stores/memcached-connection.ts'
 // /keep
 
 /** The user on whose list a session is, and the session's absolute deadline (epoch milliseconds). */
-export interface Owner {
+interface Owner {
   key: string
   until: number
 }
@@ -20,7 +20,7 @@ export interface ListedRecord {
   until: number
 }
 
-export interface ListPage {
+interface ListPage {
   sessions: ListedRecord[]
   /** Argument of `list` for the next page; undefined on the last page. */
   next?: ListedRecord | undefined
@@ -64,7 +64,7 @@ export interface SessionStore extends AsyncDisposable {
 }
 
 /** By the kind of server. None queues commands while disconnected. Only the session store's commands have its deadline. */
-export type StoreConnection =
+type StoreConnection =
   | { redis: Redis | Cluster }
   // keep: memcached
   | { memcached: Pick<MemcachedConnection, 'send'> }
@@ -72,7 +72,7 @@ export type StoreConnection =
   | { postgres: { query<Row>(text: string, values: readonly unknown[]): Promise<Row[]> } }
 
 /** 'taken': the key exists. 'gone': `remove` or `removeAll` removed its name from the list before the record was stored. */
-export type CreateResult = 'taken' | 'gone' | { listed: number }
+type CreateResult = 'taken' | 'gone' | { listed: number }
 
 export interface Patch {
   lines: readonly Line[]

@@ -11,7 +11,6 @@ export {
 } from './create-database.ts'
 export { fleet, type Fleet, type FleetOptions } from './fleet.ts'
 export { pollUntil } from './poll-until.ts'
-export { isListening } from './ports.ts'
 export { startPostgres } from './start-postgres.ts'
 export { startProcess, type NodeProcess } from './start-process.ts'
 export { startRedis } from './start-redis.ts'

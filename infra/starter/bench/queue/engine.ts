@@ -12,7 +12,7 @@ export interface Enqueuer {
   close(): Promise<void>
 }
 
-export interface RawQueries {
+interface RawQueries {
   $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T>
 }
 

@@ -12,7 +12,7 @@ import { runServer, type RunningServer } from './run-server.ts'
 import { tenValues } from './ten-values.ts'
 import { ours } from './variants.ts'
 
-export interface GrowthRow {
+interface GrowthRow {
   store: string
   sessions: number
   processes: number

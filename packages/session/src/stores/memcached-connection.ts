@@ -5,7 +5,7 @@ const CONNECT_MS = 1000
 const SILENCE_MS = 2000
 
 /** memcached's answer: `HD` (done), `VA` (a value), `EN` (no such key), `NS`, `EX` and `NF` (not stored, and why). */
-export interface Reply {
+interface Reply {
   status: string
   value: string | null
   /** The token behind a flag, for example `c` for the version of a value. */

@@ -23,6 +23,7 @@ const TESTS = [
   'infra/{deploy,dev,generator}/test',
   'infra/test/{forgotten-await,stores}',
   'infra/{check,check/lint,install,jobs,prove,test}/*.test.ts',
+  'infra/test/run-command.ts',
   'infra/migrate/{ask,backup.long,find-unsafe-migrations,main.long}.test.ts',
   'infra/deploy/{find-drift,render,*/render,image/workflows}.test.ts',
   'infra/formation.test.ts',
@@ -47,7 +48,7 @@ export const parts = {
   },
   prove: {
     about: 'pnpm prove: your services, attacked as those of the starter are',
-    paths: ['infra/prove', 'apps/*/test/prove', ...SHARED],
+    paths: ['infra/prove', 'infra/install/install-apart.ts', 'apps/*/test/prove', ...SHARED],
     scripts: ['prove'],
   },
   memcached: {

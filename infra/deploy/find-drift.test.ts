@@ -24,6 +24,20 @@ test('a rendered file that names a process type which is gone is found, with wha
   expect(list!.wanted).not.toContain('| `accounts`')
 })
 
+test('the README’s request to an app whose folder was deleted is found, with the README without it', async () => {
+  await using folder = await openTemporaryFolder('drift')
+  const kept = '# shop\n\nsay -i localhost:3000/\n'
+  await writeFiles(folder.path, {
+    'README.md': `${kept}say POST localhost:3000/api/gone name=x\n`,
+    'pnpm-workspace.yaml': '',
+  })
+  const drifted = await findDrift(folder.path, readFormation(root))
+  expect(drifted.find(({ what }) => what === 'README.md')).toMatchObject({
+    how: 'asks an app that is gone',
+    wanted: kept,
+  })
+})
+
 test('a version outside the catalog is found, and one in it that nobody uses', async () => {
   await using folder = await openTemporaryFolder('drift')
   await writeFiles(folder.path, {

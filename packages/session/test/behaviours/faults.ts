@@ -17,7 +17,7 @@ const DEADLINE_MS = 500
 export const faults: Behaviour[] = [
   {
     number: 11,
-    claim: 'a key that is set before the handler throws is absent, and the answer is 500',
+    claim: 'a handler that throws answers 500, and a key that it had set is not stored',
     async play({ a, b }) {
       const visitor = await signedIn(a)
       const answer = await visitor.ask(a, 'POST', '/values-then-throw', { json: [['key', 1]] })
@@ -46,7 +46,8 @@ export const faults: Behaviour[] = [
   },
   {
     number: 24,
-    claim: 'a corrupt stored value is an anonymous session or a 5xx without internals, and the process lives',
+    claim:
+      'a corrupt stored value gives an anonymous session or a 5xx without internals; the process survives',
     async play({ a, b, store }) {
       for (const damage of [
         '',
@@ -80,7 +81,8 @@ export const faults: Behaviour[] = [
   },
   {
     number: 22,
-    claim: 'a store that freezes, dies or is absent is a 503 at once, and the service recovers by itself',
+    claim:
+      'while a store is frozen, dead or absent, requests get 503 at once; the service recovers by itself',
     async play(stage) {
       await playFreeze(stage)
       await playRestart(stage)
@@ -90,7 +92,8 @@ export const faults: Behaviour[] = [
   },
   {
     number: 23,
-    claim: 'with a full store reads are 200, writes 503 and sign-out 200; with a read-only one reads are 200',
+    claim:
+      'with a full store, reads and sign-out get 200 and writes 503; with a read-only store, reads get 200',
     async play({ a, b, store }) {
       const user = newPerson()
       const [visitor, leaver] = [await signedIn(a, user), await signedIn(a, user)]

@@ -6,7 +6,7 @@ import { ask, openVisitor } from './stage.ts'
 export const identity: Behaviour[] = [
   {
     number: 9,
-    claim: 'five sign-ins of one person are five entries on the list, and all of them can be ended at once',
+    claim: 'five sign-ins of one user are five entries on the list, and all can be ended at once',
     async play({ a, b }) {
       const user = newPerson()
       const visitors = await Promise.all(
@@ -39,7 +39,7 @@ export const identity: Behaviour[] = [
   },
   {
     number: 12,
-    claim: 'a garbage cookie is anonymous and answered 200',
+    claim: 'a request with a garbage cookie is anonymous and gets 200',
     async play({ a }) {
       const [name, real] = [...(await signedIn(a)).cookies][0]!
       const id = real.slice(0, real.lastIndexOf('.'))
@@ -75,7 +75,7 @@ export const identity: Behaviour[] = [
   },
   {
     number: 13,
-    claim: 'a cookie that was signed for another name is not a session',
+    claim: 'a cookie that was signed for another name opens no session',
     async play({ a }) {
       const visitor = await signedIn(a)
       const [name, real] = [...visitor.cookies][0]!
@@ -86,7 +86,7 @@ export const identity: Behaviour[] = [
   },
   {
     number: 14,
-    claim: 'a key named like a method or a prototype harms neither the session nor the process',
+    claim: 'a key with the name of a method or of the prototype harms neither the session nor the process',
     async play({ a, b }) {
       const user = newPerson()
       const visitor = await signedIn(a, user)
@@ -112,7 +112,8 @@ export const identity: Behaviour[] = [
   },
   {
     number: 17,
-    claim: 'a forged cookie of any size costs no store command, and above the header limit of Node it is 431',
+    claim:
+      'a forged cookie of any size costs no store command, and above the header limit of Node it gets 431',
     async play({ start, store }) {
       await using counted = await store.counted()
       await using server = await start({ SESSION_STORE_URL: counted.url })
@@ -146,7 +147,7 @@ export const identity: Behaviour[] = [
   },
   {
     number: 21,
-    claim: 'a dump of every key and value holds no usable session id',
+    claim: 'a dump of every key and value contains no usable session id',
     async play(stage) {
       const visitor = await signedIn(stage.a)
       const [name, real] = [...visitor.cookies][0]!

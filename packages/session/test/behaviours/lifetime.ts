@@ -10,7 +10,7 @@ const limits = { SESSION_IDLE_MS: `${IDLE_MS}`, SESSION_ABSOLUTE_MS: `${ABSOLUTE
 export const lifetime: Behaviour[] = [
   {
     number: 7,
-    claim: 'a session is anonymous after a silence longer than the idle limit',
+    claim: 'a session is anonymous after the idle limit without a request',
     async play({ start, store }) {
       await using server = await start(limits)
       const visitor = await signedIn(server)
@@ -55,7 +55,7 @@ export const lifetime: Behaviour[] = [
   },
   {
     number: 15,
-    claim: 'kill -9 of the process that signed a person in leaves the session, there and elsewhere',
+    claim: 'a session survives kill -9 of the process that created it, there and on other processes',
     async play({ start, b }) {
       const user = newPerson()
       const first = await start()
@@ -68,7 +68,7 @@ export const lifetime: Behaviour[] = [
   },
   {
     number: 16,
-    claim: 'secrets change by a rolling release, both lists side by side, and nobody is signed out',
+    claim: 'while a rolling release changes the secrets, and both lists are in use, nobody is signed out',
     async play({ start, secrets }) {
       const [old] = secrets
       const next = 'the next secret with thirty-two characters too'
@@ -92,7 +92,7 @@ export const lifetime: Behaviour[] = [
   },
   {
     number: 19,
-    claim: 'a signed-in read is one store command, renews the expiry, and sets no cookie',
+    claim: 'a read by a signed-in user costs one store command, renews the expiry, and sets no cookie',
     async play({ start, store }) {
       await using counted = await store.counted()
       await using server = await start({ SESSION_STORE_URL: counted.url, SESSION_IDLE_MS: '10000' })

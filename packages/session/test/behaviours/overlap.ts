@@ -16,7 +16,7 @@ import { ask, openVisitor, type Stage } from './stage.ts'
 export const overlap: Behaviour[] = [
   {
     number: 1,
-    claim: 'who signs in on one process is the same person on another',
+    claim: 'a user who signs in on one process is the same user on another',
     async play({ a, b }) {
       const user = newPerson()
       const visitor = await signedIn(a, user)

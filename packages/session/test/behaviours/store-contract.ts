@@ -14,7 +14,7 @@ export interface StoreSetting {
 /** The contract of every driver beyond its types. A play throws when its claim is false. */
 export const storeContract: readonly { claim: string; play(setting: StoreSetting): Promise<void> }[] = [
   {
-    claim: 'a record is loaded as it was created, by everybody, and an unknown key is null',
+    claim: 'a record is loaded as it was created, through any handle, and an unknown key is null',
     async play({ one, two }) {
       const key = newKey()
       assert.equal(await one.load(key, MINUTE_MS), null)
@@ -32,7 +32,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'of 20 who create one key at once, one succeeds',
+    claim: 'of 20 that create one key at once, one succeeds',
     async play({ one, two }) {
       const key = newKey()
       const created = await Promise.all(times(20, (i) => (i % 2 ? one : two).create(key, RECORD, MINUTE_MS)))
@@ -72,7 +72,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'a patch never creates: without a record it is gone',
+    claim: 'a patch never creates a record: without one it returns "gone"',
     async play({ one }) {
       const key = newKey()
       assert.equal(await one.patch(key, { lines: [LINE] }, MINUTE_MS), 'gone')
@@ -81,7 +81,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'a patch that expects another line changes nothing and brings the present record',
+    claim: 'a patch that expects another line changes nothing, and returns the present record',
     async play({ one }) {
       const key = newKey()
       await one.create(key, `${RECORD}\n,"a":1`, MINUTE_MS)
@@ -115,7 +115,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'of 20 who remove one record at once, one gets it, as it was last',
+    claim: 'of 20 that remove one record at once, one gets it in its last state',
     async play({ one, two }) {
       const key = newKey()
       await one.create(key, RECORD, MINUTE_MS)
@@ -128,7 +128,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'what is removed stays removed under patches from everywhere, and holds every patch that was done',
+    claim: 'a removed record stays removed under concurrent patches, and contains every patch that succeeded',
     async play({ one, two }) {
       for (let round = 0; round < 5; round += 1) {
         const key = newKey()
@@ -144,7 +144,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'a record lives as long as its last load or patch said, and is then absent for everything',
+    claim: 'a record lives as long as its last load or patch said, and is then absent for every operation',
     async play({ one, two, underTest: { tickMs } }) {
       const lifeMs = 1000 + tickMs
       const [loaded, patched, left] = [newKey(), newKey(), newKey()]
@@ -163,7 +163,8 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: "a person's list holds their sessions, with the time each has left, and nobody else's",
+    claim:
+      "the list of a user contains this user's sessions, with the time that each has left, and no others",
     async play({ one, two, underTest: { tickMs } }) {
       const owner = { key: newKey(), until: Date.now() + MINUTE_MS }
       const other = { key: newKey(), until: Date.now() + MINUTE_MS }
@@ -181,7 +182,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'of a list only the first lines of its records are told, and no session is renewed by it',
+    claim: 'a list returns only the first line of each record, and renews no session',
     async play({ one, two, underTest: { tickMs } }) {
       const [key, owner] = [newKey(), { key: newKey(), until: Date.now() + MINUTE_MS }]
       await one.create(key, `${RECORD}\n${LINE.join('')}`, 20_000, owner)
@@ -191,7 +192,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'a list of 600 is read and ended page by page, oldest first, and nothing that stays is missed',
+    claim: 'a list of 600 is read and ended page by page, oldest first, and no remaining session is missed',
     async play({ one, two }) {
       const [ownerKey, from] = [newKey(), Date.now() + MINUTE_MS]
       // Not in the order of their age, and many have the same age.
@@ -229,7 +230,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'of two who end the same sessions at once each one is ended once, and none is left',
+    claim: 'when two end the same sessions at once, each session is ended once, and none is left',
     async play({ one, two }) {
       const owner = { key: newKey(), until: Date.now() + MINUTE_MS }
       const keys = times(40, newKey)
@@ -243,7 +244,8 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'whose name is struck off the list while it is created is gone, and what lives is listed',
+    claim:
+      'a session that is taken off the list while it is created is gone, and every session that exists is listed',
     async play({ one, two }) {
       for (let round = 0; round < 80; round += 1) {
         const [key, owner] = [newKey(), { key: newKey(), until: Date.now() + MINUTE_MS }]
@@ -270,7 +272,7 @@ export const storeContract: readonly { claim: string; play(setting: StoreSetting
     },
   },
   {
-    claim: 'a store that is there passes its check',
+    claim: 'a reachable store passes its check',
     async play({ one }) {
       await one.check()
     },

@@ -78,7 +78,7 @@ test('what was asked and done is told second by second', () => {
   expect(seconds[2]!.notOk).toEqual(['GET /: 503 X after 400 ms'])
 })
 
-test('a body is made from the schema of a service that nobody has seen before', () => {
+test('a body is made from the schema of any service', () => {
   const schema = {
     type: 'object',
     required: ['name', 'kind', 'count', 'lines'],
@@ -102,7 +102,7 @@ test('a body is made from the schema of a service that nobody has seen before', 
   })
 })
 
-test('HAProxy itself takes the configuration', needs('haproxy'), async () => {
+test('HAProxy itself accepts the configuration', needs('haproxy'), async () => {
   const folder = await mkdtemp(join(tmpdir(), 'nonstick-haproxy-'))
   const file = join(folder, 'haproxy.cfg')
   await writeFile(file, renderConfig(8080, [{ name: 'web.1', port: 8081 }]))

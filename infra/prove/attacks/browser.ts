@@ -135,7 +135,7 @@ export const browser: Attack = {
         all.filter(({ status = 200 }) => status < 200 || status > 299).length,
       ),
       atLeast('processes that the page shows', shown.length, 4),
-      none('pages that showed somebody else or nobody', strangers.length),
+      none('pages that showed another user or none', strangers.length),
       none('cookies changed', Number(isChanged)),
     ]
   },

@@ -57,10 +57,10 @@ export const cluster: Attack<Deployment & { cluster: RedisCluster }> = {
       told('ms later the last request failed', lastFailure(results, failedOverAt)),
       atLeast('requests later than 1 s after that', back.length, 50),
       none('of them failed', countOf(back, 'failed')),
-      atLeast('people let in meanwhile', letIn, 10),
-      told('sign-ins that the failover undid', forgotten.length),
+      atLeast('users who signed in meanwhile', letIn, 10),
+      told('sign-ins that the failover lost', forgotten.length),
       none(
-        'sign-ins undone that were older than 1 s',
+        'lost sign-ins that were older than 1 s',
         forgotten.filter(({ at }) => at < killedAt - 1000 || at > failedOverAt).length,
       ),
     ]

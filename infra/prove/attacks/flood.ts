@@ -75,7 +75,7 @@ export const flood: Attack = {
     return [
       ...(await standing(load)),
       tellFailures(results),
-      none('failed requests of people who were signed in', failuresOf(results).length),
+      none('failed requests of users who were signed in', failuresOf(results).length),
       tellStatuses('sign-ups of the flood', signUps),
       tellStatuses('sign-ins of the flood', guesses),
       atLeast('of them refused', refused.length, CONNECTIONS),
@@ -84,7 +84,7 @@ export const flood: Attack = {
       atLeast('sign-ins of others', signIns.length, 12),
       none('of them not answered 200', signIns.filter(({ status }) => status !== 200).length),
       atMost(
-        'ms the slowest of them took',
+        'ms that the slowest of them took',
         Math.round(Math.max(...signIns.map(({ tookMs }) => tookMs))),
         SIGNED_IN_WITHIN_MS,
       ),

@@ -86,8 +86,8 @@ export const hoard: Attack = {
         [...shown, ...ended, ...changed].filter(({ status }) => status > 299).length,
       ),
       atMost('sessions on the longest list shown', Math.max(...shown.map(countShown)), MOST_OF_ONE),
-      none('thieves that are still in', stillIn.filter(({ status }) => status !== 401).length),
-      atMost('sessions left of one person', Math.max(...left), 1),
+      none('thieves who are still signed in', stillIn.filter(({ status }) => status !== 401).length),
+      atMost('sessions left of one user', Math.max(...left), 1),
       atMost(
         'MB that the memory of a process grew',
         Math.round(Math.max(...grown) / 1e6),

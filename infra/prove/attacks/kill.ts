@@ -48,7 +48,7 @@ export const kill: Attack = {
       told('types killed', new Set(victims.map(({ name }) => name.split('.')[0])).size),
       ...(await standing(load)),
       tellFailures(results),
-      none('failed that were in flight on no victim', unexplained.length),
+      none('failed requests that no killed process had in flight', unexplained.length),
       none(
         'reads that failed (the edge repeats them)',
         failures.filter(({ method }) => method === 'GET').length,

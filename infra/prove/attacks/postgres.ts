@@ -43,7 +43,7 @@ export const postgres: Attack = {
       ...(await standing(load)),
       tellFailures(results),
       atLeast('requests while it was away', away.length, 100),
-      told('of them answered all the same', countOf(away, 'ok')),
+      told('of them answered nevertheless', countOf(away, 'ok')),
       none('refusals other than 503 with Retry-After', failuresOf(results).filter(isNoRefusal).length),
       none('failed later than 2 s after it was back', countOf(back, 'failed')),
       told('ms the restart took', Math.round(restartedAt - stoppedAt)),

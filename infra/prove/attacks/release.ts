@@ -12,7 +12,7 @@ const NEWCOMERS = 10
 export const release: Attack = {
   name: 'release',
   does: 'a new release beside the old one, then only the new one, which has a new session secret in front of the old secret',
-  claim: 'no request fails; each old process ends with exit code 0',
+  claim: 'no request fails; each old process exits with code 0',
   needs: ['haproxy'],
   async run({ deployment, startLoad, note }) {
     const load = await startLoad()
@@ -40,7 +40,7 @@ export const release: Attack = {
       ...(await standing(load, { renewsCookies: true })),
       tellFailures(results),
       none('failed requests', failuresOf(results).length),
-      none(`answers that did not know one of ${NEWCOMERS} people let in meanwhile`, strangers),
+      none(`answers that did not know one of ${NEWCOMERS} users who signed in meanwhile`, strangers),
       ...endings(departures),
     ]
   },

@@ -7,7 +7,7 @@ import { endings, failuresOf, standing, tellFailures } from '../load/standing.ts
 export const roll: Attack = {
   name: 'roll',
   does: 'rolling restart of every process type by SIGTERM, all types at the same time',
-  claim: 'no request fails; each process ends with exit code 0 within its grace time',
+  claim: 'no request fails; each process exits with code 0 within its grace period',
   isQuick: true,
   needs: ['haproxy'],
   async run({ deployment, startLoad, scale, note }) {
@@ -24,7 +24,7 @@ export const roll: Attack = {
       none('failed requests', failuresOf(results).length),
       ...endings(departures),
       atMost(
-        'ms the slowest took to end',
+        'ms the slowest took to exit',
         Math.max(...departures.map(({ tookMs }) => tookMs)),
         deployment.graceMs,
       ),

@@ -45,7 +45,7 @@ export const scale: Attack = {
     return [
       ...(await standing(load)),
       tellFailures(results),
-      none('failed requests beside those to the service at 0', failures.length - refusals.length),
+      none('failed requests other than those to the service at 0', failures.length - refusals.length),
       atLeast('requests to the service at 0', atZero.length, 10),
       none(
         'of them answered other than 503',

@@ -12,7 +12,7 @@ export async function standing(load: Load, { renewsCookies = false } = {}): Prom
     atLeast('writes acknowledged', acknowledged, 10),
     none('acknowledged writes lost', lost),
     none('wrong answers', countOf(results, 'wrong')),
-    none('answers to a person that knew nobody', countOf(results, 'signed out')),
+    none('answers that took a signed-in user for nobody', countOf(results, 'signed out')),
     none(`people signed out of ${people}`, signedOut),
     renewsCookies ? told('cookies signed again', cookieChanges) : none('cookies changed', cookieChanges),
   ]
@@ -58,7 +58,7 @@ export function endings(departures: readonly Departure[]): Finding[] {
   )
   return [
     none('exit codes other than 0', others.length),
-    ...(others.length > 0 ? [told('they said last', words.join('; '))] : []),
+    ...(others.length > 0 ? [told('their last words', words.join('; '))] : []),
   ]
 }
 

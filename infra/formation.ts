@@ -7,13 +7,13 @@ import { Check } from 'typebox/value'
 export const Declaration = Type.Object({
   entry: Type.String({
     pattern: '^src/.+\\.ts$',
-    description: 'the file that Node runs, from the folder of the app on, as src/server.ts',
+    description: 'the file that Node runs, relative to the folder of the app, such as src/server.ts',
   }),
   route: Type.Optional(
     Type.String({
       pattern: '^/([a-z0-9-]+(/[a-z0-9-]+)*)?$',
       description:
-        'the path it answers with all below it, as /api/orders; / makes it the public edge, none a worker',
+        'the path that it answers, with all paths below it, such as /api/orders; / makes it the public edge; without a path it is a worker',
     }),
   ),
   needs: Type.Optional(
@@ -27,32 +27,32 @@ export const Declaration = Type.Object({
     Type.String({
       pattern: '^[a-z0-9-]+$',
       description:
-        'the folder of the page it serves, which the `page` script of the app makes into dist/<page>',
+        'the folder of the page it serves, which the `page` script of the app builds into dist/<page>',
     }),
   ),
   memoryMiB: Type.Optional(
     Type.Integer({
       minimum: 64,
-      description: 'the memory its container may have, from what was measured; 256 when it is not said',
+      description: 'the memory limit of its container, from what was measured; default 256',
     }),
   ),
   scratchMiB: Type.Optional(
     Type.Integer({
       minimum: 64,
       description:
-        'the disk that its temporary files may have; without it /tmp is small, and in Compose a part of the memory',
+        'the disk space of its temporary files; without it /tmp is small, and in Compose a part of the memory',
     }),
   ),
   reaches: Type.Optional(
     Type.Array(Type.String({ pattern: '^(\\*|[a-z0-9]([a-z0-9.-]*[a-z0-9])?):\\d{1,5}$' }), {
       uniqueItems: true,
       description:
-        'what it calls on the public internet, each with its port, as smtp.example.com:587, or *:443 for any host; the others reach what they need and no more',
+        'what it calls on the public internet, each with its port, such as smtp.example.com:587, or *:443 for any host; without it, a process reaches no more than what it needs',
     }),
   ),
   release: Type.Optional(
     Type.Boolean({
-      description: 'true when it runs once a release, to its end, before any of the others starts',
+      description: 'true if it runs once per release, and exits before any other process starts',
     }),
   ),
 })
@@ -94,7 +94,7 @@ export interface Formation {
 }
 
 /** All problems of the declarations, one line for each. */
-export class FormationError extends Error {
+class FormationError extends Error {
   override readonly name = 'FormationError'
   readonly problems: readonly string[]
   constructor(problems: readonly string[]) {

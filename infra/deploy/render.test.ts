@@ -12,7 +12,7 @@ const withOrders: Formation = { ...formation, running: [...formation.running, or
 
 const variables = await readVariables(root, formation)
 
-test('one more process type stands in every file that a platform or a person reads', async () => {
+test('one more process type appears in every file that a platform or a person reads', async () => {
   const [before, after] = [await render(root, formation), await render(root, withOrders)]
   expect(after.get('docs/process-types.md')).toMatch(/^\| `orders` .* `\/api\/orders` /m)
   for (const platform of await listPlatforms()) {

@@ -44,8 +44,8 @@ const HEAD = ['process type', 'app', 'answers', 'attached to', 'calls out to', '
 /** docs/process-types.md: the list of process types. */
 function renderProcessTypes({ release, running }: Formation): string {
   const rows = [
-    ...release.map((type) => rowOf(type, 'nobody: it runs once a release, before the others')),
-    ...running.map((type) => rowOf(type, type.route ? `\`${type.route}\`` : 'nobody: it works on jobs')),
+    ...release.map((type) => rowOf(type, 'nothing: it runs once per release, before the others')),
+    ...running.map((type) => rowOf(type, type.route ? `\`${type.route}\`` : 'nothing: it works on jobs')),
   ]
   const words = Object.entries<TSchema & { description?: string }>(Declaration.properties).map(
     ([word, schema]) => [`\`${word}\``, schema.description ?? ''],

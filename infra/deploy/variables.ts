@@ -99,10 +99,10 @@ export function renderEnvExample(formation: Formation, variables: VariablesOf): 
   )
   return [
     '# Every variable that processes read. Written by `pnpm infra` from the schemas in apps/*/src/env.ts.',
-    '# `pnpm dev` needs none of them, and reads those that stand in a file `.env` here. A process that misses one says so and ends with 78.',
+    '# `pnpm dev` needs none of them, and reads those in a file `.env` here. A process that lacks one says so and exits with code 78.',
     '',
     ...required!.flatMap(describe),
-    '# From here on each has the default that it shows, or may be missing.',
+    '# The following are optional. A value that is shown is the default.',
     '',
     ...optional!.flatMap(describe),
   ].join('\n')

@@ -22,7 +22,7 @@ async function preflight(oldest: number, install: (bin: string) => Promise<void>
   return await promise
 }
 
-test('the Node that came with the install serves, however old the machine’s own', async () => {
+test('the installed Node is used, even if the machine’s own is older', async () => {
   const outcome = await preflight(9999, (bin) => symlink(process.execPath, bin))
   expect(outcome).toEqual({ code: 0, said: '', isLeft: true })
 })
@@ -37,7 +37,7 @@ test.each([
   expect(said).toMatch(/^Node 9999 or newer is needed\. This machine has v\d+\.\d+\.\d+, .*\n$/)
 })
 
-test('why the Node that came does not start stands in the sentence', async () => {
+test('the sentence says why the installed Node does not start', async () => {
   const { said } = await preflight(9999, (bin) =>
     writeFile(bin, '#!/bin/sh\necho "node: libatomic.so.1 is missing" >&2\nexit 127\n', { mode: 0o755 }),
   )

@@ -70,7 +70,7 @@ test.runIf(withQueue.length > 0)(
   120_000,
 )
 
-test('help fits a screen, and what it does not know is a failure', async () => {
+test('help fits on a screen, and an unknown word is an error', async () => {
   const { code, out } = await jobs(undefined, '--help')
   expect(code).toBe(0)
   expect(out.split('\n').length).toBeLessThan(24)

@@ -6,7 +6,7 @@ const likely = [
   { from: 'orders', to: 'purchases' },
 ]
 
-test('where nobody can be asked, it stops and says how each could be told', async () => {
+test('where nobody can be asked, it stops and says how to pass each answer', async () => {
   const choose = renamesBy({ rename: [], isDrop: false })
   await expect(choose(likely)).rejects.toThrow(
     'say which of these it is,\n  --rename orders.title=name\n  --rename orders=purchases\n',

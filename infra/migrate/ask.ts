@@ -42,7 +42,7 @@ export function renamesBy({ rename, isDrop }: Given): ChooseRenames {
 /** Asks before data is lost, unless `isSure`. @throws {MigrationError} when the answer is no, or there is no terminal */
 export async function assertSure(isSure: boolean, what: string): Promise<void> {
   if (isSure) return
-  if (!isTerminal()) throw new MigrationError(`${what}\nNothing was changed. To say that it may: --yes`)
+  if (!isTerminal()) throw new MigrationError(`${what}\nNothing was changed. To confirm: --yes`)
   if (!(await answerTo(`${what} Go on?`))) throw new MigrationError('Nothing was changed.')
 }
 

@@ -60,7 +60,7 @@ describe('it is safe when it', () => {
   })
 })
 
-test('one that says nothing yet is not ready: once applied, it would be for good', () => {
+test('a migration without a statement is not ready: once applied, it could not be changed', () => {
   expect(findUnsafeStatements('-- Write here what the schema cannot say.\n')).toMatchObject([
     { line: 1, statement: '(no statement)' },
   ])

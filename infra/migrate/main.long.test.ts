@@ -6,7 +6,7 @@ import { runCommand } from '../test/run-command.ts'
 const migrate = (url: string | undefined, ...args: string[]) =>
   runCommand(join(import.meta.dirname, 'main.ts'), args, { DATABASE_URL: url })
 
-test('migrates, says what it did, and says so when there was nothing to do', async () => {
+test('migrates, says what it did, and says when there is nothing to do', async () => {
   await using database = await createEmptyDatabase()
   expect(await migrate(database.url, '--status')).toMatchObject({
     code: 1,
@@ -35,7 +35,7 @@ test('writes no migration when the schema has nothing new to say', async () => {
   })
 })
 
-test('help fits a screen, and a word it does not know is a failure', async () => {
+test('help fits on a screen, and an unknown word is an error', async () => {
   const { code, out } = await migrate(undefined, '--help')
   expect(code).toBe(0)
   expect(out.split('\n').length).toBeLessThan(24)

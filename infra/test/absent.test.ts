@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { describeAbsent } from './absent.ts'
 
-test('an absent program has one line: how many tests were skipped for it, what they are about, how it comes', () => {
+test('an absent program has one line: how many tests were skipped for it, what they are about, how to install it', () => {
   expect(describeAbsent(['redis', 'haproxy'], { redis: 31, haproxy: 1 })).toEqual([
     'absent   redis-server or valkey-server: 31 tests of sessions, limits and faults on Redis were skipped. apt install redis-server, or brew install redis',
     'absent   haproxy: 1 test of the load balancer and its configuration was skipped. apt install haproxy, or brew install haproxy',
@@ -14,7 +14,7 @@ test('one for which nothing was skipped says what is so without it', () => {
   ])
 })
 
-test('Valkey is missed where Redis is, and is not named twice where neither is', () => {
+test('Valkey is named as absent where Redis is installed, and not named twice where neither is', () => {
   expect(describeAbsent(['valkey'], {})).toEqual([
     'absent   valkey-server: no test was skipped, Redis stood for it. apt install valkey-server, or brew install valkey',
   ])

@@ -6,7 +6,7 @@ function runTest(...args: string[]): { status: number | null; stdout: string; st
   return spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], { encoding: 'utf8' })
 }
 
-test('--help fits a screen', () => {
+test('--help fits on a screen', () => {
   const { status, stdout } = runTest('--help')
   expect(status).toBe(0)
   expect(stdout).toContain('test:long')
@@ -20,7 +20,7 @@ test('a word that names no member fails, and says which members there are', () =
   expect(stderr).toContain('packages/session')
 })
 
-test('of one file only the members are tested that have it', () => {
+test('for one file, only the members that have it are tested', () => {
   const { status, stderr } = runTest('session', '--file', 'no-such-thing')
   expect(status).toBe(1)
   expect(stderr).toContain('whose name contains session with a test file whose path contains no-such-thing')

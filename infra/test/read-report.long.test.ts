@@ -65,7 +65,7 @@ test('a runner that found nothing to run has failed', async () => {
   expect(await readReport('x', runVitest({}), 0)).toMatchObject({ passed: 0, failed: 1 })
 })
 
-test('a report from before is known as one, and a missing or half-written one is none', async () => {
+test('an old report is recognised, and a missing or half-written one is no report', async () => {
   const report = runVitest({ 'a.test.ts': `test('good', () => {})` })
   expect(await readReport('x', report, Date.now())).toMatchObject({ passed: 1, isCached: true })
   writeFileSync(report, '{"testResults": [')

@@ -8,13 +8,14 @@ const common = {
     Type.String({
       ...Url,
       secret: 'database',
-      description: 'Postgres as somebody who may make roles and schemas; without it they must be there',
+      description:
+        'Postgres with a user that may create roles and schemas; without it, they must already exist',
     }),
   ),
   SESSION_STORE_URL: Type.Optional(
     Type.String({
       secret: 'session',
-      description: 'Where sessions live: in Postgres the release makes their tables',
+      description: 'The session store: if it is Postgres, the release creates its tables',
     }),
   ),
 }
@@ -24,7 +25,7 @@ export function migrateEnvOf(apps: readonly string[]): TObject<typeof common & R
   const urls = apps.flatMap((app) => {
     const [url, directUrl] = ['DATABASE_URL', 'DATABASE_DIRECT_URL'].map((key) => ({ store: app, key }))
     const description = `DATABASE_URL of ${app}, for the release`
-    const direct = 'Its DATABASE_DIRECT_URL, where it has one'
+    const direct = 'Its DATABASE_DIRECT_URL, if it has one'
     return [
       [urlVariableOf(app), Type.String({ ...Url, secret: url, description })],
       [

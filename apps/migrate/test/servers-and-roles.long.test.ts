@@ -83,7 +83,7 @@ describe('where the server allows less', () => {
     const env = { ...urlsOn(database.url), ADMIN_DATABASE_URL: await ownerOf(database.url, '') }
     const { code, output } = await release(env)
     expect(code).toBe(1)
-    expect(output).toMatch(/permission denied to create role.* Somebody who may has to run this/)
+    expect(output).toMatch(/permission denied to create role.* An administrator has to run this/)
     expect(output).toMatch(/ {2}CREATE ROLE .* LOGIN PASSWORD '…';/)
     expect(output).not.toContain(new URL(shareUrl(database.url, first.app)).password)
 

@@ -151,7 +151,7 @@ test('a service without a process is a 503 at once, and comes back by itself', a
   expect((await fetch(`${lonely}/api/lonely`)).status).toBe(200)
 })
 
-test('the page and other services do not care that a service is away', async () => {
+test('the page and other services are not affected when a service is unavailable', async () => {
   const port = await freePort()
   const mixed = await house.edge([pair.upstream(), `/api/lonely=http://127.0.0.1:${port}`])
   expect((await fetch(`${mixed}/api/lonely`)).status).toBe(503)
@@ -183,14 +183,14 @@ test('a service that takes too long is a 504', async () => {
   expect(await response.json()).toMatchObject({ code: 'SERVICE_TIMEOUT' })
 })
 
-test('the head of a stream is passed on before its first piece', async () => {
+test('the head of a stream is forwarded before its first chunk', async () => {
   const began = performance.now()
   const response = await fetch(`${edge}/api/pair/late?end=ends`)
   expect(performance.now() - began).toBeLessThan(400)
   expect(await response.text()).toBe('data: at last\n\n')
 })
 
-test('a service that breaks off after its head, or is silent after it, is not our own fault', async () => {
+test('a service that aborts its answer after the head, or is silent after it, is not logged as our own error', async () => {
   const hasty = await house.edge([pair.upstream()], { UPSTREAM_TIMEOUT_MS: 300 })
   const asked = async (path: string, method = 'POST') => {
     const response = await fetch(`${hasty}/api/pair${path}`, { method })
@@ -206,7 +206,7 @@ test('a service that breaks off after its head, or is silent after it, is not ou
   }
 })
 
-test('when the client goes away, the service is told', async () => {
+test('when the client disconnects, so does the edge from the service', async () => {
   const gone = new AbortController()
   const asking = fetch(`${edge}/api/pair/slow?ms=20000`, { method: 'POST', signal: gone.signal })
   await whoBegan()
@@ -257,7 +257,7 @@ test('a large body is streamed to the service, with a length and without one', a
   }
 })
 
-test('a 2 GB body that the service refuses is refused at once, every time, and held by nobody', async () => {
+test('a 2 GB body that the service refuses is refused at once, every time, and buffered nowhere', async () => {
   const before = process.memoryUsage.rss()
   for (let round = 0; round < 10; round++) {
     const { port } = new URL(edge)

@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => house[Symbol.asyncDispose]())
 
-test('the document is asked for anew each time, and is not sent again when it is the same', async () => {
+test('the document is revalidated each time, and is not sent again when it is unchanged', async () => {
   const { status, headers } = await fetch(edge)
   expect(status).toBe(200)
   expect(headers.get('content-type')).toBe('text/html; charset=utf-8')
@@ -51,7 +51,7 @@ test('nothing in the document is inline, and the policy allows nothing inline', 
   expect(policy).not.toContain('unsafe')
 })
 
-test('what is not there is a problem document, and what lies beside the page is not there', async () => {
+test('an unknown path gets a problem document, and files beside the page cannot be reached', async () => {
   const paths = [
     '/assets/none-12345678.js',
     '/assets/',

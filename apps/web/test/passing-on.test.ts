@@ -48,7 +48,7 @@ test('the longest prefix owns a path, in whole segments', async () => {
   }
 })
 
-test('no trick with a path reaches another service than its literal prefix names', async () => {
+test('no trick with a path reaches a service other than the one that its literal prefix names', async () => {
   const tricks = [
     '/api/outer/../outer/inner',
     '/api/outer/inner/..',
@@ -104,7 +104,7 @@ test('a target in absolute form is served, and the host that it names counts', a
   expect(await send('*', { method: 'OPTIONS' })).toMatchObject({ status: 204, body: '' })
 })
 
-test('a WebSocket is refused in words, and other offers to upgrade are passed over', async () => {
+test('a WebSocket is refused with an explanation, and other upgrade headers are ignored', async () => {
   const [refused, passed] = await Promise.all(
     ['websocket', 'h2c'].map((upgrade) =>
       send('/api/outer/headers', { headers: { connection: 'upgrade', upgrade } }),
@@ -114,12 +114,12 @@ test('a WebSocket is refused in words, and other offers to upgrade are passed ov
   expect(passed!.status).toBe(200)
 })
 
-test('a path and its query go on byte for byte', async () => {
+test('a path and its query are forwarded byte for byte', async () => {
   const path = '/api/outer/stream?mib=0&q=a%20b+c&%C3%A9=%2F..%2F'
   expect((await send(path)).status).toBe(200)
 })
 
-test('headers of the connection are not passed on, in either direction', async () => {
+test('headers of the connection are not forwarded, in either direction', async () => {
   const { body } = await send('/api/outer/headers', {
     headers: {
       connection: 'keep-alive, x-mine',
@@ -143,7 +143,7 @@ test('headers of the connection are not passed on, in either direction', async (
   expect(headers).not.toHaveProperty('x-secret')
 })
 
-test('a service hears who asked, and a client that says so itself is not believed', async () => {
+test('a service gets the address of the client, and forwarded headers of the client itself are not trusted', async () => {
   const forged = {
     host: 'shop.example',
     'x-forwarded-for': '6.6.6.6',
@@ -163,7 +163,7 @@ test('a service hears who asked, and a client that says so itself is not believe
   for (const name of ['x-real-ip', 'forwarded', 'x-forwarded-prefix']) expect(seen).not.toHaveProperty(name)
 })
 
-test('a proxy named in TRUST_PROXY is believed, and what it heard from others is not', async () => {
+test('a proxy named in TRUST_PROXY is trusted, and what it got from others is not', async () => {
   const trusting = await house.edge([outer.upstream()], { TRUST_PROXY: ['loopback'] })
   const { body } = await send('/api/outer/headers', {
     to: trusting,
@@ -232,7 +232,7 @@ test('answers without a body, and bodies of any type, arrive as they are', async
   expect(await refused.json()).toMatchObject({ code: 'MEDIA_TYPE_UNSUPPORTED' })
 })
 
-test('what a service says of an error is what the client reads', async () => {
+test('the client gets the error of a service unchanged', async () => {
   const { status, headers, body } = await send('/api/outer/there-is-no-such-route')
   expect(status).toBe(404)
   expect(headers['content-type']).toBe('application/problem+json')

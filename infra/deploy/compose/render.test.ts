@@ -52,7 +52,7 @@ test('temporary files of a process type that declares scratchMiB are on a disk, 
   expect(services['orders']!.volumes).toBeUndefined()
 })
 
-test('starts in an order that comes to its end: stores, release, services, balancer', () => {
+test('starts in an order without a circle: stores, release, services, load balancer', () => {
   const started = startOrder(compose(formation))
   const before = (one: string, other: string): void => {
     expect(started.indexOf(one), `${one} before ${other}`).toBeLessThan(started.indexOf(other))
@@ -85,7 +85,7 @@ test('lets every type have any number of processes, and takes every secret from 
   }
 })
 
-test('contains every service, the stores and the balancer too', () => {
+test('contains every service, the stores and the load balancer', () => {
   for (const [name, service] of Object.entries(compose(formation).services)) {
     expect(service, name).toMatchObject({
       read_only: true,
@@ -96,7 +96,7 @@ test('contains every service, the stores and the balancer too', () => {
   }
 })
 
-test('keeps all but the front door and those who call out from the internet, and the stores from the front', () => {
+test('keeps from the internet all but the edge and the processes that call it, and the stores from the front network', () => {
   const { services, networks } = compose(formation)
   const open = Object.keys(networks).filter((name) => !networks[name]?.internal)
   expect(open).toEqual(['front', 'outside'])

@@ -35,7 +35,7 @@ x-process: &process
   user: '${USER}:${USER}'
 
 services:
-  # TLS ends here, since browsers keep production's cookies off plain http. It looks every second who is ready.
+  # TLS ends here, because browsers do not send production's cookies over plain http. It checks each second which processes are ready.
   balancer:
     <<: *contained
     image: docker.io/library/haproxy:3.2-alpine
@@ -48,7 +48,7 @@ services:
       ${door?.name}: { condition: service_healthy }
 
 ${[...release.map((type) => renderRelease(type, formation, variables)), ...running.map((type) => renderRunning(type, formation, variables))].join('\n')}
-  # As the image's own user, so that it needs no capability to become it.
+  # It starts as the image's own user, so that it needs no capability to change to it.
   postgres:
     <<: *contained
     image: docker.io/library/postgres:18-alpine
@@ -68,8 +68,8 @@ ${[...release.map((type) => renderRelease(type, formation, variables)), ...runni
       interval: 2s
       retries: 30
 
-  # A full Redis refuses new sessions; it never throws out those of people who are signed in. To write its file anew it
-  # may need its memory twice.
+  # A full Redis refuses new sessions; it never evicts those of users who are signed in. To rewrite its file, it may need
+  # twice its memory.
   redis:
     <<: *contained
     image: docker.io/library/redis:8-alpine
@@ -84,7 +84,7 @@ ${[...release.map((type) => renderRelease(type, formation, variables)), ...runni
       interval: 2s
       retries: 30
 
-# Nothing on \`back\` reaches the internet: a process that calls out says so, and is on \`outside\` too.
+# Nothing on \`back\` reaches the internet. A process that calls the internet declares it, and is on \`outside\`, too.
 networks:
   front: {}
   back: { internal: true }
@@ -94,7 +94,7 @@ volumes:
   postgres: {}
   redis: {}
 
-# \`pnpm infra --secrets\` makes them, once. No other file has a secret in it.
+# \`pnpm infra --secrets\` creates them, once. No other file contains a secret.
 secrets:
 ${[...STORE_SECRETS, ...[...release, ...running].flatMap((type) => secretFilesOf(type, formation, variables))]
   .toSorted()
@@ -105,7 +105,7 @@ ${[...STORE_SECRETS, ...[...release, ...running].flatMap((type) => secretFilesOf
 }
 
 function renderRelease(type: ProcessType, formation: Formation, variables: VariablesOf): string {
-  return `  # The release: brings the database up to date and ends, before any of the others starts.
+  return `  # The release: it brings the database up to date, and exits before any other process starts.
   ${type.name}:
     <<: *process
     restart: 'no'
@@ -144,7 +144,7 @@ ${indent(waitsFor.join('\n'), 6)}
 }
 
 /** A volume per container. A tmpfs counts as memory, so a large file in it could get the process killed. */
-const SCRATCH = `# On disk: what stands in a tmpfs counts as memory.
+const SCRATCH = `# On disk, because files in a tmpfs count as memory.
 tmpfs: []
 volumes: [/tmp]
 `

@@ -33,7 +33,7 @@ test('a workflow that is called shares no concurrency group with its caller, whi
   expect(workflows.get('ci')!.concurrency!.group).not.toContain('github.workflow')
 })
 
-test('no image is made by a program that nobody chose: actions are pinned by digest, pnpm by package.json', () => {
+test('no image is built by an unpinned program: actions are pinned by digest, pnpm by package.json', () => {
   for (const name of workflows.keys()) {
     const steps = jobsOf(name).flatMap(([, { steps = [] }]) => steps)
     for (const { uses, run } of steps) {

@@ -40,8 +40,8 @@ export function renderContainer(type: ProcessType, formation: Formation, variabl
 ${isRunning ? indent(renderProbes(), 2) : ''}  envFrom:
 ${maps.map((map) => `    - configMapRef: { name: ${map} }\n`).join('')}  env:
 ${indent(Object.entries(environment).map(renderValue).join(''), 4)}${indent(secretsOf(type, variables).map(renderSecret).join(''), 4)}  resources:
-    # Enough for some hundred requests a second, of 1 ms each. No limit of the processor:
-    # it would be slowed down when there is most to do.
+    # Enough for some hundred requests per second of 1 ms each. There is no CPU limit:
+    # it would slow the process down when there is most to do.
     requests: { cpu: 100m, memory: ${type.memoryMiB}Mi${renderDisk(type)} }
     limits: { memory: ${type.memoryMiB}Mi }
   volumeMounts:
@@ -65,7 +65,7 @@ livenessProbe:
   httpGet: { path: /livez, port: http }
   periodSeconds: 10
   timeoutSeconds: 5
-# The balancers hear within two seconds that a process drains, which is less than DRAIN_MS.
+# The load balancers notice within two seconds that a process drains, which is less than DRAIN_MS.
 readinessProbe:
   httpGet: { path: /readyz, port: http }
   periodSeconds: 2

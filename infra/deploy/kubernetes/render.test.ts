@@ -50,7 +50,7 @@ test('a secret is taken from the Secret of the app, and an overlay is asked for 
   expect(files.get('infra/deploy/kubernetes/base/web.yaml')).not.toContain('PAYMENTS')
 })
 
-test('the file of a process type that is gone should not be', async () => {
+test('the file of a process type that is gone must be removed', async () => {
   const running = formation.running.filter(({ name }) => name !== 'accounts')
   const drifted = await findDrift(root, { ...formation, running })
   expect(drifted.find(({ what }) => what === 'infra/deploy/kubernetes/base/accounts.yaml')).toMatchObject({

@@ -45,7 +45,7 @@ labels:
   - pairs: { app.kubernetes.io/part-of: nonstick }
 resources:
 ${files.map(([name]) => `  - ${name}`).join('\n')}
-# Its name ends with a hash of what is in it, so that a change restarts who reads it. Overlays say what differs.
+# Its name ends with a hash of its content, so that a change restarts the pods that read it. Overlays override values.
 # What the release reads is applied with it (docs/operations.md).
 configMapGenerator:
   - name: nonstick
@@ -75,7 +75,7 @@ metadata:
 }
 
 function renderNetwork(): string {
-  return `# Whatever the policies of the process types do not allow is refused, in both directions. They are there before the release runs.
+  return `# Whatever the policies of the process types do not allow is refused, in both directions. They must exist before the release runs.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -107,8 +107,8 @@ ${Object.entries(STORES)
 
 function renderStorePolicy(need: Need, what: string, ports: readonly number[]): string {
   return `---
-# Who needs ${what} reaches it in the cluster or on a private address.
-# Where it is exactly, an overlay says (docs/operations.md).
+# A process that needs ${what} may reach it in the cluster or on a private address.
+# An overlay says where it is exactly (docs/operations.md).
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -126,7 +126,7 @@ ${PRIVATE_NETWORKS.map((cidr) => `        - ipBlock: { cidr: '${cidr}' }\n`).joi
 }
 
 function renderRelease(type: ProcessType, formation: Formation, variables: VariablesOf): string {
-  return `# Runs before anything else of a release. A Job cannot be changed, so its name carries the release: overlays copy the
+  return `# Runs before everything else of a release. A Job cannot be changed, so its name contains the release: overlays copy the
 # tag of its image into it.
 apiVersion: batch/v1
 kind: Job
@@ -134,7 +134,7 @@ metadata:
   name: ${type.name}-release
   labels: { app.kubernetes.io/name: ${type.name}, nonstick/stage: release }
 spec:
-  # It is safe to repeat, and whoever comes second waits for the first.
+  # It is safe to repeat, and a second one waits for the first.
   backoffLimit: 3
   activeDeadlineSeconds: 1800
   ttlSecondsAfterFinished: 604800
@@ -158,7 +158,7 @@ metadata:
   name: ${name}
   labels: { app.kubernetes.io/name: ${name}, nonstick/stage: run }
 spec:
-  # How many there are is up to the autoscaler: a number of replicas here would set it back at each release.
+  # The autoscaler decides how many there are: a number of replicas here would reset it at each release.
   revisionHistoryLimit: 5
   selector:
     matchLabels: ${labels}
@@ -237,8 +237,8 @@ spec:
 }
 
 function renderQueueScaler(name: string): string {
-  return `# A worker that waits for an answer from outside uses no processor, however long its queue is: so the queue counts.
-# Each worker shows its length on /metrics; docs/operations.md says how it gets from there to here.
+  return `# A worker that waits for an answer from outside uses no CPU, however long its queue is. So the length of the queue counts.
+# Each worker reports its length on /metrics; docs/operations.md says how the autoscaler gets it.
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
@@ -273,7 +273,7 @@ function renderPolicy(type: ProcessType, formation?: Formation): string {
       : []),
     ...(reaches.length > 0
       ? [
-          `# On the public internet, and no address of ours: ${reaches.join(', ')}. A policy knows ports, and no names.
+          `# On the public internet, and on no private address: ${reaches.join(', ')}. A policy can name ports, but no hosts.
 - to:
     - ipBlock:
         cidr: 0.0.0.0/0
@@ -320,7 +320,7 @@ function renderIngress({ running }: Formation): string {
       .sort((a, b) => b.route!.length - a.route!.length)
       .map(({ name, route }) => renderPath(route!, 'Prefix', name)),
   ]
-  return `# What the front door tells the platform is not for the public: those paths lead to a service without pods.
+  return `# What the edge tells the platform is internal: these paths lead to a service without pods, for which clients get 503.
 apiVersion: v1
 kind: Service
 metadata:
@@ -334,10 +334,10 @@ kind: Ingress
 metadata:
   name: nonstick
   annotations:
-    # Uploads go through as they come; each service has its own limit.
+    # Uploads are streamed to the service; each service has its own limit.
     nginx.ingress.kubernetes.io/proxy-body-size: '0'
     nginx.ingress.kubernetes.io/proxy-request-buffering: 'off'
-    # What could not be handed over, or got no answer, goes to another pod, unless it may have changed something.
+    # A request that could not be sent, or got no answer, goes to another pod, unless it may have changed something.
     nginx.ingress.kubernetes.io/proxy-connect-timeout: '1'
     nginx.ingress.kubernetes.io/proxy-next-upstream: error timeout
     nginx.ingress.kubernetes.io/proxy-next-upstream-tries: '3'

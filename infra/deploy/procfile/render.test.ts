@@ -23,7 +23,7 @@ test('the Procfile releases first, and what comes from outside reaches the edge'
 })
 
 // Without `exec` the shell gets the signal: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#exec
-test('in the Procfile a shell makes way for the process', () => {
+test('in the Procfile the process replaces the shell', () => {
   const lines = renderProcfile(formation).split('\n')
   for (const line of lines.filter((each) => each.includes('$'))) expect(line).toMatch(/^[\w-]+: exec env /)
 })

@@ -90,24 +90,28 @@ for (const { name, start, program } of stores) {
 }
 
 for (const { name, start, program } of alone) {
-  test(`a ${name} that says nothing delays nobody for longer than the deadline`, needs(program), async () => {
-    await using opened = new AsyncDisposableStack()
-    const server = opened.use((await start())!)
-    const app = await openProcess(server.url, opened)
-    await app.inject('/items')
+  test(
+    `a ${name} that does not answer delays no request for longer than the deadline`,
+    needs(program),
+    async () => {
+      await using opened = new AsyncDisposableStack()
+      const server = opened.use((await start())!)
+      const app = await openProcess(server.url, opened)
+      await app.inject('/items')
 
-    await server.freeze()
-    const begunAt = performance.now()
-    const answers = await Promise.all(['/items', '/dear'].map((path) => app.inject(path)))
-    const tookMs = performance.now() - begunAt
-    await server.thaw()
+      await server.freeze()
+      const begunAt = performance.now()
+      const answers = await Promise.all(['/items', '/dear'].map((path) => app.inject(path)))
+      const tookMs = performance.now() - begunAt
+      await server.thaw()
 
-    expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 503])
-    expect(answers[1]!.json()).toMatchObject({ code: 'LIMIT_STORE_UNAVAILABLE' })
-    expect(answers[1]!.headers['retry-after']).toBe('1')
-    expect(tookMs).toBeLessThan(1500)
-    await expect.poll(async () => (await app.inject('/dear')).statusCode, { timeout: 10_000 }).toBe(200)
-  })
+      expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 503])
+      expect(answers[1]!.json()).toMatchObject({ code: 'LIMIT_STORE_UNAVAILABLE' })
+      expect(answers[1]!.headers['retry-after']).toBe('1')
+      expect(tookMs).toBeLessThan(1500)
+      await expect.poll(async () => (await app.inject('/dear')).statusCode, { timeout: 10_000 }).toBe(200)
+    },
+  )
 }
 
 test('limits of one scope count nothing in the scope beside it: its routes stop the boot', async () => {

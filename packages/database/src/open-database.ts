@@ -18,7 +18,7 @@ export const databaseEnv = {
     Type.String({
       secret: true,
       description:
-        'Postgres itself, where DATABASE_URL leads to a pooler in transaction mode: jobs are listened for there',
+        'Postgres itself, if DATABASE_URL is a pooler in transaction mode, through which LISTEN does not work',
       pattern: /^postgres(ql)?:\/\//.source,
       expected: 'a URL that starts with postgres://',
     }),

@@ -68,7 +68,7 @@ export async function makeShares(admin: string, shares: readonly Share[]): Promi
       } catch (error) {
         const words = statements.map(({ sql, shown = sql }) => `  ${shown};`).join('\n')
         throw new MigrationError(
-          `${(error as Error).message}. Somebody who may has to run this in the database, once:\n${words}`,
+          `${(error as Error).message}. An administrator has to run this in the database, once:\n${words}`,
           { cause: error },
         )
       }
@@ -90,7 +90,7 @@ export async function assertOwnSchema({ name, schemas, url }: Share): Promise<vo
     if (schema === schemas[0]) return
     const path = encodeURIComponent(`-c search_path=${[...schemas, EXTENSIONS].join(',')}`)
     throw new MigrationError(
-      `${name}: whoever connects as ${user} works in the schema ${schema ?? '(none)'}, and not in ${schemas[0]}. Give ${name} a role of ` +
+      `${name}: the user ${user} works in the schema ${schema ?? '(none)'}, and not in ${schemas[0]}. Give ${name} a role of ` +
         `its own (ADMIN_DATABASE_URL makes it), or make the schemas and add to its URL: ?options=${path}`,
     )
   } catch (error) {

@@ -11,7 +11,7 @@ import {
   type Library,
 } from './open-library.ts'
 
-describe('a database that is there', () => {
+describe('a database that is available', () => {
   let server: Library
   let database: Database
 
@@ -77,7 +77,7 @@ describe('a database that is there', () => {
   }
 })
 
-describe('a database that is away', () => {
+describe('a database that is unavailable', () => {
   test('opening connects to nothing, and whatever is asked then is 503 without a host name', async () => {
     await using database = openDatabase('postgres://nobody:secret@127.0.0.1:1/nothing', {
       connectWithinMs: 200,

@@ -17,7 +17,7 @@ test('the table of errors is what the source makes', async () => {
   expect([...documented]).toEqual([...made])
 })
 
-test('every file that the read me sends to is there', async () => {
+test('every file that the README links to exists', async () => {
   const files = [...readme.matchAll(/`(src\/[\w/-]+\.ts)`/g)].map(([, file]) => file!)
   expect(files.length).toBeGreaterThan(2)
   for (const file of files) await readFile(new URL(`../${file}`, import.meta.url))

@@ -44,7 +44,7 @@ async function openApp(more: Partial<LimitsOptions> = {}): Promise<FastifyInstan
 }
 
 describe('a limit', () => {
-  test('lets through so many of a network, tells how many are left, and refuses the others until the window ends', async () => {
+  test('allows that many requests of a network, says how many are left, and refuses the others until the window ends', async () => {
     const app = await openApp()
     app.get('/', route(perNetwork), async () => 'read')
 
@@ -60,7 +60,7 @@ describe('a limit', () => {
     expect((await app.inject({ url: '/', remoteAddress: '198.51.100.7' })).statusCode).toBe(200)
   })
 
-  test('is one for all processes, of however many requests at once', async () => {
+  test('is shared by all processes, even for many requests at once', async () => {
     const apps = await Promise.all([openApp(patient), openApp(patient), openApp(patient)])
     for (const app of apps) app.get('/', route({ ...perNetwork, max: 20 }), async () => 'read')
 
@@ -101,7 +101,7 @@ describe('a limit', () => {
     expect((await app.inject({ method: 'POST', url: '/items/1' })).statusCode).toBe(200)
   })
 
-  test('per user counts a person, wherever they come from', async () => {
+  test('per user counts the requests of a user from any network', async () => {
     const app = await openApp()
     app.get('/', route({ ...perNetwork, max: 1, per: 'user' }, 'user'), async () => 'read')
     const ask = (user: string, remoteAddress: string) =>

@@ -5,7 +5,7 @@ const SENTENCES: Record<number, string> = {
   404: 'This is not there any more.',
   413: 'This is too large.',
   429: 'That was too often. Wait a little, then try again.',
-  502: 'The service broke off before it answered. Look whether it was done, then try again.',
+  502: 'The service stopped before it answered. Check whether it was done, then try again.',
   503: 'The service is not available right now. Try again in a moment.',
   504: 'The service took too long to answer.',
 }

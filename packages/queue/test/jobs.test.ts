@@ -170,7 +170,7 @@ test('jobs that this release does not know are left for another', async () => {
   expect(await measureQueue(queries)).toEqual({ waiting: 1, running: 0, later: 0, failed: 0 })
 })
 
-test('no more jobs run at once than was said', async () => {
+test('no more jobs run at once than the limit', async () => {
   let running = 0
   let most = 0
   const done: number[] = []
@@ -186,7 +186,7 @@ test('no more jobs run at once than was said', async () => {
   expect(most).toBe(3)
 })
 
-test('to dispose of it takes no new job, waits for those that run, and aborts what takes too long', async () => {
+test('dispose takes no new job, waits for running jobs, and aborts those that take too long', async () => {
   const events: string[] = []
   const handled = handle(count, async ({ n }, context) => {
     events.push(`begun ${n}`)
@@ -236,7 +236,7 @@ test('a job is given up together with what follows from it, once, also when that
   expect(lines.filter((line) => line.includes('what follows from giving the job up'))).toHaveLength(1)
 })
 
-test('a worker counts the jobs that it could run, and not those of others', async () => {
+test('a worker counts the jobs that it could run, and no others', async () => {
   const { promise: held, resolve: release } = Promise.withResolvers<void>()
   await using jobs = await run([handle(count, () => held)], { concurrency: 1 })
   const other = defineJob({ name: 'other.count', payload: count.payload })

@@ -129,7 +129,7 @@ test('a worker is forgotten when it has been gone for a lease', async () => {
   await pollUntil('the first is forgotten', async () => (await knownWorkers()) === 1)
 })
 
-test('a worker that is started before Postgres waits, says so, and begins when it comes', async () => {
+test('a worker that starts before Postgres waits, says so, and begins when Postgres is available', async () => {
   await using server = await startPostgres()
   await migrateQueue(server.url, 'public')
   await server.stop()

@@ -4,10 +4,14 @@ import createError from '@fastify/error'
 
 export const BodyMalformed = createError('BODY_MALFORMED', 'The body is not what its headers say it is.', 400)
 export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than this route accepts.', 413)
-export const EncodingUnsupported = createError('ENCODING_UNSUPPORTED', 'The body must not be packed.', 415)
+export const EncodingUnsupported = createError(
+  'ENCODING_UNSUPPORTED',
+  'The body must not be compressed.',
+  415,
+)
 export const EventStreamsExhausted = createError(
   'EVENT_STREAMS_EXHAUSTED',
-  'This process has as many event streams open as it may. Please try again.',
+  'This process has no room for another event stream. Please try again.',
   503,
 )
 export const HandlerTimeout = createError(
@@ -18,16 +22,20 @@ export const HandlerTimeout = createError(
 export const HeadersTooLarge = createError('HEADERS_TOO_LARGE', 'The headers are larger than 16 KiB.', 431)
 export const HostRejected = createError(
   'HOST_REJECTED',
-  'This process, which is in development, does not answer for that host.',
+  'This process is in development, and does not answer for that host.',
   421,
 )
 export const InternalError = createError('INTERNAL_ERROR', 'Something went wrong on our side.', 500)
 export const MediaTypeUnsupported = createError(
   'MEDIA_TYPE_UNSUPPORTED',
-  'The content type of the body is none that this route reads.',
+  'This route does not accept the content type of the body.',
   415,
 )
-export const MethodNotAllowed = createError('METHOD_NOT_ALLOWED', 'This path does not know that method.', 405)
+export const MethodNotAllowed = createError(
+  'METHOD_NOT_ALLOWED',
+  'This path does not support that method.',
+  405,
+)
 export const NotReady = createError('NOT_READY', 'This process does not take requests now.', 503)
 export const OriginRejected = createError(
   'ORIGIN_REJECTED',
@@ -36,14 +44,10 @@ export const OriginRejected = createError(
 )
 export const RequestInvalid = createError(
   'REQUEST_INVALID',
-  'The request is not as the schema of this route asks.',
+  'The request does not match the schema of this route.',
   400,
 )
-export const RequestMalformed = createError(
-  'REQUEST_MALFORMED',
-  'This is not a request that HTTP knows.',
-  400,
-)
+export const RequestMalformed = createError('REQUEST_MALFORMED', 'This is not a valid HTTP request.', 400)
 export const RequestRefused = createError('REQUEST_REFUSED', 'The request was refused.', 400)
 export const RequestTimeout = createError('REQUEST_TIMEOUT', 'The request took too long to arrive.', 408)
 export const RouteNotFound = createError('ROUTE_NOT_FOUND', 'There is nothing at this path.', 404)

@@ -5,21 +5,22 @@ import { isProxy } from './client-address.ts'
 export const serviceEnv = {
   NODE_ENV: Type.Enum(['production', 'development', 'test'], {
     default: 'production',
-    description: 'Whoever forgets to set it gets the strict rules',
+    description: 'The default, production, has the strictest rules',
   }),
   PORT: Type.Integer({
     minimum: 0,
     maximum: 65_535,
-    description: 'Where the process listens; 0 takes a free one',
+    description: 'The port that the process listens on; 0 means any free port',
   }),
   HOST: Type.Optional(
     Type.String({
-      description: 'The address it listens on; unless it is set 0.0.0.0, in development 127.0.0.1',
+      description:
+        'The address that the process listens on; by default 0.0.0.0, and 127.0.0.1 in development',
     }),
   ),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
-    description: 'The least urgent lines that are still written',
+    description: 'The lowest level of log lines that are written',
   }),
   PUBLIC_ORIGIN: Type.String({
     pattern: /^https?:\/\/[^/?#\s]+$/.source,
@@ -28,45 +29,49 @@ export const serviceEnv = {
       pattern: /^https:\/\//.source,
       expected: 'an origin that starts with https:// (browsers keep session cookies off plain http)',
     }),
-    description: 'Where browsers find the whole application',
+    description: 'The origin of the whole application, as browsers see it',
   }),
   APP_ORIGINS: Type.Optional(
     Type.Array(Type.String({ pattern: /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/.source }), {
       expected: 'a list of origins such as capacitor://localhost, separated by commas',
-      description: 'Whose requests may change something too: apps that bring a page of their own',
+      description:
+        'Further origins whose requests may change data: those of apps that bring a page of their own',
     }),
   ),
   TRUST_PROXY: Type.Optional(
     Type.Array(Type.Refine(Type.String(), isProxy), {
       expected: 'a list of loopback, linklocal, uniquelocal, addresses or networks, separated by commas',
-      description: 'The proxies whose X-Forwarded headers are believed; none by default',
+      description: 'The proxies whose X-Forwarded headers are trusted; none by default',
     }),
   ),
   HSTS_INCLUDE_SUBDOMAINS: Type.Optional(
     Type.Boolean({
-      description:
-        'Whether browsers are held to https on every subdomain of PUBLIC_ORIGIN too, for two years',
+      description: 'Whether browsers must also use https on every subdomain of PUBLIC_ORIGIN, for two years',
     }),
   ),
   KEEP_ALIVE_TIMEOUT_MS: Type.Integer({
     minimum: 0,
     default: 72_000,
     description:
-      'When a connection that nobody uses is closed: longer than the balancer keeps it (60 s for most, 600 s on Google Cloud)',
+      'When an idle connection is closed: later than the load balancer closes it (60 s for most, 600 s on Google Cloud)',
   }),
   DRAIN_MS: Type.Integer({
     minimum: 0,
     default: 5000,
-    description: 'How long a stopping process still serves: longer than the balancer needs to notice',
+    description:
+      'How long a stopping process still takes requests: longer than the load balancer needs to notice',
   }),
   SHUTDOWN_DEADLINE_MS: Type.Integer({
     minimum: 1,
     default: 25_000,
     description:
-      'When a stopping process gives up: longer than the drain, shorter than the grace of the platform',
+      'When a stopping process exits in any case: longer than the drain, shorter than the grace period of the platform',
   }),
   PROCESS_NAME: Type.Optional(
-    Type.String({ description: 'Such as accounts.2: answers are stamped with it, outside production only' }),
+    Type.String({
+      description:
+        'Such as accounts.2: each answer names it in the header x-process, outside production only',
+    }),
   ),
 }
 

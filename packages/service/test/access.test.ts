@@ -39,7 +39,7 @@ test('a route that does not say who may use it stops the boot, with every other 
   })
 })
 
-test('a route for users stops the boot where nothing checks who is one', async () => {
+test('a route for users stops the boot where nothing checks for a user', async () => {
   const app = build()
   app.get('/me', user, async () => 'secret')
 

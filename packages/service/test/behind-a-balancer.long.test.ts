@@ -55,7 +55,7 @@ async function stopUnderLoad(start: () => Promise<Fixture>): Promise<{ sent: num
   return { sent, failed }
 }
 
-test('behind a balancer, a drain longer than its lag loses no request', async () => {
+test('behind a load balancer, a drain longer than its lag loses no request', async () => {
   const { sent, failed } = await stopUnderLoad(() => startFixture('server.ts', { DRAIN_MS: '500' }))
 
   expect(failed).toBe(0)

@@ -110,7 +110,7 @@ test('a sender that is not trusted is the client, and a list that is all trusted
   expect(await ask(undefined)).toEqual({ ip: '10.0.0.1', ips: ['10.0.0.1'], network: '10.0.0.1' })
 })
 
-test('what is no address is nobody new: the client is then who wrote it', async () => {
+test('a value that is no address names no client: the client is then the sender of the header', async () => {
   for (const garbage of [
     'unknown',
     '_x1',
@@ -176,14 +176,14 @@ function throughTwo(i: number): Sent {
   return { peer: `10.0.0.${i % 2}`, forwardedFor: `203.0.113.${i % 100}` }
 }
 
-test('it says so of proxies that are not believed, though there are two', async () => {
+test('it also warns about proxies that are not trusted, even if there are two', async () => {
   expect(await warningsOf(300, throughTwo)).toEqual([
     { client: '10.0.0.1', isForwarded: true, isBelieved: false },
   ])
   expect(await warningsOf(300, throughTwo, { TRUST_PROXY })).toEqual([])
 })
 
-test('it says so of a network that hides its clients from the proxy, and of nobody else', async () => {
+test('it also warns about a network that hides its clients from the proxy, and about no other', async () => {
   const hidden = { peer: '10.0.0.1', forwardedFor: '10.9.9.9' }
   expect(await warningsOf(300, hidden, { TRUST_PROXY })).toEqual([
     { client: '10.9.9.9', isForwarded: true, isBelieved: true },

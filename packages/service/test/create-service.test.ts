@@ -12,7 +12,7 @@ const headersOf = async (app: Service): Promise<Record<string, unknown>> =>
   (await app.inject('/livez')).headers
 
 describe('what comes in', () => {
-  test('a body is taken by its types, and nothing in it is turned into something else', async () => {
+  test('a body must have the types of its schema, and no value is converted', async () => {
     const app = build()
     const body = Type.Object({ count: Type.Integer(), isOpen: Type.Boolean() })
     app.post('/', { config, schema: { body } }, async (request) => {
@@ -27,7 +27,7 @@ describe('what comes in', () => {
     expect((await post({ count: null, isOpen: true })).statusCode).toBe(400)
   })
 
-  test('a client may name the type of a body that it does not send', async () => {
+  test('a client may send the header content-type without a body', async () => {
     const app = build()
     app.post('/none', { config }, async (request) => ({ body: request.body ?? null }))
     app.post('/some', { config, schema: { body: Type.Object({}) } }, async () => ({}))
@@ -37,7 +37,7 @@ describe('what comes in', () => {
     expect((await post('/some')).json()).toMatchObject({ status: 400, code: 'REQUEST_INVALID' })
   })
 
-  test('a body that its sender has packed is refused, and told how it may come', async () => {
+  test('a compressed body is refused, and the answer says which encoding is accepted', async () => {
     const app = build()
     app.post('/', { config }, async (request) => request.body)
     const post = (encoding: string) =>
@@ -48,7 +48,7 @@ describe('what comes in', () => {
     expect((await post('identity')).json()).toEqual({ a: 1 })
   })
 
-  test('a body that UTF-8 cannot hold is refused: two texts would be one where they are stored', async () => {
+  test('a body that is not valid UTF-8 is refused: two different texts would be stored as the same', async () => {
     const app = build()
     app.post('/', { config, schema: { body: Type.Unknown() } }, async (request) =>
       JSON.stringify(request.body),
@@ -69,7 +69,7 @@ describe('what comes in', () => {
     }
   })
 
-  test('what a schema does not name never reaches the handler', async () => {
+  test('a field that the schema does not name never reaches the handler', async () => {
     const app = build()
     const body = Type.Object({ user: Type.Object({ name: Type.String() }) })
     app.post('/', { config, schema: { body } }, async (request) => JSON.stringify(request.body))
@@ -82,7 +82,7 @@ describe('what comes in', () => {
     expect(answer.body).toBe('{"user":{"name":"ada"}}')
   })
 
-  test('the texts of a query become what its schema says', async () => {
+  test('the texts of a query are converted to the types of its schema', async () => {
     const app = build()
     const querystring = Type.Object({
       limit: Type.Integer({ default: 50 }),
@@ -156,7 +156,7 @@ describe('what comes in', () => {
 })
 
 describe('what goes out', () => {
-  test('an answer allows a browser nothing, unless the service has a page', async () => {
+  test('the headers of an answer allow a browser nothing, unless the service has a page', async () => {
     const strict = await headersOf(build())
     const page = await headersOf(build({ contentSecurityPolicy: "default-src 'self'" }))
 
@@ -177,7 +177,7 @@ describe('what goes out', () => {
     }
   })
 
-  test('browsers are held to https only where https is in use', async () => {
+  test('browsers must use https only where https is in use', async () => {
     const secure = await headersOf(build({ env: { ...testEnv, PUBLIC_ORIGIN: 'https://example.com' } }))
     const plain = await headersOf(build({ env: { ...testEnv, PUBLIC_ORIGIN: 'http://localhost:3000' } }))
 
@@ -187,7 +187,7 @@ describe('what goes out', () => {
     expect(plain['strict-transport-security']).toBeUndefined()
   })
 
-  test('answers are stamped with the process outside production only', async () => {
+  test('answers name their process outside production only', async () => {
     const named = { ...testEnv, PROCESS_NAME: 'accounts.2' }
 
     expect((await headersOf(build({ env: named })))['x-process']).toBe('accounts.2')
@@ -198,7 +198,7 @@ describe('what goes out', () => {
   })
 })
 
-test('an address is believed only from the proxies of TRUST_PROXY', async () => {
+test('an address in a header is trusted only from the proxies of TRUST_PROXY', async () => {
   const expectations: [ip: string, trusted?: string[]][] = [
     ['127.0.0.1'],
     ['127.0.0.1', ['10.0.0.0/8']],

@@ -81,7 +81,7 @@ test('the head comes at once and then heartbeats; a client that goes is noticed'
   await pollUntil('the source has ended', () => aborted.includes(id) && ended.includes(id))
 })
 
-test('a stream ends in good order when its time is over, and breaks off when its source fails', async () => {
+test('a stream ends properly when its time is over, and is aborted when its source fails', async () => {
   expect(await (await fetch(`${url}/short-lived`)).text()).toMatch(/data: 0\n\ndata: 1\n\n/)
   await expect((await fetch(`${url}/breaks`)).text()).rejects.toThrow('terminated')
 })
@@ -103,7 +103,7 @@ test('one stream too many is refused, until another is closed', async () => {
   })
 })
 
-test('a process that is asked to stop ends its streams at once, and turns no new one away', async () => {
+test('a process that is told to stop ends its streams at once, and still answers new ones', async () => {
   const service = await startFixture('server.ts', { DRAIN_MS: '500' })
   const streams = await Promise.all([1, 2].map(() => fetch(`${service.url}/events`)))
   service.kill('SIGTERM')

@@ -9,7 +9,7 @@ const config = { access: 'public' } as const
 const build = (checks?: Checks): Service =>
   createService({ name: 'probes', env: testEnv, ...(checks && { checks }) })
 
-test('a service is alive whatever its checks say', async () => {
+test('a service is alive even if its checks fail', async () => {
   const app = build({ database: { check: () => Promise.reject(new Error('away')) } })
 
   expect((await app.inject('/livez')).json()).toEqual({ status: 'ok' })
@@ -43,7 +43,7 @@ test('one check that fails or hangs makes it unready in time, without saying why
   expect(answer.body).not.toMatch(/ECONNREFUSED|10\.1\.2\.3/)
 })
 
-test('once each check has passed, a store that is away is told and turns nobody away: it is away for all processes', async () => {
+test('once each check has passed, an unavailable store is reported, and the process stays ready: the store is unavailable for all processes', async () => {
   let isAway = true
   const database = { check: () => (isAway ? Promise.reject(new Error('away')) : Promise.resolve()) }
   const app = build({ database, sessions: { check: async () => {} } })
@@ -120,7 +120,7 @@ test('probes carry the security headers and the request id, and answer HEAD', as
   })
 })
 
-test('a probe answers to its own letters alone, which are what hides it from the public', async () => {
+test('a probe answers only to the exact spelling of its path, which the load balancer hides from the public', async () => {
   const app = build()
   for (const path of ['livez', 'readyz', 'metrics', 'openapi.json']) {
     const first = `%${path.charCodeAt(0).toString(16)}`
@@ -149,7 +149,7 @@ test('metrics count requests by route, never by path, beside those of the proces
   expect(body).not.toMatch(/ada|grace|nowhere/)
 })
 
-test('two services in one process count apart', async () => {
+test('two services in one process have separate metrics', async () => {
   const [one, other] = [build(), build()]
   await one.inject('/livez')
 
@@ -166,7 +166,7 @@ test.each([{ forwarded: 'for=192.0.2.1' }, { 'x-forwarded-for': '192.0.2.1' }])(
   },
 )
 
-test('the OpenAPI document tells every route by its schemas, and no probe', async () => {
+test('the OpenAPI document describes every route by its schemas, and no probe', async () => {
   const app = build()
   const schema = {
     querystring: Type.Object({ limit: Type.Integer({ default: 50 }), tag: Type.String() }),
@@ -193,7 +193,7 @@ test('the OpenAPI document tells every route by its schemas, and no probe', asyn
   })
 })
 
-test('the OpenAPI document tells the errors that a route says it throws, and they are still answered as problems', async () => {
+test('the OpenAPI document lists the errors that a route declares, and they are still answered as problems', async () => {
   const ThingTaken = createError('THING_TAKEN', 'There is such a thing already.', 409)
   const app = build()
   const response = { 201: Type.Object({ id: Type.String() }), ...problemResponses(ThingTaken) }

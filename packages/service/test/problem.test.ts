@@ -95,7 +95,7 @@ const documented = new Map(
   ].map(([, code, status]) => [code!, Number(status)]),
 )
 
-test('every code that the package knows is documented, and every documented one is known', () => {
+test('every error code of the package is documented, and every documented code exists', () => {
   const known = Object.values(errors).map((KnownError) => new KnownError())
 
   expect(Object.fromEntries(documented)).toEqual(
@@ -186,7 +186,7 @@ function set(reply: FastifyReply): void {
   reply.raw.setHeader('x-past-fastify', 'yes')
 }
 
-describe('an error says nothing of the answer that its handler meant to give', () => {
+describe('an error shows nothing of the answer that its handler had prepared', () => {
   const service = createService({ name: 'half way', env: testEnv })
   service.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'x-ratelimit-remaining': '7', 'cache-control': 'no-cache', 'set-cookie': 'of=hook' })
@@ -252,7 +252,7 @@ test.each([
   expect(answer.body).not.toContain('hunter2')
 })
 
-test('an answer that breaks its own schema is an accident, and tells nothing of it', async () => {
+test('an answer that breaks its own schema is an internal error, and shows nothing of the answer', async () => {
   const service = createService({ name: 'schema', env: testEnv })
   const response = {
     200: Type.Object({ id: Type.String() }),
@@ -283,7 +283,7 @@ test('an error whose answer fails in a hook is still a problem without internals
   }
 })
 
-test('a known path with another method is answered with what it allows', async () => {
+test('a known path with another method is answered with the methods that it allows', async () => {
   const service = createService({ name: 'methods', env: testEnv })
   service.get('/things/:id', { config }, async () => 'got')
   service.delete('/things/:id', { config }, async () => 'gone')
@@ -319,7 +319,7 @@ test.each([
   expect(JSON.parse(answer.body)).toMatchObject({ code: 'REQUEST_MALFORMED' })
 })
 
-test('a request to be a tunnel is refused as a problem', async () => {
+test('a CONNECT request is refused with a problem', async () => {
   const answer = await sendRaw(
     port,
     'CONNECT elsewhere.example:443 HTTP/1.1\r\nhost: elsewhere.example\r\n\r\n',
@@ -329,11 +329,11 @@ test('a request to be a tunnel is refused as a problem', async () => {
   expect(JSON.parse(answer.body)).toMatchObject({ code: 'METHOD_NOT_ALLOWED' })
 })
 
-test('an expectation that nobody knows is ignored', async () => {
+test('an unknown value of the header expect is ignored', async () => {
   expect(await send('GET /items/1', 'expect: a-miracle\r\n')).toMatchObject({ status: 200, body: 'found' })
 })
 
-test('garbage in the middle of an answer does not get a second one into it', async () => {
+test('garbage in the middle of an answer adds no second answer to it', async () => {
   const socket = connect(port, '127.0.0.1')
   socket.write('GET /stream HTTP/1.1\r\nhost: x\r\n\r\n')
   let text = ''

@@ -34,7 +34,7 @@ test('a body that never pauses, and takes too long as a whole, is a 408 on the r
   expect(answers[1]!.body).toBe('12345678')
 })
 
-test('a client that goes on sending still reads that its body is too large, every time', async () => {
+test('a client that keeps on sending still reads that its body is too large, every time', async () => {
   const app = createService({ name: 'linger', env: testEnv, bodyLimit: 1000 })
   app.post('/', { config: { access: 'public' } }, async () => 'read')
   await app.listen({ port: 0, host: '127.0.0.1' })

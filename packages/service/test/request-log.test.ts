@@ -61,7 +61,7 @@ test('an error is logged with its stack, and the client is told only its id', as
   expect(JSON.stringify(lines)).not.toContain('the row of somebody')
 })
 
-test('an id that could do harm in a log is not taken', async () => {
+test('a request id that could do harm in a log is not used', async () => {
   const service = await startFixture('server.ts')
 
   for (const id of ['short', 'with spaces in it', `${'x'.repeat(200)}`, '{"level":"fatal"}']) {

@@ -7,7 +7,7 @@ import { ask, startFixture, type Fixture } from './start-fixture.ts'
 const isStopping = (fixture: Fixture): Promise<void> =>
   pollUntil('the process has noticed the signal', () => fixture.log().some(({ msg }) => msg === 'stopping'))
 
-test('requests in flight are answered before the resources close, and the process ends with 0', async () => {
+test('requests in flight are answered before the resources close, and the process exits with 0', async () => {
   const service = await startFixture('server.ts')
   const answers = [ask(service, '/work?ms=300'), ask(service, '/work?ms=400', { method: 'POST' })]
   await ask(service, '/work')
@@ -22,7 +22,7 @@ test('requests in flight are answered before the resources close, and the proces
   expect(service.log().map(({ msg }) => msg)).toEqual(expect.arrayContaining(['resources closed', 'stopped']))
 })
 
-test('a stopping process is not ready, goes on serving, and ends each connection it answers on', async () => {
+test('a stopping process is not ready, still serves, and closes each connection after its answer', async () => {
   const service = await startFixture('server.ts', { DRAIN_MS: '600' })
   const agent = new Agent({ keepAlive: true })
   expect(await ask(service, '/work', { agent })).toMatchObject({ connection: 'keep-alive' })
@@ -54,7 +54,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s sent three times loses nothing', a
   expect(await service.exited).toEqual({ code: 0, signal: null })
 })
 
-test('past the deadline it says what was open, by route, and ends with 1', async () => {
+test('after the deadline it says what was open, by route, and exits with 1', async () => {
   const service = await startFixture('server.ts', { DRAIN_MS: '50', SHUTDOWN_DEADLINE_MS: '400' })
   const lost = ask(service, '/people/ada/hang').catch((error: Error) => error.message)
   await ask(service, '/work')
@@ -69,7 +69,7 @@ test('past the deadline it says what was open, by route, and ends with 1', async
   expect(JSON.stringify(last)).not.toContain('ada')
 })
 
-test('connections on which nothing was ever said do not hold it up', async () => {
+test('connections without any request do not delay it', async () => {
   const service = await startFixture('server.ts')
   const silent = connect(service.port, '127.0.0.1')
   const half = connect(service.port, '127.0.0.1')
@@ -110,7 +110,7 @@ test('a deadline that leaves no time for the drain is refused at the start', asy
   expect(service.output()).toContain('SHUTDOWN_DEADLINE_MS is not longer than DRAIN_MS')
 })
 
-test('after an exception that nobody catches the process has said why, and ended with 1', async () => {
+test('after an uncaught exception the process has logged it, and exited with 1', async () => {
   const service = await startFixture('server.ts')
   await ask(service, '/throw').catch(() => {})
 
@@ -119,7 +119,7 @@ test('after an exception that nobody catches the process has said why, and ended
   expect(service.log().at(-1)).toMatchObject({ level: 'fatal', msg: 'uncaught exception', err })
 })
 
-test('a promise that nobody awaits is logged when it is rejected, and the process serves on', async () => {
+test('a rejected promise that nobody awaits is logged, and the process keeps serving', async () => {
   const service = await startFixture('server.ts')
   const answers = [await ask(service, '/reject'), await ask(service, '/work')]
 
@@ -129,7 +129,7 @@ test('a promise that nobody awaits is logged when it is rejected, and the proces
   expect(line).toMatchObject({ msg, err: { message: 'rejected where nobody catches' } })
 })
 
-test('the line "listening" tells the port', async () => {
+test('the log line "listening" contains the port', async () => {
   const service = await startFixture('server.ts')
 
   expect(service.log()[0]).toMatchObject({

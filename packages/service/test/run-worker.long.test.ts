@@ -19,7 +19,7 @@ test('a worker whose jobs do not run is not ready', async () => {
   expect(await answer.json()).toMatchObject({ checks: { jobs: 'failed' } })
 })
 
-test('the metrics of a worker say how many jobs wait, and are there without it when nobody can tell', async () => {
+test('the metrics of a worker say how many jobs wait, and omit the number when it is unknown', async () => {
   const [worker, stuck] = await Promise.all([
     startFixture('worker.ts', { JOB_MS: '0' }),
     startFixture('worker.ts', { JOB_MS: '0', IS_STUCK: '1' }, { waits: false }),
@@ -34,7 +34,7 @@ test('the metrics of a worker say how many jobs wait, and are there without it w
   expect(metrics).not.toMatch(/^nonstick_queue_waiting\{/m)
 })
 
-test('a stopping worker finishes its job, is alive and not ready meanwhile, and ends with 0', async () => {
+test('a stopping worker finishes its job, is alive and not ready meanwhile, and exits with 0', async () => {
   const worker = await startFixture('worker.ts', { JOB_MS: '800' })
 
   worker.kill('SIGTERM')
@@ -47,7 +47,7 @@ test('a stopping worker finishes its job, is alive and not ready meanwhile, and 
   expect(said.indexOf('job finished')).toBeGreaterThan(said.indexOf('stopping'))
 })
 
-test('a job that takes longer than the deadline ends the worker with 1', async () => {
+test('a worker whose job takes longer than the deadline exits with 1', async () => {
   const worker = await startFixture('worker.ts', { JOB_MS: '60000', SHUTDOWN_DEADLINE_MS: '200' })
 
   worker.kill('SIGTERM')
@@ -56,7 +56,7 @@ test('a job that takes longer than the deadline ends the worker with 1', async (
   expect(worker.log().at(-1)).toMatchObject({ level: 'fatal', step: 'draining' })
 })
 
-test('a worker that cannot start says why and ends with 1', async () => {
+test('a worker that cannot start says why and exits with 1', async () => {
   const worker = await startFixture('worker.ts', { FAILS_TO_START: '1' }, { waits: false })
 
   expect(await worker.exited).toEqual({ code: 1, signal: null })

@@ -4,7 +4,7 @@ import type { TString, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { serviceEnv } from '../src/index.ts'
 
-/** Rows of the README such as: | `PORT` | | Where the process listens | */
+/** Rows of the README such as: | `PORT` | | The port that the process listens on | */
 const documented = [
   ...readFileSync(new URL('../README.md', import.meta.url), 'utf8').matchAll(
     /^\| `([A-Z_]+)` +\| (?:`(\w\S*)`)? *\| (\D.*?) +\|$/gm,

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { startFixture } from './start-fixture.ts'
 
-test('a client that asks for a tunnel and resets its connection does not end the process', async () => {
+test('a client that sends CONNECT and resets its connection does not stop the process', async () => {
   const fixture = await startFixture('server.ts')
   for (let i = 0; i < 20; i++) {
     const socket = connect(fixture.port, '127.0.0.1')

@@ -20,7 +20,7 @@ export const sessionEnv = {
     pattern: /^[a-z+]+:\/\/[^\s/]/.source,
     expected: 'a URL such as redis://host:6379 or redis+sentinel://a:26379,b:26379/name-of-the-master',
     description:
-      'Where sessions live: redis://, rediss://, redis+cluster://, redis+sentinel://, postgres://, or as packages/session/README.md says',
+      'The session store: redis://, rediss://, redis+cluster://, redis+sentinel://, postgres://, or another in packages/session/README.md',
   }),
   SESSION_SECRETS: Type.Array(Type.String({ minLength: 32 }), {
     secret: 'session',
@@ -30,18 +30,18 @@ export const sessionEnv = {
   SESSION_IDLE_MS: Type.Integer({
     minimum: 1000,
     default: IDLE_MS,
-    description: 'A session ends after so long without a request',
+    description: 'A session ends after this time without a request',
   }),
   SESSION_ABSOLUTE_MS: Type.Integer({
     minimum: 1000,
     default: ABSOLUTE_MS,
-    description: 'A session ends so long after sign-in, whatever happens',
+    description: 'A session ends this long after sign-in, even if it is in use',
   }),
   SESSION_MAX_PER_USER: Type.Integer({
     minimum: 1,
     // In some stores a user's list is one value.
     maximum: 10_000,
     default: MAX_PER_USER,
-    description: 'In so many places a person may be signed in; one sign-in more ends the oldest session',
+    description: 'How many sessions a user may have; one more sign-in ends the oldest',
   }),
 }

@@ -32,7 +32,7 @@ export const StoreUnknown = createError(
 /** At boot: a part of the URL is invalid. The message does not repeat it, because the URL may contain a password. */
 export const StoreUrlInvalid = createError(
   'SESSION_STORE_URL_INVALID',
-  'SESSION_STORE_URL does not say what is expected in its place: %s.',
+  'SESSION_STORE_URL lacks a part, or has it in the wrong place: %s.',
   500,
 )
 

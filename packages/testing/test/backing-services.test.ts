@@ -53,7 +53,7 @@ describe.concurrent('Redis', needs('redis'), () => {
     expect(await readFile(`/proc/${redis.pid}/cmdline`, 'utf8')).not.toContain('a-word-of-its-own')
   })
 
-  test('one that cannot start says why', async ({ expect }) => {
+  test('a server that cannot start says why', async ({ expect }) => {
     await expect(startRedis({ args: ['--no-such-setting', '1'] })).rejects.toThrow(/Bad directive/)
   })
 })

@@ -48,7 +48,7 @@ test('a stopped process tells how it ended', async () => {
   expect(await services.stop(1)).toEqual({ code: 0, signal: null })
 })
 
-test('an environment is whole: nothing of ours is passed on', async () => {
+test('the environment of a process is complete: it inherits nothing from the test', async () => {
   vi.stubEnv('OURS', "and nobody else's")
   onTestFinished(() => void vi.unstubAllEnvs())
   await using services = await fleet(app, { processes: 1, env: { LOG_LEVEL: 'warn' } })
@@ -58,7 +58,7 @@ test('an environment is whole: nothing of ours is passed on', async () => {
   expect(env).not.toHaveProperty('HOME')
 })
 
-test('a process may write nowhere but in its temporary folder, and what it leaves there is gone before the next request', async () => {
+test('a process may write only in its temporary folder, which is emptied before the next request', async () => {
   await using services = await fleet(app, { processes: 1 })
   expect(await (await services.request('/keep')).text()).toBe('ERR_ACCESS_DENIED')
   expect((await ask(services.request('/leave'))).name).toBe('fixture.1')

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { readLines, spawnTethered } from '../src/spawn-tethered.ts'
 
-test('what a process writes is told line by line, and a line of JSON is one whatever it holds', async () => {
+test('output of a process is reported line by line, and a line of JSON stays one line with any content', async () => {
   const text = 'a\u2028b\u2029c\rd\u0085e'
   const lines: string[] = []
   const running = spawnTethered(
@@ -14,7 +14,7 @@ test('what a process writes is told line by line, and a line of JSON is one what
   expect(lines).toEqual([JSON.stringify(text), 'the end'])
 })
 
-test('lines come apart at line feeds alone, wherever the pieces do', async () => {
+test('lines are separated only at line feeds, wherever the chunks are', async () => {
   const bytes = Buffer.from('one\r\ntwo ž\n\nfour\u2028still')
   const lines: string[] = []
   const stream = Readable.from(

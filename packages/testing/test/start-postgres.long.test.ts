@@ -26,7 +26,7 @@ async function temporaryFolder(): Promise<string> {
   return folder.path
 }
 
-test('it answers, and leaves neither port nor file behind', async () => {
+test('it answers, and leaves no port and no file behind', async () => {
   const postgres = await startPostgres()
   const [settings] = await query(
     postgres.url,
@@ -39,7 +39,7 @@ test('it answers, and leaves neither port nor file behind', async () => {
   await expect(access(folder)).rejects.toThrow('ENOENT')
 })
 
-test('a killed one is back on its port with its data', async () => {
+test('a killed server is back on its port with its data', async () => {
   await using postgres = await startPostgres()
   await query(postgres.url, 'CREATE TABLE kept (id int)')
   await postgres.kill()
@@ -82,7 +82,7 @@ test('a folder that still names a server which is long gone is taken over', asyn
   expect(await query(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
 })
 
-test('who does not know its password is refused, and nobody else can read that', async () => {
+test('a client without its password is refused, and no other user can read the password', async () => {
   const directory = await temporaryFolder()
   await using postgres = await startPostgres({ directory })
   const { port, password } = new URL(postgres.url)

@@ -4,10 +4,11 @@ import { bookmarkItem, splitTags, type Bookmark } from './item.ts'
 const PAGE_SIZE = 30
 const TYPING_PAUSE_MS = 200
 
-/** The list of bookmarks: add, search, filter by tag, and load more. */
+/** The list of bookmarks: add, search, search again, filter by tag, and load more. */
 export function bookmarksView(): HTMLElement {
   const search = h('input', { type: 'search', placeholder: 'Search', 'aria-label': 'Search bookmarks' })
   const chosenTag = h('button', { type: 'button', className: 'tag chosen', hidden: true })
+  const recent = h('div', { className: 'tags recent', role: 'group', 'aria-label': 'Recent searches' })
   const list = h('ul', { className: 'bookmarks', 'aria-label': 'Bookmarks' })
   const status = h('p', { className: 'quiet', role: 'status' })
   const more = h('button', { type: 'button', hidden: true, onclick: () => load(cursor) }, 'More')
@@ -20,7 +21,32 @@ export function bookmarksView(): HTMLElement {
     clearTimeout(typing)
     typing = setTimeout(() => load(null), TYPING_PAUSE_MS)
   })
+  // A search is remembered when the person is done with its text, and not for each pause in typing.
+  search.addEventListener('change', () => {
+    if (search.value.trim()) void showRecent('POST', { q: search.value.trim() })
+  })
+  search.addEventListener('focus', () => showRecent('GET'))
   chosenTag.addEventListener('click', () => choose(''))
+
+  /** The searches of this browser, those of its other tabs too. */
+  async function showRecent(method: 'GET' | 'POST', body?: { q: string }): Promise<void> {
+    try {
+      const { searches } = await call<{ searches: string[] }>(method, '/api/bookmarks/searches', body)
+      recent.replaceChildren(
+        ...searches.map((q) =>
+          h('button', { type: 'button', className: 'tag', onclick: () => searchAgain(q) }, q),
+        ),
+      )
+    } catch (error) {
+      status.textContent = (error as Error).message
+    }
+  }
+
+  function searchAgain(q: string): void {
+    search.value = q
+    void load(null)
+    void showRecent('POST', { q })
+  }
 
   function choose(next: string): void {
     tag = next
@@ -101,6 +127,7 @@ export function bookmarksView(): HTMLElement {
     h('h1', { tabIndex: -1 }, 'Bookmarks'),
     h('div', { className: 'card' }, add),
     h('div', { className: 'toolbar' }, search, chosenTag, status),
+    recent,
     list,
     more,
   )

@@ -5,6 +5,7 @@ import type { Resources } from './resources.ts'
 import { bookmarkRoutes } from './routes/bookmarks.ts'
 import { exportRoutes } from './routes/export.ts'
 import { importRoutes } from './routes/imports.ts'
+import { searchRoutes } from './routes/searches.ts'
 
 /** All parts of the bookmarks service, in order. Read this file first. */
 export async function buildApp(env: ServerEnv, { database, sessions }: Resources): Promise<Service> {
@@ -19,6 +20,7 @@ export async function buildApp(env: ServerEnv, { database, sessions }: Resources
     maxPerUser: env.SESSION_MAX_PER_USER,
   })
   await app.register(bookmarkRoutes, { prefix: '/api/bookmarks', database, quota: quotaOf(env) })
+  await app.register(searchRoutes, { prefix: '/api/bookmarks/searches' })
   await app.register(exportRoutes, { prefix: '/api/bookmarks/export', database })
   await app.register(importRoutes, {
     prefix: '/api/bookmarks/imports',

@@ -281,6 +281,8 @@ test.each([
   ['GET', '/x'],
   ['PATCH', '/x'],
   ['DELETE', '/x'],
+  ['GET', '/searches'],
+  ['POST', '/searches'],
   ['GET', '/export'],
   ['POST', '/imports'],
   ['GET', '/imports/x'],

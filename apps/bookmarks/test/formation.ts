@@ -9,8 +9,8 @@ const app = new URL('..', import.meta.url)
 export interface Formation extends AsyncDisposable {
   servers: Fleet
   workers: Fleet
-  /** A signed-in user with a browser of their own, without the accounts service. */
-  person(): Promise<Person>
+  /** A signed-in user with a browser of their own, without the accounts service. With an `id`: that user in one more browser. */
+  person(id?: string): Promise<Person>
 }
 
 export interface Person {
@@ -49,8 +49,7 @@ export async function startFormation(env: Record<string, string> = {}): Promise<
   )
   const held = starting.move()
 
-  async function person(): Promise<Person> {
-    const id = randomUUID()
+  async function person(id: string = randomUUID()): Promise<Person> {
     const browser = servers.browser()
     for (const { name, value } of await signedInCookies(servers.env, id)) browser.cookies.set(name, value)
     return { id, browser, ...actions(browser) }

@@ -53,6 +53,34 @@ export const journeys: Journeys = {
     ok(!(await titles(page)).includes('Fastify, fast'))
   },
 
+  async 'searches of two tabs at once are offered again in both'({ page, url }) {
+    await signUp(page, url)
+    await add(page, 'https://fastify.dev/', 'Fastify', '')
+    const otherTab = await page.context().newPage()
+    await otherTab.goto(url)
+    const searches = [
+      { tab: page, q: 'fast' },
+      { tab: otherTab, q: 'slow' },
+    ]
+    await Promise.all(
+      searches.map(async ({ tab, q }) => {
+        await tab.getByRole('searchbox').fill(q)
+        await tab.getByRole('searchbox').press('Enter')
+        await recent(tab, q).waitFor()
+      }),
+    )
+    for (const { tab } of searches) {
+      await tab.reload()
+      await tab.getByRole('searchbox').focus()
+      for (const { q } of searches) await recent(tab, q).waitFor()
+    }
+    await recent(page, 'slow').click()
+    await page.getByText('Nothing matches.').waitFor()
+    await recent(page, 'fast').click()
+    await page.getByText('1 in all').waitFor()
+    equal(await page.getByRole('searchbox').inputValue(), 'fast')
+  },
+
   async 'a file is imported while one watches, read page by page, and exported'({ page, url, picture }) {
     await signUp(page, url)
     await page.getByRole('link', { name: 'Import' }).click()
@@ -119,6 +147,10 @@ export const journeys: Journeys = {
     await page.getByText('2 in all').waitFor()
     await picture('12 dark list')
     await page.setViewportSize({ width: 360, height: 740 })
+    await page.getByRole('searchbox').fill('a-long-address-'.repeat(12))
+    await page.getByRole('searchbox').press('Enter')
+    await recent(page, 'a-long-address').waitFor()
+    await page.getByText('1 in all').waitFor()
     await picture('13 list on a telephone')
     await fitsTelephone(page)
   },
@@ -163,6 +195,10 @@ async function add(page: Visit['page'], address: string, title: string, tags: st
   await field(page, 'Tags').fill(tags)
   await submit(page, 'Add')
   await page.getByRole('link', { name: title || address }).waitFor()
+}
+
+function recent(page: Visit['page'], q: string): ReturnType<Visit['page']['getByRole']> {
+  return page.getByRole('group', { name: 'Recent searches' }).getByRole('button', { name: q })
 }
 
 async function titles(page: Visit['page']): Promise<string[]> {

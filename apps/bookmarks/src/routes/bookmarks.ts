@@ -55,10 +55,13 @@ const BookmarkPage = Type.Object({
   nextCursor: Type.Union([Type.String(), Type.Null()]),
 })
 
+/** A text to search for. Also what the recent searches keep. */
+export const SearchText = Text(200)
+
 const BookmarkQuery = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
   cursor: Type.Optional(Text(200)),
-  q: Type.Optional(Type.String({ ...Text(200), description: 'In title, address or notes, in any case' })),
+  q: Type.Optional(Type.String({ ...SearchText, description: 'In title, address or notes, in any case' })),
   tag: Type.Optional(Type.String({ ...Text(limits.tag), description: 'Exactly so' })),
 })
 

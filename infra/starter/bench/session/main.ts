@@ -15,7 +15,7 @@ and medians are printed. Needs Linux (taskset), redis-server and memcached.
                    processes, and the memory of a process; about 10 minutes, 5 GB of memory
   --behaviours     runs the thirty behaviours of packages/session on ours and on each peer: yes or no; about 12 minutes
   --all            all three
-  --write          writes the tables into packages/session/README.md, with machine and date
+  --write          writes the tables into the README.md beside this file, with machine and date
   --rounds N       rounds of each measurement                     (default 5)
   --requests N     requests of each route and process in a round  (default 10000)
   --json           ends with one line of JSON that holds every figure
@@ -67,7 +67,7 @@ if (options.growth || options.all) {
   add('growth', growth, tableOfGrowth(growth))
 }
 if (options.write) {
-  writeTables('packages/session/README.md', tables)
+  writeTables('infra/starter/bench/session/README.md', tables)
 }
 if (options.json) console.log(JSON.stringify(results))
 process.exit()

@@ -45,7 +45,7 @@ describe('recent searches', () => {
     expect(await searchesOf(await house.person(person.id))).toEqual([])
   })
 
-  test('are not what a list was asked for: a read writes nothing into the session', async () => {
+  test('are stored by no read: a list that was searched leaves the session as it was', async () => {
     const person = await house.person()
     expect(await person.get('?q=fastify')).toMatchObject({ status: 200 })
     expect(await searchesOf(person)).toEqual([])

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
-import { settleChange } from '../generator/settle-change.ts'
+import { waitForTree } from '../generator/lock-tree.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-await settleChange(root)
+await waitForTree(root)
 
 const checks = {
   formatting: 'every file is formatted by oxfmt                   fix: pnpm format',

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { readFormation } from '../formation.ts'
-import { settleChange } from '../generator/settle-change.ts'
+import { waitForTree } from '../generator/lock-tree.ts'
 import { diffLines, findDrift, type Finding } from './find-drift.ts'
 import { findMissingPrograms } from './find-missing-programs.ts'
 import { listPlatforms } from './render.ts'
@@ -30,7 +30,7 @@ else if (options.secrets) await bringSecrets()
 else await bringUpToDate()
 
 async function bringUpToDate(): Promise<void> {
-  await settleChange(root)
+  await waitForTree(root)
   const drifted = await findDrift(root, readFormation(root))
   if (options.check) {
     printTable('drifted', drifted)

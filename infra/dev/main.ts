@@ -30,7 +30,7 @@ forgetPostgresVariables()
 
 // Most of the start is compiling. This process and every process that it starts use the same cache.
 enableCompileCache(join(root, '.dev/compile-cache'))
-const { settleChange } = await import('../generator/settle-change.ts')
+const { waitForTree } = await import('../generator/lock-tree.ts')
 const { createPrinter } = await import('./print.ts')
 const { runDevelopment } = await import('./run-development.ts')
 const { watchParents } = await import('./watch-parents.ts')
@@ -66,7 +66,7 @@ process.stderr.on('error', () => {})
 watchParents(() => void stop(0))
 
 try {
-  await settleChange(root)
+  await waitForTree(root)
   supervisor = await runDevelopment({ root, print, port: readPort(), ...options }, running)
 } catch (error) {
   if (stoppingSince === undefined) print.warn((error as Error).message)

@@ -1,98 +1,104 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { pathOf, Refusal, type Change, type Step } from './change.ts'
-import { claim, finish, put, settleChange, takeBack, type Journal } from './settle-change.ts'
+import { lockTree } from './lock-tree.ts'
+import { listFiles } from './template.ts'
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Applies a change, all of it or nothing. Everything is prepared in a folder of `.dev/changes`. Renaming that folder to
- * `.dev/change` commits the change: from then on, any command that finds it finishes it. Each step is then one rename.
+ * Applies a change, all of it or nothing: each step is one rename, and when one fails, those before it are undone. Only
+ * `kill -9` between two of them leaves a part, and the next command then says how to go back.
  *
- * @param plan called again when the tree has changed meanwhile
+ * @param plan called when no other command changes the tree
  * @returns the change that was applied
- * @throws {Refusal} when a step fails; no step is then done
+ * @throws {Refusal} when a step fails
  */
 export async function applyChange(root: string, plan: () => Promise<Change>): Promise<Change> {
-  for (;;) {
-    await settleChange(root)
-    const change = await plan()
-    if (await attempt(root, change)) return change
+  const lock = await lockTree(root)
+  const end = (signal: NodeJS.Signals): never => {
+    lock[Symbol.dispose]()
+    process.exit(signal === 'SIGTERM' ? 143 : 130)
   }
-}
-
-async function attempt(root: string, { steps }: Change): Promise<boolean> {
-  const draft = join(root, '.dev/changes', randomBytes(4).toString('hex'))
-  let isDeciding = false
-  let interruptedBy: NodeJS.Signals | undefined
-  const interrupt = (signal: NodeJS.Signals): void => {
-    interruptedBy = signal
-    // After the commit, a few renames are left, and the process ends after them. During the commit, its outcome is unknown.
-    if (!isDeciding) end()
-  }
-  // A write in progress may add a file while the folder is removed. Its removal is then tried again.
-  const discard = (): void => rmSync(draft, { recursive: true, force: true, maxRetries: 10 })
-  const end = (): never => {
-    discard()
-    process.exit(interruptedBy === 'SIGTERM' ? 143 : 130)
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
-
-  await mkdir(draft, { recursive: true, mode: 0o700 })
-  const alive = await claim(draft)
+  for (const signal of SIGNALS) process.on(signal, end)
   try {
-    for (const [number, step] of steps.entries()) await prepare(draft, number, step)
-    const journal: Journal = steps.map(inShort)
-    await writeFile(join(draft, 'journal.json'), JSON.stringify(journal))
-    isDeciding = true
-    if (!(await put(draft, join(root, '.dev/change')))) return false
-    if (!isAsPlanned(root, steps)) {
-      await takeBack(root, [])
-      return false
-    }
-    try {
-      await finish(root, journal)
-    } catch (error) {
-      await takeBack(root, journal)
-      throw new Refusal(`Nothing was changed: ${(error as Error).message}`, { cause: error })
-    }
-    return true
+    const change = await plan()
+    for (const [number, step] of change.steps.entries()) stage(join(lock.folder, `${number}.new`), step)
+    await hearSignals()
+    lock.begin(change.steps)
+    // No signal is heard during the steps.
+    doSteps(root, lock.folder, change.steps)
+    await hearSignals()
+    return change
   } finally {
-    alive[Symbol.dispose]()
-    discard()
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, interrupt)
-    if (interruptedBy) end()
+    for (const signal of SIGNALS) process.off(signal, end)
+    lock[Symbol.dispose]()
   }
 }
 
-async function prepare(draft: string, number: number, step: Step): Promise<void> {
-  const target = join(draft, `${number}.new`)
-  if ('write' in step) {
-    await writeFile(target, step.content)
-    if (step.before !== undefined) await writeFile(join(draft, `${number}.old`), step.before)
-  } else if ('make' in step) {
-    for (const [path, text] of step.files) {
-      await mkdir(dirname(join(target, path)), { recursive: true })
-      await writeFile(join(target, path), text)
-    }
-    for (const [path, to] of step.links) {
-      await mkdir(dirname(join(target, path)), { recursive: true })
-      await symlink(to, join(target, path), 'dir')
-    }
+/** Ends the process when a signal has come. The event loop asks for signals between two immediates, not before the first. */
+async function hearSignals(): Promise<void> {
+  await setImmediate()
+  await setImmediate()
+}
+
+function stage(path: string, step: Step): void {
+  if ('write' in step) writeFileSync(path, step.content)
+  if (!('make' in step)) return
+  for (const [name, text] of step.files) {
+    mkdirSync(dirname(join(path, name)), { recursive: true })
+    writeFileSync(join(path, name), text)
+  }
+  for (const [name, to] of step.links) {
+    mkdirSync(dirname(join(path, name)), { recursive: true })
+    symlinkSync(to, join(path, name), 'dir')
   }
 }
 
-/** Whether the tree is still as it was when the change was planned. No other command changes it now, but a user may. */
-function isAsPlanned(root: string, steps: readonly Step[]): boolean {
-  return steps.every((step) => {
-    const path = join(root, pathOf(step))
-    if ('make' in step) return !existsSync(path)
-    if ('remove' in step) return existsSync(path)
-    return (existsSync(path) ? readFileSync(path, 'utf8') : undefined) === step.before
-  })
+function doSteps(root: string, folder: string, steps: readonly Step[]): void {
+  const undo: (() => void)[] = []
+  try {
+    for (const [number, step] of steps.entries()) {
+      const [target, staged, kept] = [
+        join(root, pathOf(step)),
+        join(folder, `${number}.new`),
+        join(folder, `${number}.old`),
+      ]
+      if ('remove' in step) {
+        renameSync(target, kept)
+        undo.push(() => renameSync(kept, target))
+      } else {
+        if ('make' in step) removeLeftovers(target)
+        else keep(target, kept, step.before)
+        mkdirSync(dirname(target), { recursive: true })
+        renameSync(staged, target)
+        undo.push(() => (existsSync(kept) ? renameSync(kept, target) : rmSync(target, { recursive: true })))
+      }
+    }
+  } catch (error) {
+    for (const undoStep of undo.toReversed()) undoStep()
+    throw new Refusal(`Nothing was changed: ${(error as Error).message}`, { cause: error })
+  }
 }
 
-function inShort(step: Step): Journal[number] {
-  const does = 'make' in step ? 'make' : 'write' in step ? 'write' : 'remove'
-  return { does, path: pathOf(step) }
+/** What git leaves of an app that it removes: installed packages, and what tools have made. */
+function removeLeftovers(target: string): void {
+  if (existsSync(target) && listFiles(target).length === 0) rmSync(target, { recursive: true })
+}
+
+/** Keeps the present content, for the undoing. */
+function keep(target: string, kept: string, before: string | undefined): void {
+  const present = existsSync(target) ? readFileSync(target, 'utf8') : undefined
+  if (present !== before) throw new Error(`${target} was edited meanwhile.`)
+  if (present !== undefined) linkSync(target, kept)
 }

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
+import { parseArgs, promisify, type ParseArgsOptionsConfig } from 'node:util'
 import { pathOf, Refusal, type Change, type Step } from './change.ts'
-import { settleChange } from './settle-change.ts'
+import { waitForTree } from './lock-tree.ts'
 
 /**
- * Runs a command that changes the tree. A change that a killed command left is finished first. Uncommitted changes are
- * refused, unless the command is forced or dry. For a `Refusal` it prints the message, and the exit code is 1.
+ * Runs a command that changes the tree. Uncommitted changes are refused, unless the command is forced or dry. For a `Refusal`
+ * it prints the message, and the exit code is 1.
  */
 export async function runCommand(
   root: string,
@@ -17,7 +17,7 @@ export async function runCommand(
   work: () => Promise<void>,
 ): Promise<void> {
   try {
-    await settleChange(root)
+    await waitForTree(root)
     if (!isForced && !isDry) assertCleanTree(root)
     await work()
     if (!isForced && !isDry) rememberOwnChanges(root)
@@ -25,6 +25,41 @@ export async function runCommand(
     if (!(error instanceof Refusal)) throw error
     console.error(error.message)
     process.exitCode = 1
+  }
+}
+
+const COMMON = {
+  'dry-run': { type: 'boolean', default: false },
+  force: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+type Parsed<Options extends ParseArgsOptionsConfig> = ReturnType<
+  typeof parseArgs<{ allowPositionals: true; options: Options & typeof COMMON }>
+>
+
+/**
+ * Reads the arguments of this process, and the options that all commands have. After `--help` it prints the help, and after
+ * wrong arguments what is wrong and the help; both end the process.
+ *
+ * @param read throws when the arguments are wrong
+ */
+export function readArguments<Options extends ParseArgsOptionsConfig, Result extends object>(
+  help: string,
+  options: Options,
+  read: (values: Parsed<Options>['values'], words: string[]) => Result,
+): Result & { isDry: boolean; isForced: boolean } {
+  try {
+    const { values, positionals } = parseArgs({ allowPositionals: true, options: { ...options, ...COMMON } })
+    const { 'dry-run': isDry, force: isForced, help: isAsked } = values as Parsed<{}>['values']
+    if (isAsked) {
+      console.log(help)
+      process.exit()
+    }
+    return { ...read(values as Parsed<Options>['values'], positionals), isDry, isForced }
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${help}`)
+    process.exit(1)
   }
 }
 

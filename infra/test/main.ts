@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { settleChange } from '../generator/settle-change.ts'
+import { waitForTree } from '../generator/lock-tree.ts'
 import { dropDatabases } from '@repo/testing/create-database'
 import { pollUntil } from '@repo/testing/poll-until'
 import { findAbsent, programs, type ProgramName } from '@repo/testing/programs'
@@ -35,7 +35,7 @@ if (options.help) {
   console.log(help)
   process.exit()
 }
-await settleChange(root)
+await waitForTree(root)
 const words = [...positionals, ...options.filter]
 const isAsked = ({ folder }: Member): boolean => {
   const { file = '', long } = options

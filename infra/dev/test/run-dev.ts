@@ -14,7 +14,7 @@ const COPIED = [
   'infra/dev',
   'infra/environment.ts',
   'infra/formation.ts',
-  'infra/generator/settle-change.ts',
+  'infra/generator/lock-tree.ts',
   'infra/migrate/find-unsafe-migrations.ts',
   'infra/node_modules',
   'infra/package.json',

@@ -1,10 +1,12 @@
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { settleChange } from '../../generator/settle-change.ts'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openClone, type Clone, type Ended } from './open-clone.ts'
 
-const KILL_AT = join(import.meta.dirname, 'kill-at.ts')
-const NEW = ['orders', '--kind', 'http+worker', '--with', 'database,session,queue']
+vi.setConfig({ testTimeout: 180_000 })
+
+const NEW = ['orders', '--kind', 'http+worker', '--with', 'database,session']
 
 let clone: Clone
 beforeAll(async () => {
@@ -12,95 +14,77 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => clone[Symbol.asyncDispose]())
 
-function runUntil(at: number, signal: string, file: string, args: string[]): Promise<Ended> {
-  const env = { KILL_AT: `${at}`, KILL_WITH: signal }
-  return clone.run(file, args, ['--import', KILL_AT], env)
+/** Runs `pnpm new`, which sends itself the signal just before it makes the path by this function of `node:fs`. */
+async function makeUntil(change: string, path: string, signal: NodeJS.Signals): Promise<Ended> {
+  const hook = join(clone.root, '.dev/kill.mjs')
+  const lines = `import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+const { ${change} } = fs
+fs.${change} = (from, to, ...rest) => {
+  if (to.endsWith('${path}')) process.kill(process.pid, '${signal}')
+  return ${change}(from, to, ...rest)
+}
+syncBuiltinESMExports()
+`
+  await writeFile(hook, lines)
+  return clone.run('infra/generator/new.ts', NEW, ['--import', hook])
 }
 
-async function countChanges(file: string, args: string[]): Promise<{ changes: number; decision: number }> {
-  const { output } = await runUntil(0, '', file, args)
-  const [, changes, decision] = /changes of the disk: (\d+), decided by (\d+)/.exec(output) ?? []
-  return { changes: Number(changes), decision: Number(decision) }
-}
+test('after kill -9 in the middle, the next command says how to go back, and that brings back all of it', async () => {
+  const before = (await clone.git('ls-files', '--stage')).output
+  expect(await makeUntil('renameSync', 'apps/orders', 'SIGKILL')).toMatchObject({ signal: 'SIGKILL' })
+  expect(await clone.status()).toContain(' M Procfile')
 
-/** Every second change, from the first or the second on, so that a few runs cover all of them. */
-function someOf(changes: number): number[] {
-  const first = 1 + (Date.now() % 2)
-  return Array.from({ length: changes }, (_, n) => n + 1).filter((at) => at % 2 === first % 2)
-}
-
-/** The output of `git status`; timestamps of migrations are replaced. */
-async function look(): Promise<string> {
-  return (await clone.status()).replaceAll(/\d{14}/g, 'now')
-}
-
-test(
-  'pnpm new, killed before any of its changes of the disk, leaves all or nothing to the next',
-  { timeout: 900_000 },
-  async () => {
-    const { changes } = await countChanges('infra/generator/new.ts', NEW)
-    const complete = await look()
-    expect(complete).toContain('apps/orders/')
-    expect(changes).toBeGreaterThan(30)
-    await retire()
-
-    const seen = { untouched: 0, complete: 0 }
-    for (const at of someOf(changes)) {
-      expect(await runUntil(at, 'SIGKILL', 'infra/generator/new.ts', NEW)).toMatchObject({
-        signal: 'SIGKILL',
-      })
-      // Our other commands begin with it: it completes or removes the change.
-      await settleChange(clone.root)
-      const state = await look()
-      expect(['', complete]).toContain(state)
-      seen[state === '' ? 'untouched' : 'complete'] += 1
-      if (state !== '') await retire()
-    }
-    expect(seen.untouched).toBeGreaterThan(2)
-    expect(seen.complete).toBeGreaterThan(1)
-  },
-)
-
-test('pnpm retire, killed likewise, does so too', { timeout: 900_000 }, async () => {
-  await clone.run('infra/generator/new.ts', NEW)
-  const complete = await look()
-  expect(complete).toContain('apps/orders/')
-  const { changes } = await countChanges('infra/generator/retire.ts', ['orders', '--force'])
-  expect(await look()).toBe('')
-
-  const seen = { untouched: 0, gone: 0 }
-  for (const at of someOf(changes)) {
-    if ((await look()) === '') await clone.run('infra/generator/new.ts', NEW)
-    const ended = await runUntil(at, 'SIGKILL', 'infra/generator/retire.ts', ['orders', '--force'])
-    expect(ended).toMatchObject({ signal: 'SIGKILL' })
-    await settleChange(clone.root)
-    const state = await look()
-    expect(['', complete]).toContain(state)
-    seen[state === '' ? 'gone' : 'untouched'] += 1
+  for (const file of ['infra/generator/new.ts', 'infra/check/main.ts', 'infra/dev/main.ts']) {
+    const { code, output } = await clone.run(file, file.includes('new') ? ['refunds', '--force'] : [])
+    expect([file, code, output]).toEqual([
+      file,
+      1,
+      expect.stringContaining(`pnpm new ${NEW.join(' ')} was killed`),
+    ])
+    expect(output).toMatch(/^ {2}docs\/process-types\.md$/m)
+    expect(output).toContain('git checkout . && git clean -fd')
   }
-  expect(seen.untouched).toBeGreaterThan(1)
-  expect(seen.gone).toBeGreaterThan(1)
-  if ((await look()) !== '') await retire()
+
+  await clone.git('checkout', '.')
+  await clone.git('clean', '-fd')
+  expect(await clone.status()).toBe('')
+  await clone.git('add', '--all')
+  expect((await clone.git('ls-files', '--stage')).output).toBe(before)
+  expect(await clone.run('infra/generator/new.ts', NEW)).toMatchObject({ code: 0 })
+  await retire()
 })
 
-test('Ctrl-C leaves the tree as it was, or the change complete, at once', { timeout: 300_000 }, async () => {
-  const { changes, decision } = await countChanges('infra/generator/new.ts', NEW)
-  const complete = await look()
-  expect(changes).toBeGreaterThan(30)
+test('what git leaves of a service that it has removed is not in the way of the next of that name', async () => {
+  expect(await clone.run('infra/generator/new.ts', NEW)).toMatchObject({ code: 0 })
+  await clone.git('checkout', '.')
+  await clone.git('clean', '-fd')
+  expect(existsSync(join(clone.root, 'apps/orders/node_modules'))).toBe(true)
+  expect(await clone.run('infra/generator/new.ts', NEW)).toMatchObject({ code: 0 })
   await retire()
-  expect(decision).toBeGreaterThan(0)
-  const moments = new Set([decision])
-  for (let at = 1; at <= changes; at += 4) moments.add(at)
-  for (const at of moments) {
-    const { code } = await runUntil(at, 'SIGINT', 'infra/generator/new.ts', NEW)
-    expect([0, 130]).toContain(code)
-    const state = await look()
-    expect(['', complete]).toContain(state)
-    if (state !== '') await retire()
-  }
+})
+
+test('Ctrl-C before the changes leaves the tree as it was, and during them waits for the end', async () => {
+  // While it plans.
+  expect(await makeUntil('symlinkSync', 'apps/orders', 'SIGINT')).toMatchObject({ code: 130 })
+  expect(await clone.status()).toBe('')
+  expect(existsSync(join(clone.root, '.dev/change'))).toBe(false)
+  expect(await makeUntil('renameSync', 'Procfile', 'SIGINT')).toMatchObject({ code: 130 })
+  expect(await clone.status()).toContain('apps/orders/')
+  await retire()
+})
+
+test('a step that fails is undone with those before it', async () => {
+  // A folder cannot be replaced by the service's, and is its last step.
+  await writeFile(join(clone.root, 'apps/orders'), 'a file\n')
+  const before = await clone.status()
+  const { code, output } = await clone.run('infra/generator/new.ts', [...NEW, '--force'])
+  expect([code, output]).toEqual([1, expect.stringContaining('Nothing was changed')])
+  expect(await clone.status()).toBe(before)
+  await clone.git('clean', '-fd')
 })
 
 async function retire(): Promise<void> {
   expect(await clone.run('infra/generator/retire.ts', ['orders', '--force'])).toMatchObject({ code: 0 })
-  expect(await look()).toBe('')
+  expect(await clone.status()).toBe('')
 }

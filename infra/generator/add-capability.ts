@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Refusal } from './change.ts'
 import { addImport, editSource, insertSorted, type Edit } from './edit-source.ts'
 import { rename } from './names.ts'
 import { GENERATE } from './plan-service.ts'
-import { templateFolder, type Capability, type Files, type Manifest } from './template.ts'
+import { readTemplate, type Capability, type Files, type Manifest } from './template.ts'
 
 /** An app in memory. The functions of this file change it. */
 export interface App {
@@ -184,14 +182,14 @@ function toWorkerEnv(text: string): string {
 }
 
 function sourceOf(template: string, path: string): string {
-  return readFileSync(join(templateFolder(template), path), 'utf8')
+  return readTemplate(template).files.get(path)!
 }
 
 /** Adds a file of the template to the app. @throws {Refusal} when the app has that file */
 function take(app: App, template: string, path: string, change = (text: string): string => text): void {
   if (app.files.has(path)) throw new Refusal(`It is taken: ${app.folder}/${path} is there.`)
   const text = change(sourceOf(template, path))
-  app.files.set(path, rename(text, template.includes('session') ? 'own-name' : 'any-name', app.name))
+  app.files.set(path, rename(text, 'any-name', app.name))
 }
 
 function edit(app: App, path: string, edits: readonly Edit[], line: string): void {

@@ -2,9 +2,7 @@ import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import type { Change } from './change.ts'
-import type { Capability } from './template.ts'
 
 const HELP = `pnpm add-to <app> database|session|queue
 
@@ -23,19 +21,25 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 // Most of the time is compiling, so its result is kept.
 enableCompileCache(join(root, '.dev/compile-cache'))
 const { applyChange } = await import('./apply-change.ts')
-const { deriveAgain } = await import('./derived-files.ts')
 const { assertApp } = await import('./names.ts')
 const { planAddition } = await import('./plan-addition.ts')
-const { printDry, runCommand, tellPnpm } = await import('./run-command.ts')
+const { printDry, readArguments, runCommand, tellPnpm } = await import('./run-command.ts')
 const { capabilities } = await import('./template.ts')
-const { app, capability, isDry, isForced } = readArguments()
+const options = readArguments(HELP, {}, (_, [app, word, ...rest]) => {
+  if (app === undefined || word === undefined) throw new Error('Which app, and what?')
+  const capability = capabilities.find((known) => known === word)
+  if (!capability || rest.length > 0)
+    throw new Error(`${[word, ...rest].join(' ')}: expected one of ${capabilities.join(', ')}`)
+  return { app, capability }
+})
 
-await runCommand(root, { isDry, isForced }, run)
+await runCommand(root, options, run)
 
 async function run(): Promise<void> {
+  const { app, capability } = options
   assertApp(root, app)
-  const plan = () => planAddition(root, app, capability, (changed) => deriveAgain(root, changed))
-  if (isDry) return printDry(root, await plan())
+  const plan = () => planAddition(root, app, capability)
+  if (options.isDry) return printDry(root, await plan())
   const { notes } = await applyChange(root, async (): Promise<Change> => {
     const change = await plan()
     // The links come before the files that import them, because a running pnpm dev restarts the app at once.
@@ -51,30 +55,4 @@ function link(path: string, to: string): void {
   if (existsSync(path)) return
   mkdirSync(dirname(path), { recursive: true })
   symlinkSync(to, path, 'dir')
-}
-
-function readArguments(): { app: string; capability: Capability; isDry: boolean; isForced: boolean } {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        'dry-run': { type: 'boolean', default: false },
-        force: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    if (values.help) {
-      console.log(HELP)
-      process.exit()
-    }
-    const [app, word, ...rest] = positionals
-    if (app === undefined || word === undefined) throw new Error('Which app, and what?')
-    const capability = capabilities.find((known) => known === word)
-    if (!capability || rest.length > 0)
-      throw new Error(`${[word, ...rest].join(' ')}: expected one of ${capabilities.join(', ')}`)
-    return { app, capability, isDry: values['dry-run'], isForced: values.force }
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${HELP}`)
-    process.exit(1)
-  }
 }

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { enableCompileCache } from 'node:module'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import type { PartName } from './plan-adoption.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -12,7 +11,7 @@ const { applyChange } = await import('./apply-change.ts')
 const { Refusal } = await import('./change.ts')
 const { countOwned, parts, planAdoption } = await import('./plan-adoption.ts')
 const { listExamples, retireMember } = await import('./retire-member.ts')
-const { printSteps, runCommand, tellPnpm } = await import('./run-command.ts')
+const { printSteps, readArguments, runCommand, tellPnpm } = await import('./run-command.ts')
 
 /** A description of each choice, by its name. */
 const about = new Map<'example' | PartName, string>([
@@ -32,7 +31,16 @@ ${[...about].map(([name, what]) => `                ${name.padEnd(11)}  ${what}`
   --force     also when there are changes that are not committed
 `
 
-const options = readArguments()
+const options = readArguments(
+  HELP,
+  { keep: { type: 'string', multiple: true } },
+  ({ keep }, [name, ...rest]) => {
+    if (rest.length > 0) throw new Error(`${rest.join(' ')}: one name is enough`)
+    const problem = name === undefined ? undefined : problemOf(name)
+    if (problem) throw new Error(`${name}: ${problem}`)
+    return { name, keep: keep && readKeep(keep) }
+  },
+)
 await runCommand(root, options, run)
 
 async function run(): Promise<void> {
@@ -117,37 +125,6 @@ function git(...args: string[]): string | undefined {
     }).trim()
   } catch {
     return undefined
-  }
-}
-
-function readArguments() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        keep: { type: 'string', multiple: true },
-        'dry-run': { type: 'boolean', default: false },
-        force: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    if (values.help) {
-      console.log(HELP)
-      process.exit()
-    }
-    const [name, ...rest] = positionals
-    if (rest.length > 0) throw new Error(`${rest.join(' ')}: one name is enough`)
-    const problem = name === undefined ? undefined : problemOf(name)
-    if (problem) throw new Error(`${name}: ${problem}`)
-    return {
-      name,
-      keep: values.keep && readKeep(values.keep),
-      isDry: values['dry-run'],
-      isForced: values.force,
-    }
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${HELP}`)
-    process.exit(1)
   }
 }
 

@@ -12,34 +12,38 @@ import { dirname, join, resolve } from 'node:path'
 import { render } from '../deploy/render.ts'
 import { processTypeOf, readFormation, type Formation, type ProcessType } from '../formation.ts'
 import type { Step } from './change.ts'
-import type { ChangedApp } from './plan-addition.ts'
-import type { ComingApp } from './plan-service.ts'
+import type { Files, Manifest } from './template.ts'
 
-/** The steps that bring the files derived from the formation up to date after this app is added. */
-export async function deriveWith(root: string, { folder, processes, likeness }: ComingApp): Promise<Step[]> {
+/** An app as it will be: its declared processes, its new or changed files, and the links to its new dependencies. */
+export interface ComingApp {
+  folder: string
+  processes: NonNullable<Manifest['processes']>
+  files: Files
+  links: Files
+}
+
+/** The steps that bring the files derived from the formation up to date after this app has come, or has changed. */
+export async function deriveWith(root: string, app: ComingApp): Promise<Step[]> {
+  const { folder, processes } = app
   const { release, running } = readFormation(root)
   const others = running.filter((type) => type.app !== folder)
   const own = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
   const after = { release, running: [...others, ...own].sort(byName) }
-  return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
-}
-
-/** The same after an existing app has changed to this. */
-export async function deriveAgain(root: string, app: ChangedApp): Promise<Step[]> {
   const likeness = makeLikeness(root, app)
   try {
-    return await deriveWith(root, { ...app, likeness })
+    return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
   } finally {
     rmSync(likeness, { recursive: true })
   }
 }
 
 /** Makes a folder with the files of the app as they will be, and with links to the packages that they import. */
-function makeLikeness(root: string, { folder, files, links }: ChangedApp): string {
+function makeLikeness(root: string, { folder, files, links }: ComingApp): string {
   mkdirSync(join(root, '.dev/changes'), { recursive: true, mode: 0o700 })
   const likeness = mkdtempSync(join(root, '.dev/changes/app-'))
-  for (const part of ['src', 'package.json', 'node_modules'])
-    cpSync(join(root, folder, part), join(likeness, part), { recursive: true })
+  if (existsSync(join(root, folder, 'package.json')))
+    for (const part of ['src', 'package.json', 'node_modules'])
+      cpSync(join(root, folder, part), join(likeness, part), { recursive: true })
   for (const [path, text] of files) {
     mkdirSync(dirname(join(likeness, path)), { recursive: true })
     writeFileSync(join(likeness, path), text)

@@ -1,9 +1,7 @@
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import type { Change } from './change.ts'
-import type { Capability, Kind } from './template.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Most of the time is compiling, so its result is kept.
@@ -12,11 +10,10 @@ const { findDevelopment } = await import('../dev/claim-clone.ts')
 const { readFormation } = await import('../formation.ts')
 const { applyChange } = await import('./apply-change.ts')
 const { Refusal } = await import('./change.ts')
-const { deriveWith } = await import('./derived-files.ts')
 const { assertApp, checkName, takenNames } = await import('./names.ts')
 const { planPart } = await import('./plan-part.ts')
 const { planService } = await import('./plan-service.ts')
-const { printDry, runCommand, tellPnpm } = await import('./run-command.ts')
+const { printDry, readArguments, runCommand, tellPnpm } = await import('./run-command.ts')
 const { capabilities, kinds } = await import('./template.ts')
 
 const HELP = `pnpm new [name] [--kind ${kinds.join('|')}] [--with ${capabilities.join(',')}]
@@ -37,17 +34,20 @@ Asks for what is not given. A running pnpm dev starts the new service by itself.
   --force     also when there are changes that are not committed
 `
 
-const options = readArguments()
+const options = readArguments(
+  HELP,
+  { kind: { type: 'string' }, with: { type: 'string', multiple: true, default: [] } },
+  ({ kind, with: lists }, words) => ({
+    /** A name, or what is new and where: `route orders/refunds`. */
+    words,
+    kind: kind === undefined ? undefined : oneOf('--kind', kinds, kind),
+    with: lists
+      .flatMap((list) => list.split(','))
+      .filter((word) => word !== '')
+      .map((word) => oneOf('--with', capabilities, word)),
+  }),
+)
 await runCommand(root, options, run)
-
-interface Options {
-  /** A name, or what is new and where: `route orders/refunds`. */
-  words: string[]
-  kind: Kind | undefined
-  with: Capability[]
-  isDry: boolean
-  isForced: boolean
-}
 
 /** What the user asks for: its name in the last message, and the plan of the change. */
 interface Wish {
@@ -91,7 +91,7 @@ async function readWish(): Promise<Wish> {
     plan: async () => {
       // Checked again, because another command may have taken the name meanwhile.
       assertName(name)
-      return planService(root, { name, kind, with: asked }, (app) => deriveWith(root, app))
+      return planService(root, { name, kind, with: asked })
     },
   }
 }
@@ -112,36 +112,6 @@ function assertName(name: string): void {
 
 function sentence(name: string, { reason, suggestion }: { reason: string; suggestion?: string }): string {
   return `"${name}" cannot be had. ${reason}${suggestion ? ` What about ${suggestion}?` : ''}`
-}
-
-function readArguments(): Options {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        kind: { type: 'string' },
-        with: { type: 'string', multiple: true, default: [] },
-        'dry-run': { type: 'boolean', default: false },
-        force: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    if (values.help) {
-      console.log(HELP)
-      process.exit()
-    }
-    const asked = values.with.flatMap((list) => list.split(',')).filter((word) => word !== '')
-    return {
-      words: positionals,
-      kind: values.kind === undefined ? undefined : oneOf('--kind', kinds, values.kind),
-      with: [...new Set(asked.map((word) => oneOf('--with', capabilities, word)))],
-      isDry: values['dry-run'],
-      isForced: values.force,
-    }
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${HELP}`)
-    process.exit(1)
-  }
 }
 
 function oneOf<T extends string>(option: string, known: readonly T[], word: string): T {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { addDatabase, addSession, addWorker, ENV, type App, type Has } from './add-capability.ts'
 import { Refusal, type Change, type Step } from './change.ts'
+import { deriveWith } from './derived-files.ts'
 import { addImporter } from './lockfile.ts'
 import { linkDependencies } from './plan-service.ts'
 import {
@@ -16,17 +17,6 @@ import {
 
 const WORDS = { database: 'tables of its own', session: 'sessions', queue: 'a worker' }
 
-/** A changed app: its folder, its declared processes, the files that change, and the links to its new dependencies. */
-export interface ChangedApp {
-  folder: string
-  processes: NonNullable<Manifest['processes']>
-  files: Files
-  links: Files
-}
-
-/** The steps that bring derived files up to date after this app has changed. */
-export type DeriveAgain = (app: ChangedApp) => Promise<Step[]>
-
 /**
  * Plans a new capability for an existing app: the wiring as `pnpm new --with` gives it, without the example. The code of the
  * app stays as it is.
@@ -37,7 +27,6 @@ export async function planAddition(
   root: string,
   name: string,
   capability: Capability,
-  derive: DeriveAgain,
 ): Promise<Change & { links: Files }> {
   const before = readApp(root, name)
   const has = capabilitiesOf(before)
@@ -58,7 +47,12 @@ export async function planAddition(
   const formatted = await formatFiles(root, changed)
   const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
   const steps: Step[] = [
-    ...(await derive({ folder: app.folder, processes: app.manifest.processes!, files: formatted, links })),
+    ...(await deriveWith(root, {
+      folder: app.folder,
+      processes: app.manifest.processes!,
+      files: formatted,
+      links,
+    })),
     { write: 'pnpm-lock.yaml', content: addImporter(lockfile, app.folder, app.manifest), before: lockfile },
     // package.json, which declares the processes, comes last: when `pnpm dev` sees it, the other files are in place.
     ...[...formatted]

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Refusal, type Change, type Step } from './change.ts'
 import { addImport } from './edit-source.ts'
 import { camelCase, pascalCase, rename } from './names.ts'
-import { formatFiles, missingDependencies, readTemplate, type Manifest } from './template.ts'
+import { formatFiles, missingDependencies, readTemplate, type Files, type Manifest } from './template.ts'
 
 /** A route or a job in an existing app. */
 export interface Part {
@@ -26,30 +26,36 @@ export async function planPart(root: string, { kind, app, name }: Part): Promise
   const worker = types.find(([, { entry }]) => entry === 'src/worker.ts')
   const isPersonal = manifest.dependencies?.['@repo/session'] !== undefined
   const from = kind === 'route' && isPersonal ? 'own-part' : 'any-part'
-  const [source, test] =
+  const template = readTemplate(kind === 'route' ? 'part' : 'worker')
+  const sources: [from: string, to: string][] =
     kind === 'route'
-      ? [`src/routes/${from}.ts`, `test/${from}.test.ts`]
-      : [`src/jobs/${from}.ts`, `test/${from}-job.test.ts`]
+      ? [
+          [`src/routes/${from}.ts`, `src/routes/${name}.ts`],
+          [`test/${from}.test.ts`, `test/${name}.test.ts`],
+        ]
+      : [
+          [`src/jobs/${from}.ts`, `src/jobs/${name}.ts`],
+          ['test/worker.test.ts', `test/${name}-job.test.ts`],
+        ]
   if (kind === 'route' && !server) throw new Refusal(`${app} has no process that answers requests.`)
   if (kind === 'job' && !worker) {
     throw new Refusal(`${app} has no worker to run a job. A service of --kind http+worker has one.`)
   }
 
-  const template = readTemplate('part').files
   const files = new Map<string, string>()
-  for (const path of [source, test]) {
-    const text = template
+  for (const [path, target] of sources) {
+    const text = template.files
       .get(path)!
       .replaceAll("'/api/any-name/", `'${server?.[1].route}/`)
       .replaceAll("process: 'any-name-worker'", `process: '${worker?.[0]}'`)
       .replaceAll("process: 'any-name'", `process: '${server?.[0]}'`)
       .replaceAll('`any-name.$', `\`${server?.[0]}.$`)
-    files.set(rename(path, from, name), rename(rename(text, from, name), 'any-name', app))
+    files.set(target, rename(rename(text, from, name), 'any-name', app))
   }
   for (const path of files.keys()) {
     if (existsSync(join(root, folder, path))) throw new Refusal(`It is taken: ${folder}/${path} is there.`)
   }
-  assertDependencies(files, manifest, app)
+  assertDependencies(files, template.manifest, manifest, app)
 
   const steps: Step[] = [...(await formatFiles(root, files))].map(([path, content]) => ({
     write: `${folder}/${path}`,
@@ -89,8 +95,8 @@ function addJob(text: string, name: string): string | undefined {
     : undefined
 }
 
-function assertDependencies(files: Map<string, string>, manifest: Manifest, app: string): void {
-  const { dependencies, devDependencies } = readTemplate('part').manifest
+function assertDependencies(files: Files, template: Manifest, manifest: Manifest, app: string): void {
+  const { dependencies, devDependencies } = template
   const missing = Object.keys(missingDependencies(files, { ...dependencies, ...devDependencies }, manifest))
   if (missing.length > 0)
     throw new Refusal(`apps/${app}/package.json lacks ${missing.join(', ')}, which it would need.`)

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Refusal, type Change, type Step } from './change.ts'
+import { deriveWithout } from './derived-files.ts'
 import { droppedPackages, removeImporter } from './lockfile.ts'
 import { snakeCase } from './names.ts'
 import { listFiles, readFolder } from './template.ts'
@@ -14,11 +15,7 @@ const README = 'README.md'
  *
  * @throws {Refusal} while something depends on it; the message lists the places
  */
-export async function planRetirement(
-  root: string,
-  folder: string,
-  derive: (folder: string) => Promise<Step[]>,
-): Promise<Change> {
+export async function planRetirement(root: string, folder: string): Promise<Change> {
   const name = folder.split('/')[1]!
   const dependents = findDependents(root, folder)
   if (dependents.length > 0) {
@@ -29,7 +26,7 @@ export async function planRetirement(
   const steps: Step[] = [
     // The app first: `pnpm dev` stops its processes before its tables are dropped.
     { remove: folder },
-    ...(await derive(folder)),
+    ...(await deriveWithout(root, folder)),
     { write: 'pnpm-lock.yaml', content: left, before: lockfile },
     ...withoutVersions(root, droppedPackages(lockfile, left)),
     ...withoutRequests(root, name),

@@ -1,6 +1,7 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import type { Change, Step } from './change.ts'
+import type { Change } from './change.ts'
+import { deriveWith } from './derived-files.ts'
 import { addImporter } from './lockfile.ts'
 import { rename } from './names.ts'
 import {
@@ -26,70 +27,51 @@ export interface Wish {
   with: readonly Capability[]
 }
 
-/** A new app: its folder, its declared processes, and a folder that has its files already. */
-export interface ComingApp {
-  folder: string
-  processes: NonNullable<Manifest['processes']>
-  likeness: string
-}
-
-/** The steps that bring derived files up to date after this app is added. */
-export type Derive = (app: ComingApp) => Promise<Step[]>
-
 /**
  * Plans a new app or package: its folder, its entry in pnpm-lock.yaml, and what is derived from its declared processes.
  *
  * @throws {Refusal} when its kind and its capabilities do not fit together, or the lockfile lacks a version
  */
-export async function planService(root: string, wish: Wish, derive: Derive): Promise<Change> {
-  const { name, kind, with: asked } = wish
+export async function planService(root: string, { name, kind, with: asked }: Wish): Promise<Change> {
   const choice = chooseTemplate(kind, asked)
   const folder = kind === 'package' ? `packages/${name}` : `apps/${name}`
-  const { files, manifest } = customize(choice, name)
-  const likeness = templateFolder(choice.template)
-  const withManifest = new Map([['package.json', JSON.stringify(manifest)], ...files])
+  const { files: source, manifest } = customize(choice, name)
+  const files = await formatFiles(root, new Map([['package.json', JSON.stringify(manifest)], ...source]))
+  const links = linkDependencies(root, folder, choice.template, manifest)
 
+  const { processes } = manifest
   const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
-  const content = addImporter(lockfile, folder, manifest)
   return {
     // The folder of the app comes last: when `pnpm dev` sees it, the rest is in place.
     steps: [
-      ...(manifest.processes ? await derive({ folder, processes: manifest.processes, likeness }) : []),
-      { write: 'pnpm-lock.yaml', content, before: lockfile },
-      {
-        make: folder,
-        files: await formatFiles(root, withManifest),
-        links: linkDependencies(root, folder, choice.template, manifest),
-      },
+      ...(processes ? await deriveWith(root, { folder, processes, files, links }) : []),
+      { write: 'pnpm-lock.yaml', content: addImporter(lockfile, folder, manifest), before: lockfile },
+      { make: folder, files, links },
     ],
     notes: choice.notes,
   }
 }
 
-function customize(
-  { template, name: from, entries }: Choice,
-  name: string,
-): { files: Files; manifest: Manifest } {
+function customize({ template, entries }: Choice, name: string): { files: Files; manifest: Manifest } {
   const source = readTemplate(template)
   const kept = entries.length > 0 ? filesOf(entries, source.files) : source.files
+  // The second is the job of a worker without tables.
+  const named = (text: string): string => rename(rename(text, 'any-name', name), 'any-part', 'example')
   const files: Files = new Map()
-  for (const [path, text] of kept) {
-    const target = rename(path, from, name).replace(/^migrations\/\d+_/, `migrations/${migrationTime()}_`)
-    files.set(target, rename(text, from, name))
-  }
-  return { files, manifest: customizeManifest(source.manifest, kept, entries, from, name) }
+  for (const [path, text] of kept)
+    files.set(named(path).replace(/^migrations\/\d+_/, `migrations/${migrationTime()}_`), named(text))
+  return { files, manifest: customizeManifest(source.manifest, kept, entries, name) }
 }
 
 function customizeManifest(
   manifest: Manifest,
   files: Files,
   entries: readonly string[],
-  from: string,
   name: string,
 ): Manifest {
   const { scripts, dependencies, devDependencies, processes, ...rest } = manifest
   const wanted = Object.entries(processes ?? {}).filter(([, { entry }]) => entries.includes(entry))
-  const nameOf = (process: string): string => rename(process, from, name)
+  const nameOf = (process: string): string => rename(process, 'any-name', name)
   return {
     ...rest,
     name: `@repo/${name}`,
@@ -111,7 +93,7 @@ function customizeManifest(
       processes: Object.fromEntries(
         wanted.map(([process, declared]) => [
           nameOf(process),
-          { ...declared, ...(declared.route && { route: rename(declared.route, from, name) }) },
+          { ...declared, ...(declared.route && { route: rename(declared.route, 'any-name', name) }) },
         ]),
       ),
     }),

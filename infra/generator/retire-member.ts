@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { applyChange } from './apply-change.ts'
 import { pathOf, type Change } from './change.ts'
-import { deriveWithout } from './derived-files.ts'
 import { listApps } from './names.ts'
 import { planRetirement } from './plan-retirement.ts'
 import { printDry, printSteps, tellPnpm } from './run-command.ts'
@@ -18,7 +17,7 @@ export async function retireMember(
   folder: string,
   { isDry }: { isDry: boolean },
 ): Promise<void> {
-  const plan = (): Promise<Change> => planRetirement(root, folder, (app) => deriveWithout(root, app))
+  const plan = (): Promise<Change> => planRetirement(root, folder)
   if (isDry) {
     const change = await plan()
     return printDry(root, change, notesOn(change))

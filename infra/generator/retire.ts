@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 
 const HELP = `pnpm retire <name>
 pnpm retire --examples
@@ -21,17 +20,20 @@ enableCompileCache(join(root, '.dev/compile-cache'))
 const { Refusal } = await import('./change.ts')
 const { listApps } = await import('./names.ts')
 const { listExamples, retireMember } = await import('./retire-member.ts')
-const { runCommand } = await import('./run-command.ts')
-const { values: options, positionals } = readArguments()
+const { readArguments, runCommand } = await import('./run-command.ts')
+const options = readArguments(
+  HELP,
+  { examples: { type: 'boolean', default: false } },
+  ({ examples }, [name = '']) => ({ examples, name }),
+)
 
-await runCommand(root, { isDry: options['dry-run'], isForced: options.force }, run)
+await runCommand(root, options, run)
 
 async function run(): Promise<void> {
-  const isDry = options['dry-run']
-  if (!options.examples) return retireMember(root, findMember(positionals[0] ?? ''), { isDry })
+  if (!options.examples) return retireMember(root, findMember(options.name), options)
   const examples = listExamples(root)
   if (examples.length === 0) console.log('There is no example left.')
-  for (const app of examples) await retireMember(root, `apps/${app}`, { isDry })
+  for (const app of examples) await retireMember(root, `apps/${app}`, options)
 }
 
 function findMember(name: string): string {
@@ -42,24 +44,4 @@ function findMember(name: string): string {
   throw new Refusal(
     name === '' ? HELP : `There is no app or package ${name}. The apps are ${listApps(root).join(', ')}.`,
   )
-}
-
-function readArguments() {
-  try {
-    const parsed = parseArgs({
-      allowPositionals: true,
-      options: {
-        examples: { type: 'boolean', default: false },
-        'dry-run': { type: 'boolean', default: false },
-        force: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    if (!parsed.values.help) return parsed
-    console.log(HELP)
-    process.exit()
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${HELP}`)
-    process.exit(1)
-  }
 }

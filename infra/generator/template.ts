@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join, posix } from 'node:path'
 import { format, type FormatOptions } from 'oxfmt'
 import { Refusal } from './change.ts'
+import { cutSession } from './cut-session.ts'
 
 export const kinds = ['http', 'worker', 'http+worker', 'package'] as const
 export const capabilities = ['database', 'session', 'queue'] as const
@@ -10,10 +11,8 @@ export type Capability = (typeof capabilities)[number]
 
 /** The template to copy, and the parts of it. */
 export interface Choice {
-  /** A folder of `templates/`. */
+  /** As `readTemplate` takes it. */
   template: string
-  /** The name in the template, which the new name replaces. */
-  name: 'any-name' | 'own-name'
   /** The entries of the wanted processes. TypeScript files that none of them imports are not copied. */
   entries: string[]
   /** What is added although it was not asked for, one sentence each. */
@@ -24,7 +23,7 @@ export interface Choice {
 export function chooseTemplate(kind: Kind, asked: readonly Capability[]): Choice {
   if (kind === 'package') {
     if (asked.length > 0) throw new Refusal('Packages are leaves: an app gives a package what it needs.')
-    return { template: 'package', name: 'any-name', entries: [], notes: [] }
+    return { template: 'package', entries: [], notes: [] }
   }
   const notes: string[] = []
   const hasWorker = kind !== 'http'
@@ -50,7 +49,6 @@ export function chooseTemplate(kind: Kind, asked: readonly Capability[]): Choice
   const parts = [hasQueue ? 'queue' : hasDatabase && 'database', hasSession && 'session']
   return {
     template: isTableless ? 'worker' : parts.filter(Boolean).join('-') || 'http',
-    name: hasSession ? 'own-name' : 'any-name',
     entries: [kind !== 'worker' && 'src/server.ts', hasWorker && 'src/worker.ts'].filter(
       (entry) => entry !== false,
     ),
@@ -78,15 +76,21 @@ const TEMPLATES = join(import.meta.dirname, 'templates')
 // Made by tools, in a template as in any member.
 const MADE = new Set(['node_modules', 'dist', '.turbo', 'generated', 'test-report.json'])
 
+/** A folder of `templates/`. One without a session is cut out of the one with it. */
 export function templateFolder(template: string): string {
-  return join(TEMPLATES, template)
+  const folder = join(TEMPLATES, template)
+  return existsSync(folder) ? folder : `${folder}-session`
 }
 
+/** The files of a template and its package.json. Its name in them is `any-name`. */
 export function readTemplate(template: string): { files: Files; manifest: Manifest } {
   const files = readFolder(templateFolder(template))
   const manifest = JSON.parse(files.get('package.json')!) as Manifest
   files.delete('package.json')
-  return { files, manifest }
+  if (existsSync(join(TEMPLATES, template))) return { files, manifest }
+  for (const process of Object.values(manifest.processes!))
+    process.needs = process.needs!.filter((need) => need !== 'session')
+  return { files: cutSession(files), manifest }
 }
 
 /** These entries, their tests, all that they import directly or indirectly, and all files that are not TypeScript. */

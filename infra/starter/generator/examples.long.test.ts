@@ -1,9 +1,9 @@
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { listExamples, must, openClone, type Clone } from './open-clone.ts'
 import { startDev, type Dev } from './start-dev.ts'
 
-// Removes the examples in a new clone of the starter, with `pnpm dev` running.
+// Removes the examples in a new clone of the starter, with `pnpm dev` running. by-hand.long.test.ts checks what is left, and
+// adopt.long.test.ts runs its tests.
 
 let clone: Clone
 let dev: Dev
@@ -51,24 +51,4 @@ test('the next service comes and goes as ever', { timeout: 120_000 }, async () =
   await dev.eventually('it answers', async () => (await dev.statusOf(`/api/${name}`)) === 401)
   await must(clone.pnpm('retire', name!, '--force'))
   expect(await clone.status()).toBe('')
-})
-
-test('pnpm check finds everything in order', { timeout: 240_000 }, async () => {
-  await must(clone.pnpm('check'))
-})
-
-test('the tests of what is left pass', { timeout: 600_000 }, async () => {
-  await must(clone.pnpm('test', 'web', 'accounts', 'migrate', 'database'))
-  // Without the tests of pnpm dev and of the generator, which take minutes and do not depend on the examples.
-  const config = join(clone.root, 'vitest.config.ts')
-  const args = [
-    'run',
-    '--config',
-    config,
-    '--root',
-    'infra',
-    '--exclude',
-    '{dev,starter,generator/templates}/**',
-  ]
-  await must(clone.exec('vitest', args))
 })

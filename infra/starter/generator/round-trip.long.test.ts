@@ -8,6 +8,7 @@ const WITH_SESSION = 'own-orders'
 // Two words, so that a mixed-up spelling is found. Services with sessions answer 401.
 const SERVICES = [
   { name: 'plain-orders', args: ['--kind', 'http'], status: 200 },
+  { name: 'open-orders', args: ['--kind', 'http', '--with', 'database'], status: 200 },
   { name: 'back-orders', args: ['--kind', 'http', '--with', 'database,session,queue'], status: 401 },
   { name: WITH_WORKER, args: ['--kind', 'http+worker', '--with', 'database'], status: 200 },
   { name: WITH_SESSION, args: ['--kind', 'http', '--with', 'database,session'], status: 401 },

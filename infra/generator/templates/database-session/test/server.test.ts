@@ -6,48 +6,48 @@ import { signedIn } from './signed-in.ts'
 
 let service: Fleet
 beforeAll(async () => {
-  service = await fleet(new URL('..', import.meta.url), { process: 'own-name' })
+  service = await fleet(new URL('..', import.meta.url), { process: 'any-name' })
 })
 afterAll(() => service[Symbol.asyncDispose]())
 
 test('an item that one process adds is read from the other', async () => {
   const ada = await signedIn(service)
-  const added = await ada.request('/api/own-name', { method: 'POST', json: { title: 'one' } })
+  const added = await ada.request('/api/any-name', { method: 'POST', json: { title: 'one' } })
   const item = await added.json()
   expect([added.status, item]).toMatchObject([201, { title: 'one', doneAt: null }])
   const read = await ada.request(added.headers.get('location')!)
   expect(read.headers.get('x-process')).not.toBe(added.headers.get('x-process'))
   expect(await read.json()).toMatchObject({ title: 'one' })
-  expect(await (await ada.request('/api/own-name')).json()).toMatchObject({ items: [{ title: 'one' }] })
+  expect(await (await ada.request('/api/any-name')).json()).toMatchObject({ items: [{ title: 'one' }] })
 })
 
 test('an item that is done stays done, however often one says so', async () => {
   const ada = await signedIn(service)
-  const added = await ada.request('/api/own-name', { method: 'POST', json: { title: 'one' } })
+  const added = await ada.request('/api/any-name', { method: 'POST', json: { title: 'one' } })
   const { id } = (await added.json()) as { id: string }
-  const first = await ada.request(`/api/own-name/${id}/done`, { method: 'PUT' })
+  const first = await ada.request(`/api/any-name/${id}/done`, { method: 'PUT' })
   const item = await first.json()
   expect([first.status, item]).toMatchObject([200, { id, doneAt: expect.stringMatching(/Z$/) }])
-  expect(await (await ada.request(`/api/own-name/${id}/done`, { method: 'PUT' })).json()).toEqual(item)
+  expect(await (await ada.request(`/api/any-name/${id}/done`, { method: 'PUT' })).json()).toEqual(item)
 })
 
 test("somebody else's item is not found, and nobody's without signing in", async () => {
   const ada = await signedIn(service)
-  const added = await ada.request('/api/own-name', { method: 'POST', json: { title: 'mine' } })
+  const added = await ada.request('/api/any-name', { method: 'POST', json: { title: 'mine' } })
   const path = added.headers.get('location')!
   const bob = await signedIn(service)
   expect((await bob.request(path)).status).toBe(404)
-  expect(await (await bob.request('/api/own-name')).json()).toEqual({ items: [] })
+  expect(await (await bob.request('/api/any-name')).json()).toEqual({ items: [] })
   expect((await service.request(path)).status).toBe(401)
 })
 
 test.each([
   ['GET', '/nothing', undefined, 400, 'REQUEST_INVALID'],
-  ['GET', '/00000000-0000-4000-8000-000000000000', undefined, 404, 'OWN_NAME_ITEM_NOT_FOUND'],
+  ['GET', '/00000000-0000-4000-8000-000000000000', undefined, 404, 'ANY_NAME_ITEM_NOT_FOUND'],
   ['POST', '', { title: '' }, 400, 'REQUEST_INVALID'],
   ['POST', '', { title: '\u0000' }, 400, 'REQUEST_INVALID'],
 ])('%s %s %j is answered %i %s', async (method, path, json, status, code) => {
   const ada = await signedIn(service)
-  const answer = await ada.request(`/api/own-name${path}`, { method, json })
+  const answer = await ada.request(`/api/any-name${path}`, { method, json })
   expect([answer.status, await answer.json()]).toMatchObject([status, { code }])
 })

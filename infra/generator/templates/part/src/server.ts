@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 import { anyPartRoutes } from './routes/any-part.ts'
 import { ownPartRoutes } from './routes/own-part.ts'
 
-// A service to try the parts in: routes and jobs that `pnpm new route` and `pnpm new job` copy into others.
+// A service to try the parts in: routes that `pnpm new route` copies into others. The job of `pnpm new job` is the worker's.
 const env = loadEnv(Type.Object({ ...serviceEnv, ...sessionEnv }), process.env)
 const store = await openSessionStore(env.SESSION_STORE_URL)
 const app = createService({ name: 'any-name', env })

@@ -4,9 +4,9 @@ import type { Env } from './env.ts'
 import type { Resources } from './resources.ts'
 import { itemRoutes } from './routes/items.ts'
 
-/** Builds the own-name service, step by step. Read this file first. */
+/** Builds the any-name service, step by step. Read this file first. */
 export async function buildApp(env: Env, { database, sessions }: Resources): Promise<Service> {
-  const app = createService({ name: 'own-name', env, checks: { database, sessions } })
+  const app = createService({ name: 'any-name', env, checks: { database, sessions } })
 
   await app.register(session, {
     store: sessions,
@@ -16,7 +16,7 @@ export async function buildApp(env: Env, { database, sessions }: Resources): Pro
     absoluteMs: env.SESSION_ABSOLUTE_MS,
     maxPerUser: env.SESSION_MAX_PER_USER,
   })
-  await app.register(itemRoutes, { prefix: '/api/own-name', database })
+  await app.register(itemRoutes, { prefix: '/api/any-name', database })
 
   return app
 }

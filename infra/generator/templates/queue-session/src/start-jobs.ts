@@ -3,7 +3,7 @@ import { openDatabase } from './database.ts'
 import { handleFinish } from './jobs/finish-item.ts'
 import type { WorkerEnv } from './worker-env.ts'
 
-/** Starts to run the jobs of the own-name worker. */
+/** Starts to run the jobs of the any-name worker. */
 export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
   await using opened = new AsyncDisposableStack()
   const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))

@@ -5,4 +5,4 @@ import { workerEnv } from './worker-env.ts'
 
 const env = loadEnv(workerEnv, process.env)
 
-await runWorker({ name: 'own-name-worker', env, start: (log) => startJobs(env, log) })
+await runWorker({ name: 'any-name-worker', env, start: (log) => startJobs(env, log) })

@@ -7,7 +7,7 @@ import { finishJob } from '../src/jobs/finish-item.ts'
 
 let workers: Fleet
 beforeAll(async () => {
-  workers = await fleet(new URL('..', import.meta.url), { process: 'own-name-worker' })
+  workers = await fleet(new URL('..', import.meta.url), { process: 'any-name-worker' })
 })
 afterAll(() => workers[Symbol.asyncDispose]())
 

@@ -4,9 +4,9 @@ import type { Env } from './env.ts'
 import type { Resources } from './resources.ts'
 import { greetingRoutes } from './routes/greeting.ts'
 
-/** Builds the own-name service, step by step. Read this file first. */
+/** Builds the any-name service, step by step. Read this file first. */
 export async function buildApp(env: Env, { sessions }: Resources): Promise<Service> {
-  const app = createService({ name: 'own-name', env, checks: { sessions } })
+  const app = createService({ name: 'any-name', env, checks: { sessions } })
 
   await app.register(session, {
     store: sessions,
@@ -16,7 +16,7 @@ export async function buildApp(env: Env, { sessions }: Resources): Promise<Servi
     absoluteMs: env.SESSION_ABSOLUTE_MS,
     maxPerUser: env.SESSION_MAX_PER_USER,
   })
-  await app.register(greetingRoutes, { prefix: '/api/own-name' })
+  await app.register(greetingRoutes, { prefix: '/api/any-name' })
 
   return app
 }

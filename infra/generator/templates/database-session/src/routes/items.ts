@@ -2,7 +2,7 @@ import { problemResponses, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
 import type { Database } from '../database.ts'
-import { addItem, OwnNameItemNotFound, finishItem, listItems, readItem } from '../domain/items.ts'
+import { addItem, AnyNameItemNotFound, finishItem, listItems, readItem } from '../domain/items.ts'
 
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
 
@@ -47,7 +47,7 @@ export async function itemRoutes(app: Service, { database }: { database: Databas
     },
     async (request, reply) => {
       const item = await addItem(database, currentUser(request).id, request.body.title)
-      return reply.code(201).header('location', `/api/own-name/${item.id}`).send(item)
+      return reply.code(201).header('location', `/api/any-name/${item.id}`).send(item)
     },
   )
 
@@ -58,7 +58,7 @@ export async function itemRoutes(app: Service, { database }: { database: Databas
       schema: {
         summary: 'One item',
         params: ItemId,
-        response: { 200: ItemBody, ...problemResponses(SignedOut, OwnNameItemNotFound) },
+        response: { 200: ItemBody, ...problemResponses(SignedOut, AnyNameItemNotFound) },
       },
     },
     async (request) => readItem(database, currentUser(request).id, request.params.id),
@@ -71,7 +71,7 @@ export async function itemRoutes(app: Service, { database }: { database: Databas
       schema: {
         summary: 'Say that an item is done',
         params: ItemId,
-        response: { 200: ItemBody, ...problemResponses(SignedOut, OwnNameItemNotFound) },
+        response: { 200: ItemBody, ...problemResponses(SignedOut, AnyNameItemNotFound) },
       },
     },
     async (request) => finishItem(database, currentUser(request).id, request.params.id),

@@ -11,7 +11,7 @@ export interface Item {
 /** Enqueues the job that finishes an item, in the transaction that adds the item. */
 export type EnqueueFinish = (transaction: Transaction, itemId: string) => Promise<unknown>
 
-export const OwnNameItemNotFound = createError('OWN_NAME_ITEM_NOT_FOUND', 'There is no such item.', 404)
+export const AnyNameItemNotFound = createError('ANY_NAME_ITEM_NOT_FOUND', 'There is no such item.', 404)
 
 const fields = { id: true, title: true, doneAt: true, createdAt: true } as const
 
@@ -23,7 +23,7 @@ export async function addItem(
   enqueueFinish: EnqueueFinish,
 ): Promise<Item> {
   return await database.$transaction(async (transaction) => {
-    const item = await transaction.ownNameItem.create({ data: { userId, title }, select: fields })
+    const item = await transaction.anyNameItem.create({ data: { userId, title }, select: fields })
     await enqueueFinish(transaction, item.id)
     return item
   })
@@ -31,7 +31,7 @@ export async function addItem(
 
 /** The newest 100 items of a user, the newest first. */
 export async function listItems(database: Database, userId: string): Promise<Item[]> {
-  return await database.ownNameItem.findMany({
+  return await database.anyNameItem.findMany({
     where: { userId },
     orderBy: { id: 'desc' },
     take: 100,
@@ -39,14 +39,14 @@ export async function listItems(database: Database, userId: string): Promise<Ite
   })
 }
 
-/** @throws OWN_NAME_ITEM_NOT_FOUND */
+/** @throws ANY_NAME_ITEM_NOT_FOUND */
 export async function readItem(database: Database, userId: string, id: string): Promise<Item> {
-  const item = await database.ownNameItem.findUnique({ where: { id, userId }, select: fields })
-  if (!item) throw new OwnNameItemNotFound()
+  const item = await database.anyNameItem.findUnique({ where: { id, userId }, select: fields })
+  if (!item) throw new AnyNameItemNotFound()
   return item
 }
 
 /** Marks an item as done. A second call changes nothing, because a job may run again. */
 export async function finishItem(transaction: Transaction, id: string): Promise<void> {
-  await transaction.ownNameItem.updateMany({ where: { id, doneAt: null }, data: { doneAt: new Date() } })
+  await transaction.anyNameItem.updateMany({ where: { id, doneAt: null }, data: { doneAt: new Date() } })
 }

@@ -4,7 +4,7 @@ import type { Transaction } from '../database.ts'
 import { finishItem } from '../domain/items.ts'
 
 export const finishJob = defineJob({
-  name: 'own-name.finish-item',
+  name: 'any-name.finish-item',
   payload: Type.Object({ itemId: Type.String() }),
 })
 

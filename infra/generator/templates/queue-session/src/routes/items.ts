@@ -3,7 +3,7 @@ import { problemResponses, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
 import type { Database } from '../database.ts'
-import { addItem, OwnNameItemNotFound, listItems, readItem, type EnqueueFinish } from '../domain/items.ts'
+import { addItem, AnyNameItemNotFound, listItems, readItem, type EnqueueFinish } from '../domain/items.ts'
 import { finishJob } from '../jobs/finish-item.ts'
 
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
@@ -54,7 +54,7 @@ export async function itemRoutes(app: Service, { database }: { database: Databas
     },
     async (request, reply) => {
       const item = await addItem(database, currentUser(request).id, request.body.title, enqueueFinish)
-      return reply.code(201).header('location', `/api/own-name/${item.id}`).send(item)
+      return reply.code(201).header('location', `/api/any-name/${item.id}`).send(item)
     },
   )
 
@@ -65,7 +65,7 @@ export async function itemRoutes(app: Service, { database }: { database: Databas
       schema: {
         summary: 'One item',
         params: ItemId,
-        response: { 200: ItemBody, ...problemResponses(SignedOut, OwnNameItemNotFound) },
+        response: { 200: ItemBody, ...problemResponses(SignedOut, AnyNameItemNotFound) },
       },
     },
     async (request) => readItem(database, currentUser(request).id, request.params.id),

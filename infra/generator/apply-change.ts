@@ -35,7 +35,7 @@ export async function applyChange(root: string, plan: () => Promise<Change>): Pr
     const change = await plan()
     for (const [number, step] of change.steps.entries()) stage(join(lock.folder, `${number}.new`), step)
     await hearSignals()
-    lock.begin(change.steps)
+    lock.begin(change.steps.map(pathOf))
     // No signal is heard during the steps.
     doSteps(root, lock.folder, change.steps)
     await hearSignals()

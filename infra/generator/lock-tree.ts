@@ -5,14 +5,13 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { connect, createServer } from 'node:net'
 import { basename, join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pathOf, type Step } from './change.ts'
 
 /** A command that changes the tree holds it while it runs. */
 interface Lock extends Disposable {
   /** `.dev/change`, which is removed with the lock. */
   folder: string
-  /** Leaves word for the next command of what is done now, in case that this process is killed. */
-  begin(steps: readonly Step[]): void
+  /** Leaves word for the next command of what changes now, in case that this process is killed. */
+  begin(paths: readonly string[]): void
 }
 
 /** Waits for other commands, and then keeps them out. A folder can only be renamed to `.dev/change` when there is none. */
@@ -28,9 +27,9 @@ export async function lockTree(root: string): Promise<Lock> {
   while (!tryToRename(draft, folder))
   return {
     folder,
-    begin(steps) {
+    begin(paths) {
       const command = `pnpm ${[basename(process.argv[1]!, '.ts'), ...process.argv.slice(2)].join(' ')}`
-      writeFileSync(join(folder, 'begun.json'), JSON.stringify({ command, paths: steps.map(pathOf) }))
+      writeFileSync(join(folder, 'begun.json'), JSON.stringify({ command, paths }))
     },
     [Symbol.dispose]() {
       // First by one rename: a process that is killed during the removal leaves nothing to ask about.

@@ -17,10 +17,10 @@ export const Declaration = Type.Object({
     }),
   ),
   needs: Type.Optional(
-    Type.Array(Type.Union([Type.Literal('database'), Type.Literal('session')]), {
+    Type.Array(Type.Union([Type.Literal('database'), Type.Literal('session'), Type.Literal('mail')]), {
       uniqueItems: true,
       description:
-        'what it is attached to: "database" is DATABASE_URL, "session" SESSION_STORE_URL and SESSION_SECRETS',
+        'what it is attached to: "database" is DATABASE_URL, "session" SESSION_STORE_URL and SESSION_SECRETS, "mail" MAIL_URL and MAIL_FROM',
     }),
   ),
   page: Type.Optional(
@@ -57,8 +57,8 @@ export const Declaration = Type.Object({
   ),
 })
 
-/** A store in `needs`. */
-export type Need = 'database' | 'session'
+/** A backing service in `needs`. */
+export type Need = 'database' | 'session' | 'mail'
 
 /** One process type: a program that is started, scaled and stopped independently of all others. */
 export interface ProcessType extends Omit<
@@ -199,10 +199,14 @@ function declarationProblems(root: string, app: string, name: string, declaratio
   }
   if (problems.length > 0) return problems
 
-  const { entry, page, route, release } = given as Static<typeof Declaration>
+  const { entry, page, route, release, needs = [], reaches = [] } = given as Static<typeof Declaration>
   if (!existsSync(join(root, app, entry))) problems.push(`.entry: there is no ${entry}`)
   if (page && !existsSync(join(root, app, page))) problems.push(`.page: there is no ${page}`)
   if (release && route) problems.push('.route: a release process runs to its end and answers nothing')
+  // Nearly every mail server is on the public internet, which the network policy closes without this.
+  if (needs.includes('mail') && reaches.length === 0) {
+    problems.push('.reaches: it needs mail, so expected its mail server, as smtp.example.com:587, or *:587')
+  }
   return problems
 }
 

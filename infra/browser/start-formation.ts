@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { freePort } from '../../packages/testing/src/ports.ts'
+import { startMailCatcher } from '../../packages/testing/src/start-mail-catcher.ts'
 import { startPostgres } from '../../packages/testing/src/start-postgres.ts'
 import { startProcess, type NodeProcess } from '../../packages/testing/src/start-process.ts'
 import { startRedis } from '../../packages/testing/src/start-redis.ts'
@@ -27,12 +28,14 @@ export async function startFormation(): Promise<RunningFormation> {
   const [postgres, redis] = await Promise.all([startPostgres(), startRedis()])
   starting.use(postgres)
   if (redis) starting.use(redis)
+  const mail = starting.use(await startMailCatcher())
   const env = {
     NODE_ENV: 'development',
     LOG_LEVEL: 'warn',
     PUBLIC_ORIGIN: `http://localhost:${doorPort}`,
     SESSION_STORE_URL: redis?.url ?? sessionsIn(postgres.url),
     SESSION_SECRETS: randomBytes(32).toString('base64url'),
+    ...mail.env,
     UPSTREAM_PROBE_MS: '100',
     DRAIN_MS: '150',
   }

@@ -2,14 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort, isFree } from '@repo/testing/ports'
+import { startMailCatcher } from '@repo/testing/start-mail-catcher'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import { databaseEnvironment, sessionsIn } from '../databases.ts'
 import type { Formation, ProcessType } from '../formation.ts'
 import type { Row } from './print.ts'
+import { serveMails } from './serve-mails.ts'
 
 export interface BackingServices extends AsyncDisposable {
-  readonly rows: readonly Row[]
+  /** Those that the formation needs. */
+  rows(formation: Formation): Row[]
   /** The URL of Postgres, with a role that may create roles. */
   readonly admin: string
   /** The environment variables with which a process of this type reaches them. */
@@ -17,9 +20,10 @@ export interface BackingServices extends AsyncDisposable {
 }
 
 /**
- * Opens Postgres and the session store. Postgres is DATABASE_URL, whose role may create roles, else our own server in
+ * Opens Postgres, the session store and a mail server. Postgres is DATABASE_URL, whose role may create roles, else our own server in
  * `.dev/postgres`. The session store is SESSION_STORE_URL, else our own Redis in `.dev/redis`, else, when the machine has no
- * Redis, that Postgres. Servers that we start keep their data, and stop when we stop.
+ * Redis, that Postgres. The mail server is MAIL_URL, else a catcher, which delivers nothing and shows the mails on a page. Servers that
+ * we start stop when we stop. All but the catcher keep their data.
  */
 export async function openBackingServices(
   root: string,
@@ -49,17 +53,31 @@ export async function openBackingServices(
     )
   }
 
-  const stores = opening.move()
-  const rows = [{ type: 'postgres', name: '', url: withoutPassword(admin), pid: pidOf(postgres) }]
-  if (ownStoreUrl) {
-    rows.push({ type: 'sessions', name: '', url: withoutPassword(ownStoreUrl), pid: pidOf(redis) })
+  const catcher = given.MAIL_URL ? undefined : opening.use(await startMailCatcher())
+  const page = catcher && opening.use(await serveMails(catcher, known.mailPort))
+  const mail = {
+    MAIL_URL: given.MAIL_URL || catcher!.env.MAIL_URL,
+    MAIL_FROM: given.MAIL_FROM || 'Development <mail@localhost>',
   }
+
+  const stores = opening.move()
   return {
-    rows,
+    rows({ running }) {
+      const rows = [{ type: 'postgres', name: '', url: withoutPassword(admin), pid: pidOf(postgres) }]
+      if (ownStoreUrl) {
+        rows.push({ type: 'sessions', name: '', url: withoutPassword(ownStoreUrl), pid: pidOf(redis) })
+      }
+      if (running.some(({ needs }) => needs.includes('mail'))) {
+        const pid = page ? 'caught: read them here' : pidOf(undefined)
+        rows.push({ type: 'mails', name: '', url: page?.url ?? withoutPassword(mail.MAIL_URL), pid })
+      }
+      return rows
+    },
     admin,
     environmentOf: (type, formation) => ({
       ...databaseEnvironment(formation, admin, session.SESSION_STORE_URL, given)(type),
       ...(type.needs.includes('session') && session),
+      ...(type.needs.includes('mail') && mail),
     }),
     [Symbol.asyncDispose]: () => stores.disposeAsync(),
   }
@@ -76,21 +94,27 @@ interface Known {
   redisPassword: string
   /** Kept while the port is free, so that a database client of the user finds Postgres again. */
   postgresPort: number
+  /** Kept in the same way, for the browser tab with the mails. */
+  mailPort: number
 }
 
 /** Reads the file, or creates what it lacks. A restart signs no user out, and only the owner can read the file. */
 async function readKnown(file: string): Promise<Known> {
   const text = await readFile(file, 'utf8').catch(() => '{}')
   const before = JSON.parse(text) as Partial<Known>
-  const { postgresPort } = before
   const known = {
     sessionSecret: before.sessionSecret ?? randomBytes(32).toString('base64url'),
     redisPassword: before.redisPassword ?? randomBytes(24).toString('base64url'),
-    postgresPort: postgresPort && (await isFree(postgresPort)) ? postgresPort : await freePort(),
+    postgresPort: await keepPort(before.postgresPort),
+    mailPort: await keepPort(before.mailPort),
   }
   await mkdir(join(file, '..'), { recursive: true, mode: 0o700 })
   await writeFile(file, `${JSON.stringify(known, null, 2)}\n`, { mode: 0o600 })
   return known
+}
+
+async function keepPort(port: number | undefined): Promise<number> {
+  return port && (await isFree(port)) ? port : await freePort()
 }
 
 function withoutPassword(url: string): string {

@@ -44,7 +44,7 @@ export async function runDevelopment(
   if (!supervisor.isOfUse() && !print.isTerminal) throw new Error(problems.join('\n'))
   running.use(followEdits({ root, formation, supervisor, print, makeFor, release: releaseEdits }))
 
-  print.table([...supervisor.rows(), ...stores.rows])
+  print.table([...supervisor.rows(), ...stores.rows(formation)])
   for (const problem of problems) print.warn(problem)
   const seconds = (performance.now() / 1000).toFixed(1)
   print.say(

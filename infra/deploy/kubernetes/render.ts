@@ -6,10 +6,12 @@ import { renderContainer, renderPod } from './pod.ts'
 
 export const FOLDER = 'infra/deploy/kubernetes/base'
 
-/** The store for each need, and its ports. */
+/** The backing service for each need, and its ports. */
 const STORES: Record<Need, { what: string; ports: number[] }> = {
   database: { what: 'Postgres', ports: [5432] },
   session: { what: 'the session store', ports: [6379, 26379, 11211] },
+  // In a private network. On the public internet, `reaches` opens the way to it.
+  mail: { what: 'the mail server', ports: [25, 465, 587, 1025] },
 }
 const NOTE =
   '# Written by `pnpm infra` from the "processes" in apps/*/package.json. docs/operations.md says how to apply it.\n'
@@ -18,7 +20,7 @@ const NOTE =
 export const render: Platform['render'] = (formation, variables) => {
   const files: [string, string][] = [
     ['namespace.yaml', renderNamespace()],
-    ['network.yaml', renderNetwork()],
+    ['network.yaml', renderNetwork(formation)],
     ...formation.release.map((type): [string, string] => [
       `${type.name}.yaml`,
       renderRelease(type, formation, variables),
@@ -74,7 +76,8 @@ metadata:
 `
 }
 
-function renderNetwork(): string {
+function renderNetwork({ release, running }: Formation): string {
+  const needs = new Set([...release, ...running].flatMap((type) => type.needs))
   return `# Whatever the policies of the process types do not allow is refused, in both directions. They must exist before the release runs.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -101,6 +104,7 @@ spec:
         - { port: 53, protocol: UDP }
         - { port: 53, protocol: TCP }
 ${Object.entries(STORES)
+  .filter(([need]) => needs.has(need as Need))
   .map(([need, { what, ports }]) => renderStorePolicy(need as Need, what, ports))
   .join('')}`
 }

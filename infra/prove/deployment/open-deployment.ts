@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BackingService } from '@repo/testing'
+import { startMailCatcher } from '@repo/testing/start-mail-catcher'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startProcess } from '@repo/testing/start-process'
 import { startRedis } from '@repo/testing/start-redis'
@@ -80,9 +81,10 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
   const { each = 2, preloads = [] } = options
   await using opening = new AsyncDisposableStack()
   const formation = readFormation(ROOT)
-  const [postgres, redis] = await Promise.all([
+  const [postgres, redis, mail] = await Promise.all([
     startPostgres({ env: options.postgresEnv ?? {} }).then((server) => opening.use(server)),
     options.sessionStoreUrl ? undefined : startRedis().then((server) => opening.use(server)),
+    startMailCatcher().then((catcher) => opening.use(catcher)),
     ...productsOf(ROOT, formation).map((product) => make(ROOT, product, () => {})),
   ])
 
@@ -123,6 +125,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
       ...env,
       ...databaseOf(type),
       ...(type.needs.includes('session') && session),
+      ...(type.needs.includes('mail') && mail.env),
       ...(type === door && { UPSTREAMS: upstreams(formation, upstreamsOf) }),
       ...options.env,
     }

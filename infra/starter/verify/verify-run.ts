@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile, readdir } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { pollUntil } from '@repo/testing/poll-until'
+import { startMailCatcher } from '@repo/testing/start-mail-catcher'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import { databaseEnvironment, sessionsIn } from '../../databases.ts'
@@ -27,6 +28,7 @@ export async function openStores(formation: Formation, variables: VariablesOf): 
   const postgres = opening.use(await startPostgres())
   const redis = await startRedis()
   if (redis) opening.use(redis)
+  const mail = opening.use(await startMailCatcher())
   const stores = opening.move()
   const cookies = randomBytes(32).toString('base64url')
   const session = {
@@ -40,6 +42,7 @@ export async function openStores(formation: Formation, variables: VariablesOf): 
       ...valuesInDevelopment(type, variables),
       ...databaseOf(type),
       ...(type.needs.includes('session') && session),
+      ...(type.needs.includes('mail') && mail.env),
     }),
     secretValues: [...new Set(urls.map((url) => new URL(url).password)), cookies].filter(Boolean),
     [Symbol.asyncDispose]: () => stores.disposeAsync(),

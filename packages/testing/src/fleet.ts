@@ -43,7 +43,8 @@ interface Member {
 
 /**
  * Starts real operating-system processes of an app, each on its own port, and waits until they are ready. They get what the
- * process type `needs`: a database, cloned from the migrated template, and a session store.
+ * process type `needs`: a database, cloned from the migrated template, a session store, and a mail catcher. A test that reads mails
+ * passes the `env` of its own catcher.
  *
  * They run under Node's permission model. Each may write only in its own temporary folder (TMPDIR), which is emptied between
  * requests, so that no file survives until the next request.
@@ -210,6 +211,10 @@ async function environmentFor(
   if (needs.includes('session')) {
     env.SESSION_SECRETS = randomBytes(32).toString('base64url')
     if (!given.SESSION_STORE_URL) env.SESSION_STORE_URL = await sessionStoreUrl()
+  }
+  if (needs.includes('mail') && !given.MAIL_URL) {
+    const { startMailCatcher } = await import('./start-mail-catcher.ts')
+    Object.assign(env, resources.use(await startMailCatcher()).env)
   }
   return { ...env, ...given }
 }

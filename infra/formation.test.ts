@@ -75,6 +75,15 @@ describe('the formation', () => {
     ])
   })
 
+  test('refuses a process type that needs mail and does not say where its mail server is', async () => {
+    await app('a', { a: { entry, needs: ['mail'] } })
+    expect(problems()).toMatch(
+      /^apps\/a\/package\.json: processes\.a\.reaches: it needs mail, so expected .*:587/,
+    )
+    await app('a', { a: { entry, needs: ['mail'], reaches: ['smtp.example.com:587'] } })
+    expect(problems()).toBe('')
+  })
+
   test('refuses two process types of one name or of one route, naming both', async () => {
     await app('a', { same: { entry, route: '/api/a' } })
     await app('b', { same: { entry, route: '/api/b' }, other: { entry, route: '/api/a' } })

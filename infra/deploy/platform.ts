@@ -15,7 +15,7 @@ export const NODE = '/nodejs/bin/node'
 /** The user id of processes in containers: `nonroot` of distroless images. */
 export const USER = 65532
 
-/** The label of pods that use a store: the network policies allow these pods to reach that store. */
+/** The label of pods that use a backing service: the network policies allow these pods to reach it. */
 export function labelOf(need: Need): string {
   return `nonstick/needs-${need}`
 }
@@ -24,7 +24,7 @@ export function labelOf(need: Need): string {
 export const PRIVATE_NETWORKS = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']
 
 /**
- * The variables of a running process, besides its secrets and PUBLIC_ORIGIN. Only the private network can reach its port, so
+ * The variables of a running process, besides its secrets and the shared ones. Only the private network can reach its port, so
  * it trusts the load balancer there, which names the client and replaces the forwarded headers that a client sends.
  */
 export function environmentOf(type: ProcessType, formation: Formation): Record<string, string> {

@@ -44,9 +44,17 @@ export function secretsOf(
   return (variables.get(name) ?? []).filter((one) => one.kept !== undefined) as ReturnType<typeof secretsOf>
 }
 
+/** Variables with one value for all processes of a deployment. A platform keeps them in one place. */
+const SHARED = ['PUBLIC_ORIGIN', 'MAIL_FROM']
+
+/** Whether a process reads this variable. */
+export function reads({ name }: ProcessType, variable: string, variables: VariablesOf): boolean {
+  return (variables.get(name) ?? []).some((one) => one.name === variable)
+}
+
 /** The required variables that are not secrets and that the platform does not set: an operator must set them. */
 export function openVariables(type: ProcessType, formation: Formation, variables: VariablesOf): Variable[] {
-  const given = [...Object.keys(environmentOf(type, formation)), 'PUBLIC_ORIGIN']
+  const given = [...Object.keys(environmentOf(type, formation)), ...SHARED]
   const described = variables.get(type.name) ?? []
   return described.filter((one) => one.isRequired && !one.kept && !given.includes(one.name))
 }

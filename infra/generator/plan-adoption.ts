@@ -9,7 +9,7 @@ import { dependenciesOf, formatFiles, readFolder, type Files, type Manifest } fr
 
 /** Paths that two parts need, removed with the second of them: topologies of stores, and the page in a real browser. */
 const SHARED = [
-  'packages/testing/src/servers/start-{pgbouncer,redis-*}.ts',
+  'packages/testing/src/servers/start-{aiosmtpd,pgbouncer,redis-*}.ts',
   'infra/browser',
   'apps/*/test/journeys.ts',
 ]
@@ -19,13 +19,13 @@ const SHARED = [
  * team's apps and manifests stay: what migrations say, whether a bundle runs, mistakes in manifests.
  */
 const TESTS = [
-  'packages/{build,config,database,limits,page,queue,service,session,testing}/test',
+  'packages/{build,config,database,limits,mail,page,queue,service,session,testing}/test',
   'infra/{deploy,dev,generator}/test',
   'infra/test/{forgotten-await,stores}',
   'infra/{check,check/lint,install,jobs,prove,test}/*.test.ts',
   'infra/test/run-command.ts',
   'infra/migrate/{ask,backup.long,find-unsafe-migrations,main.long}.test.ts',
-  'infra/deploy/{find-drift,render,*/render,image/workflows}.test.ts',
+  'infra/deploy/{find-drift,mail,render,*/render,image/workflows}.test.ts',
   'infra/formation.test.ts',
 ]
 

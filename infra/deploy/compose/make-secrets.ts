@@ -42,7 +42,7 @@ export function makeSecrets(root: string, formation: Formation, variables: Varia
       const [release] = isRelease(type, formation) ? secretFilesOf(type, formation, variables) : []
       const file = release ?? `${kept.store}.env`
       const before = parseEnv(read(file) ?? '')
-      const value = known[name] ?? before[name] ?? (name === 'SESSION_SECRETS' ? newSecret() : undefined)
+      const value = known[name] ?? (before[name] || firstValueOf(name))
       if (value === undefined && !isRequired) continue
       files.set(file, (files.get(file) ?? new Map()).set(name, files.get(file)?.get(name) ?? value))
     }
@@ -60,6 +60,12 @@ export function secretFilesOf(type: ProcessType, formation: Formation, variables
   const secrets = secretsOf(type, variables)
   if (secrets.length > 0 && isRelease(type, formation)) return [`${type.name}.env`]
   return [...new Set(secrets.map(({ kept }) => `${kept.store}.env`))]
+}
+
+/** The value of a secret that a developer may replace. The mail server is the one in compose.yaml, which has no TLS. */
+function firstValueOf(name: string): string | undefined {
+  if (name === 'SESSION_SECRETS') return newSecret()
+  return name === 'MAIL_URL' ? 'smtp://mailpit:1025?tls=off' : undefined
 }
 
 function newSecret(): string {

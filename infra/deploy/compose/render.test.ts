@@ -96,7 +96,7 @@ test('contains every service, the stores and the load balancer', () => {
   }
 })
 
-test('keeps from the internet all but the edge and the processes that call it, and the stores from the front network', () => {
+test('keeps from the internet all but the edge the processes that call it and the page with the mails, and the stores from the front network', () => {
   const { services, networks } = compose(formation)
   const open = Object.keys(networks).filter((name) => !networks[name]?.internal)
   expect(open).toEqual(['front', 'outside'])
@@ -104,7 +104,8 @@ test('keeps from the internet all but the edge and the processes that call it, a
     services[name]!.networks!.some((network) => open.includes(network)),
   )
   const callers = formation.running.filter(({ reaches }) => reaches.length > 0).map(({ name }) => name)
-  expect(onThem.sort()).toEqual(['balancer', 'web', ...callers].sort())
+  const mailpit = services['mailpit'] ? ['mailpit'] : []
+  expect(onThem.sort()).toEqual(['balancer', 'web', ...callers, ...mailpit].sort())
 })
 
 test('a secret is read from a file, and the rest from the environment', async () => {

@@ -1,7 +1,7 @@
 import { frontDoor, heapFlags, type Formation, type ProcessType } from '../../formation.ts'
 import { GRACE_S, IMAGES, NODE, USER, environmentOf, indent } from '../platform.ts'
 import type { Platform } from '../render.ts'
-import { openVariables, type VariablesOf } from '../variables.ts'
+import { openVariables, reads, type VariablesOf } from '../variables.ts'
 import { secretFilesOf } from './make-secrets.ts'
 
 export { makeSecrets } from './make-secrets.ts'
@@ -17,6 +17,7 @@ export const render: Platform['render'] = (formation, variables) => [
 export function renderCompose(formation: Formation, variables: VariablesOf): string {
   const { release, running } = formation
   const door = frontDoor(formation)
+  const hasMail = running.some(({ needs }) => needs.includes('mail'))
   return `# Written by \`pnpm infra\` from the "processes" in apps/*/package.json. docs/operations.md says how to run it:
 #
 #   pnpm infra --secrets && docker compose -f infra/deploy/compose/compose.yaml up --build --scale accounts=3
@@ -84,7 +85,7 @@ ${[...release.map((type) => renderRelease(type, formation, variables)), ...runni
       interval: 2s
       retries: 30
 
-# Nothing on \`back\` reaches the internet. A process that calls the internet declares it, and is on \`outside\`, too.
+${hasMail ? MAILPIT : ''}# Nothing on \`back\` reaches the internet. A process that calls the internet declares it, and is on \`outside\`, too.
 networks:
   front: {}
   back: { internal: true }
@@ -103,6 +104,19 @@ ${[...STORE_SECRETS, ...[...release, ...running].flatMap((type) => secretFilesOf
   .join('\n')}
 `
 }
+
+/** Delivers nothing, so that the whole can be tried without a mail server. MAIL_URL in .secrets/mail.env names another. */
+const MAILPIT = `  # Catches the mails: read them on http://localhost:8025. With another MAIL_URL in .secrets/mail.env nothing comes here.
+  mailpit:
+    <<: *contained
+    image: docker.io/axllent/mailpit:v1.31
+    user: '${USER}:${USER}'
+    mem_limit: 128m
+    environment: { MP_DISABLE_VERSION_CHECK: 'true' }
+    ports: ['127.0.0.1:8025:8025']
+    networks: [front, back]
+
+`
 
 function renderRelease(type: ProcessType, formation: Formation, variables: VariablesOf): string {
   return `  # The release: it brings the database up to date, and exits before any other process starts.
@@ -128,6 +142,9 @@ function renderRunning(type: ProcessType, formation: Formation, variables: Varia
   ]
   const environment = [
     ...Object.entries(environmentOf(type, formation)).map(([name, value]) => `${name}: '${value}'`),
+    ...(reads(type, 'MAIL_FROM', variables)
+      ? ['MAIL_FROM: ${MAIL_FROM:-Nonstick <nonstick@localhost>}']
+      : []),
     // From the shell, or from a file .env beside compose.yaml.
     ...openVariables(type, formation, variables).map(({ name }) => `${name}: \${${name}:-}`),
   ]

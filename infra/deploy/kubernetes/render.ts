@@ -1,7 +1,7 @@
 import type { Formation, Need, ProcessType } from '../../formation.ts'
 import { indent, labelOf, PORT, PRIVATE_NETWORKS } from '../platform.ts'
 import type { Platform } from '../render.ts'
-import { openVariables, type VariablesOf } from '../variables.ts'
+import { openVariables, reads, type VariablesOf } from '../variables.ts'
 import { renderContainer, renderPod } from './pod.ts'
 
 export const FOLDER = 'infra/deploy/kubernetes/base'
@@ -35,11 +35,19 @@ export const render: Platform['render'] = (formation, variables) => {
     type.name,
     openVariables(type, formation, variables).map(({ name }) => name),
   ])
-  const all: [string, string][] = [...files, ['kustomization.yaml', renderKustomization(files, openOnes)]]
+  const hasMail = formation.running.some((type) => reads(type, 'MAIL_FROM', variables))
+  const all: [string, string][] = [
+    ...files,
+    ['kustomization.yaml', renderKustomization(files, hasMail, openOnes)],
+  ]
   return all.map(([name, text]) => [`${FOLDER}/${name}`, `${NOTE}${text}`])
 }
 
-function renderKustomization(files: [string, string][], openOnes: [string, string[]][]): string {
+function renderKustomization(
+  files: [string, string][],
+  hasMail: boolean,
+  openOnes: [string, string[]][],
+): string {
   return `apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: nonstick
@@ -56,13 +64,13 @@ configMapGenerator:
     literals:
       - PUBLIC_ORIGIN=https://nonstick.example
       - LOG_LEVEL=info
-${openOnes
-  .filter(([, names]) => names.length > 0)
-  .map(
-    ([type, names]) =>
-      `  - name: ${type}\n    literals:\n${names.map((name) => `      - ${name}=\n`).join('')}`,
-  )
-  .join('')}`
+${hasMail ? '      - MAIL_FROM=Nonstick <mail@nonstick.example>\n' : ''}${openOnes
+    .filter(([, names]) => names.length > 0)
+    .map(
+      ([type, names]) =>
+        `  - name: ${type}\n    literals:\n${names.map((name) => `      - ${name}=\n`).join('')}`,
+    )
+    .join('')}`
 }
 
 function renderNamespace(): string {

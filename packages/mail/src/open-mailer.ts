@@ -122,7 +122,6 @@ function connectionOf({ host, port, tls, login }: MailServer) {
 
 /** What nodemailer throws. */
 interface SmtpError extends Error {
-  code?: string
   /** The command that failed, or `API` when it was not sent. */
   command?: string
   /** The status of the server's answer. */
@@ -135,9 +134,8 @@ interface SmtpError extends Error {
  * wrong password or a sender that is not allowed is corrected by an operator, and mails that wait for it must not be lost.
  */
 function toMailError(cause: SmtpError): Error {
-  const { code, command = '', responseCode, response = cause.message } = cause
+  const { command = '', responseCode, response = cause.message } = cause
   const isOfMail = ['RCPT TO', 'DATA'].includes(command) && responseCode !== undefined && responseCode >= 500
-  const isTooLarge = code === 'EMESSAGE' && responseCode === undefined
-  if (isOfMail || isTooLarge) return Object.assign(new MailRefused(response), { cause })
+  if (isOfMail) return Object.assign(new MailRefused(response), { cause })
   return new MailUnavailable({ cause })
 }

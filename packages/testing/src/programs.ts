@@ -70,6 +70,13 @@ export const programs = {
     apt: 'pgbouncer',
     brew: 'pgbouncer',
   },
+  aiosmtpd: {
+    names: ['aiosmtpd'],
+    tests: 'mails to a mail server, also with TLS',
+    without: 'nothing of this run asked for it',
+    apt: 'python3-aiosmtpd',
+    brew: 'pipx && pipx install aiosmtpd',
+  },
   pgDump: {
     // Beside each version of the server, the newest first.
     names: [18, 17, 16, 15, 14].flatMap((version) => [

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { freePort } from '../../packages/testing/src/ports.ts'
-import { startMailCatcher } from '../../packages/testing/src/start-mail-catcher.ts'
+import { startMailCatcher, type MailCatcher } from '../../packages/testing/src/start-mail-catcher.ts'
 import { startPostgres } from '../../packages/testing/src/start-postgres.ts'
 import { startProcess, type NodeProcess } from '../../packages/testing/src/start-process.ts'
 import { startRedis } from '../../packages/testing/src/start-redis.ts'
@@ -16,6 +16,8 @@ const PROCESSES_OF_EACH = 2
 export interface RunningFormation extends AsyncDisposable {
   url: string
   processes: NodeProcess[]
+  /** The mails that the processes have sent. */
+  mails: MailCatcher
 }
 
 /** Starts two processes of every type in the formation, one edge in front of them, and the stores that they need. */
@@ -78,6 +80,7 @@ export async function startFormation(): Promise<RunningFormation> {
   return {
     url: env.PUBLIC_ORIGIN,
     processes: [...services, edge],
+    mails: mail,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }

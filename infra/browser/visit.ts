@@ -1,6 +1,7 @@
 import { match, ok } from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { pollUntil } from '../../packages/testing/src/poll-until.ts'
+import type { MailCatcher } from '../../packages/testing/src/start-mail-catcher.ts'
 import type { NodeProcess } from '../../packages/testing/src/start-process.ts'
 
 /** What a journey gets: a new browser context, and a formation that other journeys have already used. */
@@ -8,6 +9,7 @@ export interface Visit {
   page: Page
   url: string
   processes: NodeProcess[]
+  mails: MailCatcher
   otherDevice(): Promise<Page>
   picture(title: string): Promise<void>
 }

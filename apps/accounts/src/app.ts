@@ -3,8 +3,11 @@ import { createService, type Service } from '@repo/service'
 import { session } from '@repo/session'
 import { createDeviceCookie } from './domain/device-cookie.ts'
 import type { Env } from './env.ts'
+import { outbox } from './jobs/send-mail.ts'
 import type { Resources } from './resources.ts'
 import { accountRoutes } from './routes/accounts.ts'
+import { mailedLinkRoutes } from './routes/mailed-links.ts'
+import { ownAccountRoutes } from './routes/own-account.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 
 /** All parts of the accounts service, in order. Read this file first. */
@@ -22,8 +25,10 @@ export async function buildApp(env: Env, { database, sessions, passwords }: Reso
   })
   await app.register(limits, { store: sessions.connection })
   const { host } = new URL(env.PUBLIC_ORIGIN)
-  const accounts = { database, passwords, devices, host }
+  const accounts = { database, passwords, devices, outbox, host }
   await app.register(accountRoutes, { prefix: '/api/accounts', accounts })
+  await app.register(mailedLinkRoutes, { prefix: '/api/accounts', accounts })
+  await app.register(ownAccountRoutes, { prefix: '/api/accounts', accounts })
   await app.register(sessionRoutes, { prefix: '/api/accounts' })
 
   return app

@@ -2,6 +2,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { createDatabase, fleet, pollUntil, type Browser, type Fleet, type TestDatabase } from '@repo/testing'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { changePassword, PasswordWrong } from '../src/domain/accounts.ts'
+import { outbox } from '../src/jobs/send-mail.ts'
 import { createDeviceCookie } from '../src/domain/device-cookie.ts'
 import { openApp, type OpenApp } from './open-app.ts'
 
@@ -165,6 +166,7 @@ async function changeOf({ resources, env }: OpenApp) {
     begin: async () => {},
     end: async () => void (session.isEnded = true),
     endOthers: async () => {},
+    endAll: async () => {},
   }
   const words = {
     userId: user.id,
@@ -173,7 +175,7 @@ async function changeOf({ resources, env }: OpenApp) {
     next: 'another horse',
     network,
   }
-  const accounts = { database, passwords: { ...passwords }, devices, host: 'example.com' }
+  const accounts = { database, passwords: { ...passwords }, devices, outbox, host: 'example.com' }
   return { user, accounts, session, change: () => changePassword(accounts, words, session) }
 }
 

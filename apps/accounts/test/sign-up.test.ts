@@ -29,12 +29,16 @@ test('an email is kept trimmed and in lower case, a password only as its hash', 
     isAdmin: true,
   })
   expect(answer.statusCode).toBe(201)
-  expect(answer.json()).toEqual({ user: { id: expect.any(String), email: 'grace.hopper+cobol@example.com' } })
+  expect(answer.json()).toEqual({
+    user: { id: expect.any(String), email: 'grace.hopper+cobol@example.com', emailVerified: false },
+  })
   expect(await opened.resources.database.user.findMany()).toEqual([
     {
       id: answer.json().user.id,
       email: 'grace.hopper+cobol@example.com',
+      emailVerifiedAt: null,
       passwordHash: expect.stringMatching(/^\$argon2id\$/),
+      passwordChangedAt: null,
       createdAt: expect.any(Date),
     },
   ])

@@ -1,5 +1,5 @@
 import { answers, call, h, Problem, type Place, type User } from '@repo/page'
-import { places } from './places.ts'
+import { openPlaces, places } from './places.ts'
 import { processesStrip } from './processes.ts'
 import { signInView } from './sign-in.ts'
 
@@ -7,13 +7,14 @@ const header = h('header')
 const main = h('main')
 let user: User | null = null
 
-/** Shows the place of the URL, or the sign-in form when no user is signed in. */
-function show(): void {
-  if (!user) return showDoor()
+/** Shows the place of the URL, or the sign-in form when it needs a user and none is signed in. */
+function show(notice?: string): void {
   const [, word = '', rest] = location.hash.split('/')
+  const open = openPlaces.find((place) => place.word === word)
+  if (!open && !user) return showDoor(notice)
   const place = places.find((place) => place.word === word) ?? places[0]!
-  main.replaceChildren(place.show(user, rest))
-  showHeader(place)
+  main.replaceChildren(open ? open.show(rest) : place.show(user!, rest))
+  showHeader(open ? undefined : place)
 }
 
 function showHeader(here?: Place): void {
@@ -60,7 +61,7 @@ async function start(): Promise<void> {
   try {
     enter((await call<{ user: User }>('GET', '/api/accounts/me')).user)
   } catch (error) {
-    showDoor(error instanceof Problem && error.status !== 401 ? error.message : undefined)
+    show(error instanceof Problem && error.status !== 401 ? error.message : undefined)
   }
 }
 

@@ -33,6 +33,7 @@ export function signInView(onSignedIn: (user: User) => void, notice = ''): HTMLE
       h('p', { className: 'quiet' }, notice || 'Whichever process answers, you are you.'),
       form,
       other,
+      h('a', { href: '#/forgotten', hidden: isNew }, 'I have forgotten my password'),
     )
     notice = ''
     form.querySelector('input')?.focus()

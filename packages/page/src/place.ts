@@ -1,6 +1,8 @@
 export interface User {
   id: string
   email: string
+  /** Whether its owner has opened a link that was mailed to it. */
+  emailVerified: boolean
 }
 
 /** A part of the page for a user who is signed in. */
@@ -11,4 +13,10 @@ export interface Place {
   name: string
   /** @param rest the URL after the word: `1` of `#/imports/1` */
   show(user: User, rest: string | undefined): HTMLElement
+}
+
+/** A part of the page for everybody, which is reached by a link. */
+export interface OpenPlace {
+  word: string
+  show(rest: string | undefined): HTMLElement
 }

@@ -3,12 +3,15 @@ import type { Database, Transaction } from '../database.ts'
 import type { DeviceCookie } from './device-cookie.ts'
 import { parseEmail } from './email.ts'
 import { limitGuesses } from './limit-guesses.ts'
+import type { LinkPurpose } from './mailed-link.ts'
 import type { PasswordHasher } from './password-hasher.ts'
 import { assertSuitable } from './password.ts'
 
 export interface User {
   id: string
   email: string
+  /** Whether its owner has opened a link that was mailed to it. */
+  emailVerified: boolean
 }
 
 /** What the functions below need. */
@@ -16,9 +19,20 @@ export interface Accounts {
   database: Database
   passwords: PasswordHasher
   devices: DeviceCookie
+  outbox: Outbox
   /** The public host of the site. A password that is little more than its name is refused. */
   host: string
 }
+
+/** Enqueues mails in the transaction that makes them necessary. */
+export interface Outbox {
+  /** A mail with a link. Without `userId` it goes to the account with this email, and nowhere if there is none. */
+  link(tx: Transaction, link: { purpose: LinkPurpose; email: string; userId?: string }): Promise<void>
+  notice(tx: Transaction, notice: Notice, email: string): Promise<void>
+}
+
+/** What the owner of an account is told after it has happened. */
+export type Notice = 'password-changed' | 'email-changed' | 'account-closed'
 
 /** What the user typed, and the network of the request. */
 export interface Credentials {
@@ -34,6 +48,8 @@ export interface RequestSession {
   end(): Promise<void>
   /** Ends every other session of the user. */
   endOthers(user: { id: string }): Promise<void>
+  /** Ends every session of the user. */
+  endAll(user: { id: string }): Promise<void>
 }
 
 /** A user who is signed in, and the new device cookie of their browser. */
@@ -59,7 +75,7 @@ export const AccountGone = createError('ACCOUNT_GONE', 'This account does not ex
  * @throws ACCOUNT_EMAIL_TAKEN, ACCOUNT_EMAIL_INVALID, PASSWORD_COMMON, PASSWORD_PERSONAL, SIGN_IN_LIMITED, PASSWORDS_BUSY
  */
 export async function createAccount(
-  { database, passwords, devices, host }: Accounts,
+  { database, passwords, devices, outbox, host }: Accounts,
   { password, network, ...credentials }: Credentials,
   session: RequestSession,
 ): Promise<SignedIn> {
@@ -74,13 +90,15 @@ export async function createAccount(
           data: { email, passwordHash },
           skipDuplicates: true,
         })
-        if (created) await begin(created)
-        return created ?? null
+        if (!created) return null
+        await outbox.link(tx, { purpose: 'confirm', email, userId: created.id })
+        await begin(created)
+        return created
       }),
     )
   })
   if (!user) throw new EmailTaken()
-  return { user: { id: user.id, email }, device: devices.issue(user) }
+  return { user: present(user), device: devices.issue(user) }
 }
 
 /**
@@ -106,7 +124,7 @@ export async function letIn(
   if (!user) throw new SignInRefused()
 
   if (passwords.needsRehash(user.passwordHash)) {
-    await storePassword(database, user, await passwords.hash(password, network))
+    await storePassword(database, user, { passwordHash: await passwords.hash(password, network) })
   }
   return failClosed(session, async (begin) => {
     await begin(user)
@@ -115,7 +133,7 @@ export async function letIn(
     const isStill =
       passwordHash === user.passwordHash || (await passwords.verify(password, passwordHash, network))
     if (passwordHash === null || !isStill) throw new SignInRefused()
-    return { user: { id: user.id, email }, device: devices.issue({ id: user.id, passwordHash }) }
+    return { user: present(user), device: devices.issue({ id: user.id, passwordHash }) }
   })
 }
 
@@ -132,7 +150,7 @@ export async function changePassword(
   change: { userId: string; sessionId: string; current: string; next: string; network: string },
   session: RequestSession,
 ): Promise<SignedIn> {
-  const { database, passwords, devices, host } = accounts
+  const { database, passwords, devices, outbox, host } = accounts
   const user = await database.user.findUnique({ where: { id: change.userId } })
   if (!user) throw new AccountGone()
   assertSuitable(change.next, [user.email, host])
@@ -149,21 +167,31 @@ export async function changePassword(
       // A concurrent sign-in with the old password waits for the end of this transaction (`readPasswordHash`). No session
       // ends before the password is stored: of two concurrent changes, the later would end the session that the earlier has
       // just begun.
-      if (!(await storePassword(tx, user, passwordHash))) return false
+      if (!(await storePassword(tx, user, { passwordHash, passwordChangedAt: new Date() }))) return false
+      await outbox.notice(tx, 'password-changed', user.email)
       await session.endOthers(user)
       await begin(user)
       return true
     }),
   )
   if (!isStored) return changePassword(accounts, change, session)
-  return { user: { id: user.id, email: user.email }, device: devices.issue({ id: user.id, passwordHash }) }
+  return { user: present(user), device: devices.issue({ id: user.id, passwordHash }) }
 }
 
 /** @throws ACCOUNT_GONE */
 export async function readUser({ database }: Accounts, id: string): Promise<User> {
-  const user = await database.user.findUnique({ where: { id }, select: { id: true, email: true } })
+  const user = await database.user.findUnique({ where: { id } })
   if (!user) throw new AccountGone()
-  return user
+  return present(user)
+}
+
+/** What a user is shown of their account. */
+function present({
+  id,
+  email,
+  emailVerifiedAt,
+}: Omit<User, 'emailVerified'> & { emailVerifiedAt: Date | null }): User {
+  return { id, email, emailVerified: emailVerifiedAt !== null }
 }
 
 /** When `work` fails after it began a session, that session ends: an error never leaves the user signed in. */
@@ -187,11 +215,11 @@ async function failClosed<T>(
 async function storePassword(
   database: Database | Transaction,
   user: { id: string; passwordHash: string },
-  passwordHash: string,
+  data: { passwordHash: string; passwordChangedAt?: Date },
 ): Promise<boolean> {
   const { count } = await database.user.updateMany({
     where: { id: user.id, passwordHash: user.passwordHash },
-    data: { passwordHash },
+    data,
   })
   return count === 1
 }

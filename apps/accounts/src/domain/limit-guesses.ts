@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import createError from '@fastify/error'
-import { Prisma, type Database } from '../database.ts'
+import { Prisma, type Database, type Transaction } from '../database.ts'
 
 const HOUR_MS = 60 * 60_000
 
@@ -71,8 +71,16 @@ export async function limitGuesses<T>(
   return result
 }
 
-interface Counter {
-  kind: keyof typeof GUESS_LIMITS
+/** How many mails anybody can have sent to one account: a stranger must not fill its owner's mailbox. */
+export const MAIL_LIMIT: GuessLimit = { attempts: 5, everyMs: HOUR_MS }
+
+/** Counts a mail that somebody asked for. False when it must not be sent: there were too many for this email. */
+export async function countMail(tx: Transaction, email: string): Promise<boolean> {
+  return await count(tx, counter('mail', { email }).key, MAIL_LIMIT)
+}
+
+interface Counter<Kind = keyof typeof GUESS_LIMITS> {
+  kind: Kind
   key: string
 }
 
@@ -88,7 +96,7 @@ function countersOf(guesser: Guesser): Counter[] {
 }
 
 /** The key is a digest, because users sometimes type their password as their email. */
-function counter(kind: Counter['kind'], of: object): Counter {
+function counter<Kind extends string>(kind: Kind, of: object): Counter<Kind> {
   return { kind, key: `${kind}:${hash('sha256', JSON.stringify(of), 'base64url')}` }
 }
 
@@ -111,14 +119,18 @@ async function refuseAtLimit(database: Database, counters: Counter[]): Promise<v
 
 /** @throws SIGN_IN_LIMITED when concurrent requests have used up the limit since it was checked; it counts nothing then. */
 async function countFailure(database: Database, { kind, key }: Counter): Promise<void> {
-  const limit = GUESS_LIMITS[kind]
+  if (!(await count(database, key, GUESS_LIMITS[kind]))) throw limited(GUESS_LIMITS[kind].everyMs)
+}
+
+/** False at the limit: then nothing is counted. */
+async function count(database: Database | Transaction, key: string, limit: GuessLimit): Promise<boolean> {
   const counted = await database.$executeRaw`
     INSERT INTO sign_in_failures AS failures (key, count, expires_at) VALUES (${key}, 1, now() + ${interval(limit.everyMs)})
     ON CONFLICT (key) DO UPDATE SET
       count = CASE WHEN failures.expires_at > now() THEN failures.count + 1 ELSE 1 END,
       expires_at = greatest(failures.expires_at, now()) + ${interval(limit.everyMs)}
     WHERE failures.expires_at <= now() + ${interval(mostAheadMs(limit))}`
-  if (counted === 0) throw limited(limit.everyMs)
+  return counted === 1
 }
 
 /** A failure adds at most three rows and removes up to ten expired ones, so expired rows do not pile up. */

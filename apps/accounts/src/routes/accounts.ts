@@ -1,7 +1,7 @@
 import { LimitReached, type Limit } from '@repo/limits'
 import { problemResponses, type Service } from '@repo/service'
-import { currentUser, endAllSessions, SignedOut, signIn, signOut } from '@repo/session'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import { currentUser, SignedOut, signOut } from '@repo/session'
+import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import {
   AccountGone,
@@ -13,38 +13,18 @@ import {
   readUser,
   SignInRefused,
   type Accounts,
-  type RequestSession,
   type SignedIn,
 } from '../domain/accounts.ts'
-import { EmailInvalid, MAX_EMAIL_LENGTH } from '../domain/email.ts'
+import { EmailInvalid } from '../domain/email.ts'
 import { SignInLimited } from '../domain/limit-guesses.ts'
 import { PasswordsBusy } from '../domain/password-hasher.ts'
-import { PASSWORD_LENGTH, PasswordCommon, PasswordPersonal } from '../domain/password.ts'
-
-const Email = Type.String({
-  // Leaves room for the white space that is trimmed.
-  maxLength: MAX_EMAIL_LENGTH + 50,
-  description: 'However it is typed: case and space around it make no difference',
-})
-
-/**
- * The password of an existing account. The rules for new passwords do not apply to it: old passwords must still work.
- *
- * @see NIST SP 800-63B, password verifiers: at least 8 (revision 4 asks 15 of a password that stands alone), 64 allowed
- */
-const Password = Type.String({ minLength: 1, maxLength: PASSWORD_LENGTH.max })
-const NewPassword = Type.String({
-  minLength: PASSWORD_LENGTH.min,
-  maxLength: PASSWORD_LENGTH.max,
-  description: 'Any characters, spaces included; neither one that is common nor the email',
-})
+import { PasswordCommon, PasswordPersonal } from '../domain/password.ts'
+import { Email, NewPassword, Password, sessionOf, UserSchema } from './fields.ts'
 
 /** One per minute on average over an hour: enough for an office that signs up on one morning, too few for a robot. */
 export const SIGN_UP_LIMIT: Limit = { max: 60, per: 'network', windowMs: 60 * 60_000 }
 
-const UserAnswer = Type.Object({
-  user: Type.Object({ id: Type.String({ format: 'uuid' }), email: Type.String() }),
-})
+const UserAnswer = Type.Object({ user: UserSchema })
 
 /** Sign-up, sign-in, sign-out, the signed-in user, and the change of the password. */
 export async function accountRoutes(app: Service, { accounts }: { accounts: Accounts }): Promise<void> {
@@ -163,15 +143,4 @@ export async function accountRoutes(app: Service, { accounts }: { accounts: Acco
       return reply.code(204).send(null)
     },
   )
-}
-
-function sessionOf(request: FastifyRequest): RequestSession {
-  return {
-    async begin({ id }) {
-      await signIn(request, { id })
-      await request.session.save()
-    },
-    end: () => signOut(request),
-    endOthers: async ({ id }) => void (await endAllSessions(request, id, { except: 'current' })),
-  }
 }

@@ -7,7 +7,7 @@ const SessionNotFound = createError('SESSION_NOT_FOUND', 'You have no such sessi
 
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
 
-const Session = Type.Object({
+export const SessionSchema = Type.Object({
   id: Type.String({ description: 'Names the session and opens nothing' }),
   createdAt: Time,
   lastSeenAt: Time,
@@ -24,7 +24,7 @@ export async function sessionRoutes(app: Service): Promise<void> {
       schema: {
         summary: 'My sessions, newest first',
         response: {
-          200: Type.Object({ sessions: Type.Array(Session) }),
+          200: Type.Object({ sessions: Type.Array(SessionSchema) }),
           ...problemResponses(SignedOut),
         },
       },

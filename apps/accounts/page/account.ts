@@ -8,8 +8,8 @@ interface Session {
   current: boolean
 }
 
-/** The sessions of a user, and the password. */
-export function accountView({ email }: User): HTMLElement {
+/** The sessions of a user, the email and the password, and the end of the account. */
+export function accountView({ email, emailVerified }: User): HTMLElement {
   const list = h('ul', { className: 'devices', 'aria-label': 'Devices' })
   const status = h('p', { className: 'message', role: 'status' })
   const endOthers = h('button', { type: 'button', hidden: true }, 'Sign out everywhere else')
@@ -78,13 +78,53 @@ export function accountView({ email }: User): HTMLElement {
     },
   })
 
+  const change = formOf({
+    fields: {
+      email: { label: 'Your email', type: 'email', value: email, required: true, autocomplete: 'email' },
+    },
+    submit: 'Send a link to this email',
+    async onSubmit(values) {
+      await call('PUT', '/api/accounts/email', values)
+      return 'Look into that mailbox: the email is yours when you open the link.'
+    },
+  })
+
+  const close = formOf({
+    fields: {
+      password: {
+        label: 'Your password',
+        type: 'password',
+        required: true,
+        autocomplete: 'current-password',
+      },
+    },
+    submit: 'Close my account for good',
+    async onSubmit(values) {
+      await call('POST', '/api/accounts/prove', values)
+      await call('DELETE', '/api/accounts/me')
+      location.reload()
+    },
+  })
+
   void tell(load)
   return h(
     'section',
     {},
     h('h1', { tabIndex: -1 }, 'My account'),
     h('div', { className: 'card' }, h('h2', {}, 'Devices'), list, endOthers, status),
+    h(
+      'div',
+      { className: 'card' },
+      h(
+        'h2',
+        {},
+        'Email',
+        h('span', { className: 'badge' }, emailVerified ? 'confirmed' : 'not confirmed yet'),
+      ),
+      change,
+    ),
     h('div', { className: 'card' }, h('h2', {}, 'Password'), password),
+    h('div', { className: 'card' }, h('h2', {}, 'The end'), close),
   )
 }
 

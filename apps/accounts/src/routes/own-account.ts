@@ -1,0 +1,44 @@
+import { problemResponses, type Service } from '@repo/service'
+import { currentUser, listSessions, SignedOut } from '@repo/session'
+import { Type } from 'typebox'
+import { AccountGone, readUser, type Accounts } from '../domain/accounts.ts'
+import { closeAccount } from '../domain/close-account.ts'
+import { sessionOf, UserSchema } from './fields.ts'
+import { SessionSchema } from './sessions.ts'
+
+/** What the law of many countries gives everybody: a copy of all that is stored of them, and the end of it. */
+export async function ownAccountRoutes(app: Service, { accounts }: { accounts: Accounts }): Promise<void> {
+  app.get(
+    '/me/export',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'All that this service has stored of me, as a file',
+        response: {
+          200: Type.Object({ user: UserSchema, sessions: Type.Array(SessionSchema) }),
+          ...problemResponses(SignedOut, AccountGone),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = currentUser(request)
+      reply.header('content-disposition', 'attachment; filename="account.json"')
+      return { user: await readUser(accounts, id), sessions: await listSessions(request, id) }
+    },
+  )
+
+  app.delete(
+    '/me',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'Close my account for good',
+        response: { 204: Type.Null(), ...problemResponses(SignedOut, AccountGone) },
+      },
+    },
+    async (request, reply) => {
+      await closeAccount(accounts, currentUser(request).id, sessionOf(request))
+      return reply.code(204).send(null)
+    },
+  )
+}

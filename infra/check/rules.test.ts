@@ -178,6 +178,13 @@ test('an app may start itself, and a package may give an app as an example', () 
   expect(findViolations(buildHouse(files))).toEqual([])
 })
 
+test('what a merge leaves of a removed member, its ignored files, is no member', () => {
+  const left = 'node_modules/one/index.ts'
+  const folders = ['apps/two', 'packages/two', 'infra/generator/templates/two']
+  const files = Object.fromEntries(folders.map((folder) => [`${folder}/${left}`, "import '@repo/one'"]))
+  expect(findViolations(buildHouse(files))).toEqual([])
+})
+
 test('a template of an app imports packages, as an app does', () => {
   const files = {
     'infra/package.json': '{"name":"@repo/infra"}',

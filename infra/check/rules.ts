@@ -184,10 +184,10 @@ function readMember(root: string, folder: string, kind: Member['kind']): Member 
   return { folder, name: manifest.name, kind, manifest }
 }
 
+/** The members in a folder. Of a member that a merge removed, its ignored files are left, as node_modules. */
 function listFolders(path: string): string[] {
-  return readdirSync(path, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-    .map((entry) => entry.name)
+  return readdirSync(path)
+    .filter((name) => existsSync(join(path, name, 'package.json')))
     .sort()
 }
 

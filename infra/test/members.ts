@@ -1,5 +1,5 @@
 import { globSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 /** A member of the workspace that has tests. */
 export interface Member {
@@ -15,11 +15,9 @@ export const root = resolve(import.meta.dirname, '../..')
 
 /** Every member with a `test` script, or those whose folder or name contains one of the words. */
 export function listMembers(words: string[] = []): Member[] {
-  const folders = [
-    ...globSync('{apps,packages,infra/generator/templates}/*', { cwd: root }).toSorted(),
-    'infra',
-  ]
-  return folders
+  // Of a member that a merge removed, its ignored files are left: a folder without a manifest.
+  const manifests = globSync('{apps,packages,infra/generator/templates}/*/package.json', { cwd: root })
+  return [...manifests.toSorted().map((path) => dirname(path)), 'infra']
     .flatMap((folder) => {
       const { name, scripts } = readManifest(folder)
       return scripts?.test ? [{ name, folder, report: join(root, folder, 'test-report.json') }] : []

@@ -77,7 +77,7 @@ test('who has forgotten the password chooses a new one, which ends every session
   expect(codeOf(await reset(token, 'password'))).toEqual([400, 'PASSWORD_COMMON'])
   const answer = await reset(token)
   expect(answer.statusCode).toBe(204)
-  expect(answer.cookies.map(({ name }) => name)).toEqual(['device'])
+  expect(answer.cookies.map(({ name }) => name)).toEqual(['device-80'])
   expect((await send('GET', '/me', undefined, cookies)).statusCode).toBe(401)
   expect(codeOf(await signIn(email, PASSWORD))).toEqual([401, 'SIGN_IN_REFUSED'])
   const again = await signIn(email, 'a much better one')
@@ -166,7 +166,10 @@ test('an email that belongs to another account is told to its reader alone', asy
 
 test('no more than five mails in a row go to an account, whoever asks', async () => {
   const { email } = await signUp()
-  for (let n = 0; n < 8; n++) expect((await forget(email)).statusCode).toBe(204)
+  for (let n = 2; n <= 8; n++) {
+    expect((await forget(email)).statusCode).toBe(204)
+    if (n <= 5) await mailed(email, n, 'reset')
+  }
   const other = await signUp()
   await opened.mail.waitForMail(other.email)
   expect(opened.mail.mails(email)).toHaveLength(5)
@@ -192,6 +195,7 @@ test('a job that runs again mails the same link under the same id, and none that
   const { resources, env, mail } = opened
   await using mailer = openMailer(mail.env.MAIL_URL, { from: mail.env.MAIL_FROM })
   const { email } = await signUp()
+  await mail.waitForMail(email)
   const [job] = mailJobs({
     mailer,
     tokenOf: createTokens(env.SESSION_SECRETS[0]!),

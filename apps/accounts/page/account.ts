@@ -78,25 +78,30 @@ export function accountView({ email, emailVerified }: User): HTMLElement {
     },
   })
 
+  // A thief of an open session must not take the account: what matters asks for the password anew.
+  const proof = {
+    label: 'Your password',
+    type: 'password',
+    required: true,
+    autocomplete: 'current-password',
+  } as const
+
   const change = formOf({
     fields: {
       email: { label: 'Your email', type: 'email', value: email, required: true, autocomplete: 'email' },
+      password: proof,
     },
     submit: 'Send a link to this email',
-    async onSubmit(values) {
-      await call('PUT', '/api/accounts/email', values)
+    async onSubmit({ email, password }) {
+      await call('POST', '/api/accounts/prove', { password })
+      await call('PUT', '/api/accounts/email', { email })
       return 'Look into that mailbox: the email is yours when you open the link.'
     },
   })
 
   const close = formOf({
     fields: {
-      password: {
-        label: 'Your password',
-        type: 'password',
-        required: true,
-        autocomplete: 'current-password',
-      },
+      password: proof,
     },
     submit: 'Close my account for good',
     async onSubmit(values) {

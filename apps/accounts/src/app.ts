@@ -6,8 +6,10 @@ import type { Env } from './env.ts'
 import { outbox } from './jobs/send-mail.ts'
 import type { Resources } from './resources.ts'
 import { accountRoutes } from './routes/accounts.ts'
+import { adminRoutes } from './routes/admin.ts'
 import { mailedLinkRoutes } from './routes/mailed-links.ts'
 import { ownAccountRoutes } from './routes/own-account.ts'
+import { proofRoutes } from './routes/proof.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 
 /** All parts of the accounts service, in order. Read this file first. */
@@ -29,7 +31,9 @@ export async function buildApp(env: Env, { database, sessions, passwords }: Reso
   await app.register(accountRoutes, { prefix: '/api/accounts', accounts })
   await app.register(mailedLinkRoutes, { prefix: '/api/accounts', accounts })
   await app.register(ownAccountRoutes, { prefix: '/api/accounts', accounts })
+  await app.register(proofRoutes, { prefix: '/api/accounts', accounts })
   await app.register(sessionRoutes, { prefix: '/api/accounts' })
+  await app.register(adminRoutes, { prefix: '/api/accounts/admin', database })
 
   return app
 }

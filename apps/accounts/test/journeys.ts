@@ -64,6 +64,7 @@ export const journeys: Journeys = {
     const next = someone()
     await page.getByRole('link', { name: 'Account' }).click()
     await field(page, 'Your email').fill(next)
+    await field(page, 'Your password').first().fill(PASSWORD)
     await submit(page, 'Send a link to this email')
     await page.getByText('Look into that mailbox').waitFor()
     await picture('11 the account')
@@ -75,7 +76,7 @@ export const journeys: Journeys = {
     await mails.waitForMail(email, 2)
 
     await page.getByRole('link', { name: 'Account' }).click()
-    await field(page, 'Your password').fill(PASSWORD)
+    await field(page, 'Your password').last().fill(PASSWORD)
     await submit(page, 'Close my account for good')
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     await mails.waitForMail(next, 2)

@@ -20,6 +20,12 @@ beforeAll(async () => {
 })
 afterAll(() => opened[Symbol.asyncDispose]())
 
+function whoMay(responses: Operation['responses']): string {
+  if (responses[403]?.description.includes('ROLE_MISSING')) return 'admin'
+  if (responses[403]?.description.includes('SESSION_NOT_FRESH')) return 'fresh-user'
+  return responses[401]?.description.includes('SIGNED_OUT') ? 'user' : 'public'
+}
+
 /** The cells of each row whose first cell matches. */
 function rows(firstCell: RegExp): string[][] {
   const cells = readme
@@ -36,7 +42,7 @@ test('the table of routes is what the OpenAPI document says', () => {
     Object.entries(operations).map(([method, { requestBody, responses }]) => ({
       route: `${method.toUpperCase()} ${path}`,
       takes: Object.keys(requestBody?.content['application/json'].schema.properties ?? {}).join(' '),
-      who: responses[401]?.description.includes('SIGNED_OUT') ? 'user' : 'public',
+      who: whoMay(responses),
       answers: Object.keys(responses).join(' '),
     })),
   )
@@ -67,7 +73,7 @@ test('every error code of this service is in the table, with its status, and no 
     ),
   )
   // The codes of packages are in the tables of the packages.
-  const ofPackages = ['SIGNED_OUT 401', 'LIMIT_REACHED 429']
+  const ofPackages = ['SIGNED_OUT 401', 'ROLE_MISSING 403', 'SESSION_NOT_FRESH 403', 'LIMIT_REACHED 429']
   expect([...new Set(said)].filter((code) => !ofPackages.includes(code)).sort()).toEqual(documented)
 })
 

@@ -78,14 +78,14 @@ async function limitsPlugin(
   })
 
   function findProblem({ max, per, windowMs }: Limit, { config }: RouteOptions): string | undefined {
-    const { access } = config as { access?: string }
+    const { access = 'public' } = config as { access?: unknown }
     if (!Number.isInteger(max) || max < 1) return 'max is a whole number of at least 1'
     if (!(windowMs >= SECOND_MS && windowMs <= MONTH_MS)) return 'windowMs is a second to 30 days'
     if (per === 'network') {
       return app.hasRequestDecorator('network') ? undefined : 'nothing here knows request.network'
     }
     if (per !== 'user') return "per is 'network' or 'user'"
-    if (access !== 'user') return "per: 'user' is for routes with access: 'user'"
+    if (access === 'public') return "per: 'user' is for routes of a signed-in user, as with access: 'user'"
     return userOf ? undefined : "per: 'user' needs the option userOf of limits"
   }
 }

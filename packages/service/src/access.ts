@@ -1,11 +1,27 @@
 import createError from '@fastify/error'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 
-/** Who may use a route: `public` is everybody, `user` is a signed-in user. */
-export type Access = 'public' | 'user'
+/** What a route may declare besides `public`, by the name under which its check is added. */
+interface CheckedAccess {
+  /** A signed-in user. */
+  user: 'user'
+  /** A user who has proved a short time ago who they are: for what a thief of a session must not do. */
+  'fresh-user': 'fresh-user'
+  /** A signed-in user who has this role. */
+  role: { role: string }
+}
 
-/** Returns or resolves if the request may use the route. Otherwise throws the error to answer, such as a 401. */
-export type AccessCheck = (request: FastifyRequest) => void | Promise<void>
+/** Who may use a route. `public` is everybody. */
+export type Access = 'public' | CheckedAccess[keyof CheckedAccess]
+
+/**
+ * Returns or resolves if the request may use the route, which declares `access`. Otherwise throws the error to answer, such
+ * as a 401.
+ */
+export type AccessCheck<Kind extends keyof CheckedAccess = keyof CheckedAccess> = (
+  request: FastifyRequest,
+  access: CheckedAccess[Kind],
+) => void | Promise<void>
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -13,17 +29,17 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /**
-     * Runs `check` on the routes with this `access` in this scope and in scopes inside it. A plugin that knows the user
-     * calls it after it has added the hooks that its check needs: the check is an `onRequest` hook.
+     * Runs `check` on the routes with this kind of access in this scope and in scopes inside it. A plugin that knows the
+     * user calls it after it has added the hooks that its check needs: the check is an `onRequest` hook.
      */
-    addAccessCheck(access: Exclude<Access, 'public'>, check: AccessCheck): void
+    addAccessCheck<Kind extends keyof CheckedAccess>(kind: Kind, check: AccessCheck<Kind>): void
   }
 }
 
 /** At boot: a route declares no access. */
 export const RouteAccessMissing = createError(
   'ROUTE_ACCESS_MISSING',
-  "These routes do not say who may use them: %s. Give each config: { access: 'public' } or { access: 'user' }.",
+  "These routes do not say who may use them: %s. Give each config: { access: 'public' }, { access: 'user' } or another of @repo/service.",
   500,
 )
 
@@ -44,11 +60,12 @@ export function requireAccess(app: FastifyInstance): void {
   const routes: { scope: FastifyInstance; route: RouteOptions }[] = []
   const checkedIn = new Map<FastifyInstance, Set<unknown>>()
 
-  app.decorate('addAccessCheck', function addAccessCheck(this: FastifyInstance, access, check) {
-    checkedIn.set(this, new Set(checkedIn.get(this)).add(access))
+  app.decorate('addAccessCheck', function addAccessCheck(this: FastifyInstance, kind, check) {
+    checkedIn.set(this, new Set(checkedIn.get(this)).add(kind))
     this.addHook('onRequest', function checkAccess(request, _reply, done) {
-      if (request.routeOptions.config.access !== access) return done()
-      const pending = check(request)
+      const { access } = request.routeOptions.config
+      if (kindOf(access) !== kind) return done()
+      const pending = check(request, access as never)
       if (pending) pending.then(() => done(), done)
       else done()
     })
@@ -67,11 +84,22 @@ export function requireAccess(app: FastifyInstance): void {
   })
 
   function isChecked(scope: FastifyInstance | null, access: unknown): boolean {
-    if (access === 'public') return true
+    const kind = kindOf(access)
+    if (kind === 'public') return true
     // The prototype of a scope's instance is the instance of the scope around it.
-    for (; scope; scope = Object.getPrototypeOf(scope)) if (checkedIn.get(scope)?.has(access)) return true
+    for (; scope; scope = Object.getPrototypeOf(scope)) if (checkedIn.get(scope)?.has(kind)) return true
     return false
   }
+}
+
+/**
+ * The kind of an access. Undefined for a value that is none, which stops the boot: an object must have one key only, because a
+ * condition that nobody checks would make the route more public than it says.
+ */
+function kindOf(access: unknown): string | undefined {
+  if (typeof access === 'string') return access === 'role' ? undefined : access
+  const [[key, value] = [], ...others] = Object.entries(Object(access))
+  return key === 'role' && typeof value === 'string' && value !== '' && others.length === 0 ? key : undefined
 }
 
 function nameOf({ route: { method, url } }: { route: RouteOptions }): string {

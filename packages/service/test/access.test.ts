@@ -49,16 +49,27 @@ test('a route for users stops the boot where nothing checks for a user', async (
   })
 })
 
-test.each(['users', 'User', 'constructor', ['user'], { role: 'admin' }])(
-  'a route that asks for %j, which nothing registered knows, stops the boot',
-  async (unknown) => {
-    const app = build()
-    await app.register(users)
-    app.get('/', { config: { access: unknown as Access } }, async () => 'secret')
+test.each([
+  'users',
+  'User',
+  'constructor',
+  'role',
+  ['user'],
+  [{ role: 'admin' }],
+  'fresh-user',
+  {},
+  { role: '' },
+  { role: ['admin'] },
+  { user: 'admin' },
+  { role: 'admin', user: 'fresh' },
+])('a route that asks for %j, which nothing registered knows, stops the boot', async (unknown) => {
+  const app = build()
+  await app.register(users)
+  app.addAccessCheck('role', () => {})
+  app.get('/', { config: { access: unknown as Access } }, async () => 'secret')
 
-    await expect(app.ready()).rejects.toMatchObject({ code: 'ROUTE_ACCESS_UNCHECKED' })
-  },
-)
+  await expect(app.ready()).rejects.toMatchObject({ code: 'ROUTE_ACCESS_UNCHECKED' })
+})
 
 test('a route beside the scope in which users are checked stops the boot, however it is registered', async () => {
   const beside: ((app: Service) => unknown)[] = [
@@ -106,6 +117,26 @@ test('every route that boots is checked: in the scope, inside it, before and aft
     expect([url, (await app.inject(url)).statusCode]).toEqual([url, 200])
   }
   expect((await app.inject('/nowhere')).statusCode).toBe(404)
+})
+
+test('a role route stops the boot where nothing checks roles, and else its check is told which role', async () => {
+  const admin = { config: { access: { role: 'admin' } } } as const
+  const open = build()
+  await open.register(users)
+  open.get('/admin', admin, async () => 'secret')
+  await expect(open.ready()).rejects.toMatchObject({
+    code: 'ROUTE_ACCESS_UNCHECKED',
+    message: expect.stringContaining('GET /admin (access: {"role":"admin"})'),
+  })
+
+  const app = build()
+  app.addAccessCheck('role', ({ headers }, { role }) => {
+    if (headers.role !== role) throw new SignedOut()
+  })
+  app.get('/admin', admin, async () => 'secret')
+  expect((await app.inject('/admin')).statusCode).toBe(401)
+  expect((await app.inject({ url: '/admin', headers: { role: 'editor' } })).statusCode).toBe(401)
+  expect((await app.inject({ url: '/admin', headers: { role: 'admin' } })).statusCode).toBe(200)
 })
 
 test('a check may take its time, and its refusal comes before the body is read', async () => {

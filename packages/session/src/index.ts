@@ -2,7 +2,7 @@ export { openSessionStore, type SessionStoreOptions } from './open-session-store
 export type { SessionUser } from './record.ts'
 export { hostCookieName } from './session-cookie.ts'
 export { sessionEnv } from './session-env.ts'
-export { SignedOut } from './session-error.ts'
+export { RoleMissing, SessionNotFresh, SignedOut } from './session-error.ts'
 export { session, type SessionOptions } from './session.ts'
 export type { SessionStore } from './store.ts'
 export { currentUser, signIn, signOut } from './user-sessions.ts'

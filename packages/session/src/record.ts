@@ -1,7 +1,8 @@
 /**
  * The form in which a store keeps a session. Only this file knows it. Version 1 is text, with one entry per line:
  *
- *     [1,1767225600000,{"id":"u1"},"Mozilla/5.0 …"]     version, createdAt, user or null, user agent; never changes
+ *     [1,1767225600000,{"id":"u1"},"Mozilla/5.0 …",1767225600000]     version, createdAt, user or null, user agent, and for
+                                                      a user provedAt; never changes
  *     ,"cart":["book"]                                  key and value as JSON, which never holds a raw newline
  *     ,"theme":"dark"
  *
@@ -25,20 +26,24 @@ export interface RecordHead {
   createdAt: number
   user: Readonly<SessionUser> | null
   userAgent: string
+  /** When the user last proved who they are. 0 if that is unknown, as in a record of a release that did not note it. */
+  provedAt: number
 }
 
-export function buildRecord({ createdAt, user, userAgent }: RecordHead): string {
-  return JSON.stringify([VERSION, createdAt, user, userAgent])
+export function buildRecord({ createdAt, user, userAgent, provedAt }: RecordHead): string {
+  return JSON.stringify([VERSION, createdAt, user, userAgent, ...(user ? [provedAt] : [])])
 }
 
 /** Null for a record that is damaged, or that has a version this release does not know. */
 export function readHead(record: string): RecordHead | null {
   const end = record.indexOf('\n')
   try {
-    const [version, createdAt, user, userAgent] = JSON.parse(end === -1 ? record : record.slice(0, end))
+    const [version, createdAt, user, userAgent, provedAt = 0] = JSON.parse(
+      end === -1 ? record : record.slice(0, end),
+    )
     const isUser = user === null || typeof user?.id === 'string'
     if (version !== VERSION || typeof createdAt !== 'number' || !isUser) return null
-    return { createdAt, user: user && Object.freeze(user), userAgent }
+    return { createdAt, user: user && Object.freeze(user), userAgent, provedAt }
   } catch {
     return null
   }

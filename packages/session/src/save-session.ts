@@ -8,7 +8,7 @@ import {
   readValues,
   rebase,
 } from './record.ts'
-import { changedLines, type Line, type RecordHead, type SessionUser } from './record.ts'
+import { changedLines, type Line, type RecordHead } from './record.ts'
 import {
   becomeAnonymous,
   dropChanges,
@@ -73,7 +73,7 @@ export function saveSession(session: RequestSession): Promise<void> {
       return rebase(copy, applyLines(copy.text, lines))
     }
     const kept = renewal && copy.text !== undefined ? await takeKept(session, renewal) : []
-    await createRecord(session, renewal?.user ?? null, [...kept, ...lines])
+    await createRecord(session, renewal, [...kept, ...lines])
   })
 }
 
@@ -171,10 +171,16 @@ async function takeKept(session: RequestSession, { keeps, isProved }: Renewal): 
   }
 }
 
-async function createRecord(session: RequestSession, user: SessionUser | null, lines: Line[]): Promise<void> {
+async function createRecord(
+  session: RequestSession,
+  { user, isProved }: Pick<Renewal, 'user' | 'isProved'> = { user: null, isProved: false },
+  lines: Line[],
+): Promise<void> {
   const { policy, request } = session
   const userAgent = user ? (request.headers['user-agent'] ?? '').slice(0, 200) : ''
-  const head: RecordHead = { createdAt: Date.now(), user, userAgent }
+  const createdAt = Date.now()
+  const provedAt = isProved ? createdAt : (session.head?.provedAt ?? 0)
+  const head: RecordHead = { createdAt, user, userAgent, provedAt }
   const record = applyLines(buildRecord(head), lines)
   const id = newSessionId(policy.absoluteMs)
   const owner = user ? { key: keyOf(user.id), until: deadlineOf(id) } : undefined

@@ -6,6 +6,18 @@ const NO_STACK = false
 /** No user is signed in, on a route for users. */
 export const SignedOut = createError('SIGNED_OUT', 'Please sign in.', 401, Error, NO_STACK)
 
+/** The signed-in user does not have the role that the route asks for. */
+export const RoleMissing = createError('ROLE_MISSING', 'You may not do this.', 403, Error, NO_STACK)
+
+/** On a `fresh-user` route: the user has not proved for a while who they are. The client asks for the password. */
+export const SessionNotFresh = createError(
+  'SESSION_NOT_FRESH',
+  'Please prove that it is you, with your password.',
+  403,
+  Error,
+  NO_STACK,
+)
+
 /** The session ended (sign-out, expiry, a new id) during this request. Nothing of the request was stored. */
 export const SessionGone = createError('SESSION_GONE', 'This session has ended. Please sign in again.', 401)
 

@@ -19,7 +19,7 @@ import {
 } from './request-session.ts'
 import { createCookieSigner, deadlineOf, hostCookieName } from './session-cookie.ts'
 import { ABSOLUTE_MS, IDLE_MS, MAX_PER_USER } from './session-env.ts'
-import { SignedOut } from './session-error.ts'
+import { RoleMissing, SessionNotFresh, SignedOut } from './session-error.ts'
 import { abandonSession, loadRecord, saveSession } from './save-session.ts'
 import { proxySession } from './session-proxy.ts'
 import type { SessionStore } from './store.ts'
@@ -32,6 +32,9 @@ import type { SessionStore } from './store.ts'
  * @see https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Clear-Site-Data
  */
 const CLEARED_AT_SIGN_OUT = '"storage"'
+
+/** Long enough for a form, short enough for a browser that is left alone. */
+const FRESH_MS = 10 * 60_000
 
 export interface SessionOptions {
   /** From `openSessionStore`. The caller closes it, after the app. */
@@ -46,6 +49,8 @@ export interface SessionOptions {
   absoluteMs?: number
   /** One more sign-in ends the oldest session of the user. Default: 100. */
   maxPerUser?: number
+  /** How long after a sign-in the user may use a `fresh-user` route. Default: 10 minutes. */
+  freshMs?: number
 }
 
 declare module 'fastify' {
@@ -56,11 +61,12 @@ declare module 'fastify' {
 
 /** Exists in a service of @repo/service. It runs the check, and does not boot with a route whose access nothing checks. */
 interface AccessChecks {
-  addAccessCheck?(access: 'user', check: (request: FastifyRequest) => void): void
+  addAccessCheck?(kind: string, check: (request: FastifyRequest, access: unknown) => void): void
 }
 
 async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Promise<void> {
   const { store, idleMs = IDLE_MS, absoluteMs = ABSOLUTE_MS, maxPerUser = MAX_PER_USER } = options
+  const { freshMs = FRESH_MS } = options
   const isSecure = new URL(options.origin).protocol === 'https:'
   const cookieName = hostCookieName('session', options.origin)
   const attributes = { path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax' } as const
@@ -151,8 +157,7 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   function sendCookie(request: FastifyRequest, reply: FastifyReply): void {
     const current = request[SESSION]
     request.session = null as unknown as FastifyRequest['session']
-    const { access } = request.routeOptions.config as { access?: unknown }
-    const isPrivate = current?.isRead || access === 'user'
+    const isPrivate = current?.isRead || accessOf(request) !== 'public'
     if (isPrivate && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
     if (current) current.isAnswered = true
     if (!current || current.failure) return
@@ -177,6 +182,22 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
     }
   }
 
+  /** @throws SIGNED_OUT, SESSION_NOT_FRESH, ROLE_MISSING */
+  function requireAccess(request: FastifyRequest, access: unknown): void {
+    const head = request[SESSION]?.head
+    if (!head?.user) throw new SignedOut()
+    if (access === 'fresh-user' && Date.now() - head.provedAt > freshMs) throw new SessionNotFresh()
+    const { role } = Object(access) as { role?: string }
+    if (role !== undefined && !head.user.roles?.includes(role)) throw new RoleMissing()
+  }
+
+  /** For a Fastify app that is not a service of @repo/service, so nothing else reads `config.access`. */
+  function checkAccess(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
+    const access = accessOf(request)
+    if (access !== 'public') requireAccess(request, access)
+    done()
+  }
+
   app.decorate('sessions', policy)
   app.decorateRequest(SESSION, null)
   app.addHook('onRoute', noteErrors)
@@ -193,8 +214,11 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   })
   app.addHook('onRequest', openSession)
   const service: AccessChecks = app
-  if (service.addAccessCheck) service.addAccessCheck('user', requireUser)
-  else app.addHook('onRequest', checkAccess)
+  if (service.addAccessCheck) {
+    for (const kind of ['user', 'fresh-user', 'role']) service.addAccessCheck(kind, requireAccess)
+  } else {
+    app.addHook('onRequest', checkAccess)
+  }
   if ('redis' in store.connection) {
     const { lendConnection } = await import('./stores/redis.ts')
     lendConnection(app, store.connection.redis)
@@ -206,16 +230,9 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   })
 }
 
-/** @throws SIGNED_OUT */
-function requireUser(request: FastifyRequest): void {
-  if (request[SESSION]?.head?.user == null) throw new SignedOut()
-}
-
-/** For a Fastify app that is not a service of @repo/service, so nothing else reads `config.access`. */
-function checkAccess(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
-  const { access } = request.routeOptions.config as { access?: unknown }
-  if (access === 'user') requireUser(request)
-  done()
+/** Who may use the route of this request. Nothing declares it for the answer 404. */
+function accessOf(request: FastifyRequest): unknown {
+  return (request.routeOptions.config as { access?: unknown }).access ?? 'public'
 }
 
 /** Notes every error of a route before any error handler answers it. */
@@ -257,5 +274,5 @@ function rememberAnswer(reply: FastifyReply): () => void {
   }
 }
 
-/** The session plugin: `request.session`, and the check of routes with `access: 'user'`. */
+/** The session plugin: `request.session`, and the check of routes whose `access` is `user`, `fresh-user` or a role. */
 export const session = fp(sessionPlugin, { name: 'session', fastify: '5.x' })

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { changedLines, discardChanges, openCopy, readValue, rebase } from '../src/record.ts'
+import {
+  buildRecord,
+  changedLines,
+  discardChanges,
+  openCopy,
+  readHead,
+  readValue,
+  rebase,
+} from '../src/record.ts'
 
 const HEAD = '[1,1767225600000,null,""]'
 
@@ -33,4 +41,20 @@ test('changes that are discarded leave no trace, not even in the objects that we
   discardChanges(copy)
   expect(readValue(copy, 'cart')).toEqual(['book'])
   expect(changedLines(copy)).toEqual([])
+})
+
+test('a user of a release that noted neither roles nor the proof has no role, and has not proved anything', () => {
+  expect(readHead('[1,1767225600000,{"id":"ada"},"Firefox"]')).toEqual({
+    createdAt: 1_767_225_600_000,
+    user: { id: 'ada' },
+    userAgent: 'Firefox',
+    provedAt: 0,
+  })
+})
+
+test('the proof is one more item of the head, which the release before ignores', () => {
+  const head = { createdAt: 1, user: { id: 'ada', roles: ['admin'] }, userAgent: 'Firefox', provedAt: 2 }
+  expect(JSON.parse(buildRecord(head))).toEqual([1, 1, head.user, 'Firefox', 2])
+  expect(readHead(buildRecord(head))).toEqual(head)
+  expect(buildRecord({ ...head, user: null })).toBe('[1,1,null,"Firefox"]')
 })

@@ -72,14 +72,14 @@ function browse(app: FastifyInstance, jar = { cookie: '' }) {
   }
 }
 
-test('a service is given the check of user routes, and runs it in place of the plugin', async () => {
-  const checks: [string, (request: FastifyRequest) => void][] = []
+test('a service is given the checks of all kinds of users, and runs them in place of the plugin', async () => {
+  const checks: [string, (request: FastifyRequest, access: string) => void][] = []
   const app = Fastify()
   apps.push(app)
-  app.decorate('addAccessCheck', (access, check) => void checks.push([access, check]))
+  app.decorate('addAccessCheck', (kind, check) => void checks.push([kind, check as never]))
   await app.register(session, { store, secrets, origin: 'http://localhost' })
-  app.get('/', { config: { access: 'user' } }, async (request) => checks[0]![1](request))
-  expect(checks).toEqual([['user', expect.any(Function)]])
+  app.get('/', { config: { access: 'user' } }, async (request) => checks[0]![1](request, 'user'))
+  expect(checks.map(([kind]) => kind)).toEqual(['user', 'fresh-user', 'role'])
   expect((await app.inject('/')).json()).toMatchObject({ code: 'SIGNED_OUT' })
 })
 
@@ -91,6 +91,45 @@ test('a user route is 401 for who is not signed in, its HEAD as well, and an unk
   await ask('POST', '/sign-in', { payload: { id: 'ada' } })
   expect((await ask('GET', '/me')).json()).toEqual({ id: 'ada' })
   expect((await ask('HEAD', '/me')).statusCode).toBe(200)
+})
+
+test('a role route is 403 for a user without the role, and the roles are those of the sign-in', async () => {
+  const ask = browse(
+    await openApp((app) => {
+      app.get('/admin', { config: { access: { role: 'admin' } } }, async (request) => currentUser(request))
+    }),
+  )
+  expect((await ask('GET', '/admin')).json()).toMatchObject({ statusCode: 401, code: 'SIGNED_OUT' })
+  for (const payload of [{ id: 'ada' }, { id: 'ada', roles: [] }, { id: 'ada', roles: ['administrator'] }]) {
+    await ask('POST', '/sign-in', { payload })
+    expect((await ask('GET', '/admin')).json()).toMatchObject({ statusCode: 403, code: 'ROLE_MISSING' })
+  }
+  await ask('POST', '/sign-in', { payload: { id: 'ada', roles: ['editor', 'admin'] } })
+  const answer = await ask('GET', '/admin')
+  expect(answer.json()).toEqual({ id: 'ada', roles: ['editor', 'admin'] })
+  expect(answer.headers['cache-control']).toBe('no-store')
+  expect((await ask('HEAD', '/admin')).statusCode).toBe(200)
+})
+
+test('a fresh-user route is 403 ten minutes after the sign-in, whatever the session did since, until the next one', async () => {
+  const ask = browse(
+    await openApp((app) => {
+      app.get('/fresh', { config: { access: 'fresh-user' } }, async (request) => currentUser(request))
+      app.post('/renew', { config: { access: 'user' } }, async ({ session }) => session.regenerate(['user']))
+    }),
+  )
+  onTestFinished(() => void vi.useRealTimers())
+  vi.useFakeTimers({ toFake: ['Date'] })
+  expect((await ask('GET', '/fresh')).json()).toMatchObject({ statusCode: 401, code: 'SIGNED_OUT' })
+  await ask('POST', '/sign-in', { payload: { id: 'ada' } })
+  vi.setSystemTime(Date.now() + 9 * 60_000)
+  expect((await ask('GET', '/fresh')).json()).toEqual({ id: 'ada' })
+  expect((await ask('POST', '/renew')).statusCode).toBe(200)
+  vi.setSystemTime(Date.now() + 2 * 60_000)
+  expect((await ask('GET', '/fresh')).json()).toMatchObject({ statusCode: 403, code: 'SESSION_NOT_FRESH' })
+  expect((await ask('GET', '/me')).statusCode).toBe(200)
+  await ask('POST', '/sign-in', { payload: { id: 'ada' } })
+  expect((await ask('GET', '/fresh')).statusCode).toBe(200)
 })
 
 test('with an https origin the cookie is __Host- and Secure, though the last hop is plain http, and so is its clearing', async () => {

@@ -162,7 +162,7 @@ async function hoard(
   ownerKey: string,
   { count, until = Date.now() + DAY_MS / 2 }: { count: number; until?: number },
 ): Promise<void> {
-  const record = buildRecord({ createdAt: Date.now(), user: { id: 'hoarder' }, userAgent: '' })
+  const record = buildRecord({ createdAt: Date.now(), user: { id: 'hoarder' }, userAgent: '', provedAt: 0 })
   let next = 0
   async function create(): Promise<void> {
     for (let n = next++; n < count; n = next++) {

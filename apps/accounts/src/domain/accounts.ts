@@ -44,7 +44,7 @@ export interface Credentials {
 /** The session of the present request. */
 export interface RequestSession {
   /** Signs the user in under a new session id. Resolves when the session is stored. */
-  begin(user: { id: string }): Promise<void>
+  begin(user: { id: string; roles: readonly string[] }): Promise<void>
   end(): Promise<void>
   /** Ends every other session of the user. */
   endOthers(user: { id: string }): Promise<void>
@@ -115,7 +115,8 @@ export async function letIn(
 ): Promise<SignedIn> {
   const { database, passwords, devices } = accounts
   const email = parseEmail(credentials.email)
-  const found = await database.user.findUnique({ where: { email } })
+  // A locked account is like none, so its state is told to nobody, not even to who guesses its password.
+  const found = await database.user.findUnique({ where: { email, lockedAt: null } })
   const known = devices.read(device, found)
   const user = await limitGuesses(database, known ? { device: known } : { network, email }, async () => {
     const isRight = await passwords.verify(password, found?.passwordHash ?? null, network)
@@ -126,14 +127,31 @@ export async function letIn(
   if (passwords.needsRehash(user.passwordHash)) {
     await storePassword(database, user, { passwordHash: await passwords.hash(password, network) })
   }
+  const { passwordHash } = await beginSession(accounts, user, { password, network }, session)
+  return { user: present(user), device: devices.issue({ id: user.id, passwordHash }) }
+}
+
+/**
+ * Begins a session of a user whose password was right when `user` was read, and returns what is stored now. A change of the
+ * password or of the roles and a lock end all sessions, and this one may have begun just after that.
+ *
+ * @throws SIGN_IN_REFUSED when the password is another one now, or the account is locked
+ */
+export async function beginSession(
+  accounts: Accounts,
+  user: Stored & { id: string },
+  { password, network }: Omit<Credentials, 'email'>,
+  session: RequestSession,
+): Promise<Stored> {
   return failClosed(session, async (begin) => {
     await begin(user)
-    // A change of the password ends all sessions. This session may have begun just after that, with the old password.
-    const passwordHash = await readPasswordHash(database, user.id)
+    const stored = await readStored(accounts.database, user.id)
     const isStill =
-      passwordHash === user.passwordHash || (await passwords.verify(password, passwordHash, network))
-    if (passwordHash === null || !isStill) throw new SignInRefused()
-    return { user: present(user), device: devices.issue({ id: user.id, passwordHash }) }
+      stored?.passwordHash === user.passwordHash ||
+      (await accounts.passwords.verify(password, stored?.passwordHash ?? null, network))
+    if (!stored || !isStill) throw new SignInRefused()
+    if (`${stored.roles}` === `${user.roles}`) return stored
+    return beginSession(accounts, { id: user.id, ...stored }, { password, network }, session)
   })
 }
 
@@ -151,7 +169,7 @@ export async function changePassword(
   session: RequestSession,
 ): Promise<SignedIn> {
   const { database, passwords, devices, outbox, host } = accounts
-  const user = await database.user.findUnique({ where: { id: change.userId } })
+  const user = await database.user.findUnique({ where: { id: change.userId, lockedAt: null } })
   if (!user) throw new AccountGone()
   assertSuitable(change.next, [user.email, host])
   const isRight = await limitGuesses(
@@ -164,13 +182,14 @@ export async function changePassword(
   const passwordHash = await passwords.hash(change.next, change.network)
   const isStored = await failClosed(session, (begin) =>
     database.$transaction(async (tx) => {
-      // A concurrent sign-in with the old password waits for the end of this transaction (`readPasswordHash`). No session
+      // A concurrent sign-in with the old password waits for the end of this transaction (`readStored`). No session
       // ends before the password is stored: of two concurrent changes, the later would end the session that the earlier has
       // just begun.
-      if (!(await storePassword(tx, user, { passwordHash, passwordChangedAt: new Date() }))) return false
+      const stored = await storePassword(tx, user, { passwordHash, passwordChangedAt: new Date() })
+      if (!stored) return false
       await outbox.notice(tx, 'password-changed', user.email)
       await session.endOthers(user)
-      await begin(user)
+      await begin({ id: user.id, roles: stored.roles })
       return true
     }),
   )
@@ -211,22 +230,32 @@ async function failClosed<T>(
   }
 }
 
-/** False when another password was stored after `user` was read. That password is never overwritten. */
+/**
+ * The roles that the user has now. Undefined when another password was stored after `user` was read, which is never
+ * overwritten, or the account was locked.
+ */
 async function storePassword(
   database: Database | Transaction,
   user: { id: string; passwordHash: string },
   data: { passwordHash: string; passwordChangedAt?: Date },
-): Promise<boolean> {
-  const { count } = await database.user.updateMany({
-    where: { id: user.id, passwordHash: user.passwordHash },
+): Promise<{ roles: string[] } | undefined> {
+  const [stored] = await database.user.updateManyAndReturn({
+    where: { id: user.id, passwordHash: user.passwordHash, lockedAt: null },
     data,
+    select: { roles: true },
   })
-  return count === 1
+  return stored
 }
 
-/** Waits for a concurrent change of the password. Null when the account does not exist any more. */
-async function readPasswordHash(database: Database, id: string): Promise<string | null> {
-  const [user] = await database.$queryRaw<{ passwordHash: string }[]>`
-    SELECT password_hash AS "passwordHash" FROM users WHERE id = ${id} FOR SHARE`
-  return user?.passwordHash ?? null
+/** What a session depends on besides its user. */
+interface Stored {
+  passwordHash: string
+  roles: string[]
+}
+
+/** Waits for a concurrent change. Undefined when the account is locked, or does not exist any more. */
+async function readStored(database: Database, id: string): Promise<Stored | undefined> {
+  const [user] = await database.$queryRaw<Stored[]>`
+    SELECT password_hash AS "passwordHash", roles FROM users WHERE id = ${id} AND locked_at IS NULL FOR SHARE`
+  return user
 }

@@ -54,7 +54,7 @@ export interface OpenedLink {
  * Makes a link valid, and the earlier one of the same purpose invalid. Part of the job that mails it, before it is mailed.
  *
  * False when it must not be mailed: it has expired or was used already, or since it was asked for there was a newer link or
- * a new password.
+ * a new password, or the account was locked.
  */
 export async function issueLink(
   tx: Transaction,
@@ -64,7 +64,7 @@ export async function issueLink(
   const issued = await tx.$executeRaw`
     INSERT INTO mailed_links AS link (user_id, purpose, digest, email, requested_at, expires_at)
     SELECT id, ${purpose}, ${digestOf(token)}, ${email}, ${requestedAt}::timestamptz, ${expiresAt}::timestamptz FROM users
-    WHERE id = ${userId} AND now() < ${expiresAt}::timestamptz
+    WHERE id = ${userId} AND locked_at IS NULL AND now() < ${expiresAt}::timestamptz
       AND ${requestedAt}::timestamptz > coalesce(password_changed_at, '-infinity')
     ON CONFLICT (user_id, purpose) DO UPDATE SET
       digest = excluded.digest, email = excluded.email, requested_at = excluded.requested_at,
@@ -94,7 +94,7 @@ export async function useLink(tx: Transaction, purpose: LinkPurpose, token: stri
 function fromValidLink(purpose: LinkPurpose, token: string): Prisma.Sql {
   return Prisma.sql`
     FROM mailed_links AS link JOIN users ON users.id = link.user_id
-    WHERE digest = ${digestOf(token)} AND purpose = ${purpose} AND used_at IS NULL AND now() < expires_at
+    WHERE digest = ${digestOf(token)} AND purpose = ${purpose} AND used_at IS NULL AND now() < expires_at AND locked_at IS NULL
       AND requested_at > coalesce(password_changed_at, '-infinity')`
 }
 

@@ -36,7 +36,7 @@ export async function resetPassword(
     const link = await useLink(tx, 'reset', reset.token)
     // The email may have been changed since: then the link was mailed to somebody else.
     const { count } = await tx.user.updateMany({
-      where: { id: link.userId, email: link.email },
+      where: { id: link.userId, email: link.email, lockedAt: null },
       data: { passwordHash, passwordChangedAt: new Date(), emailVerifiedAt: new Date() },
     })
     if (count === 0) throw new LinkInvalid()

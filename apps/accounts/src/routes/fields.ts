@@ -32,8 +32,8 @@ export const UserSchema = Type.Object({
 /** What the domain may do with the session of a request. */
 export function sessionOf(request: FastifyRequest): RequestSession {
   return {
-    async begin({ id }) {
-      await signIn(request, { id })
+    async begin({ id, roles }) {
+      await signIn(request, { id, roles })
       await request.session.save()
     },
     end: () => signOut(request),

@@ -1,6 +1,6 @@
 import { LimitReached, type Limit } from '@repo/limits'
 import { problemResponses, type Service } from '@repo/service'
-import { currentUser, SignedOut } from '@repo/session'
+import { currentUser, SessionNotFresh, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
 import { AccountGone, EmailTaken, type Accounts } from '../domain/accounts.ts'
 import { confirmEmail, requestEmail } from '../domain/change-email.ts'
@@ -69,11 +69,14 @@ export async function mailedLinkRoutes(app: Service, { accounts }: { accounts: A
   app.put(
     '/email',
     {
-      config: { access: 'user', limit: MAIL_REQUEST_LIMIT },
+      config: { access: 'fresh-user', limit: MAIL_REQUEST_LIMIT },
       schema: {
         summary: 'Mail a link that proves a new email, or the present one once more',
         body: Type.Object({ email: Email }),
-        response: { 204: Type.Null(), ...problemResponses(SignedOut, EmailInvalid, LimitReached) },
+        response: {
+          204: Type.Null(),
+          ...problemResponses(SignedOut, SessionNotFresh, EmailInvalid, LimitReached),
+        },
       },
     },
     async (request, reply) => {

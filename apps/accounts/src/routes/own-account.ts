@@ -1,5 +1,5 @@
 import { problemResponses, type Service } from '@repo/service'
-import { currentUser, listSessions, SignedOut } from '@repo/session'
+import { currentUser, listSessions, SessionNotFresh, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
 import { AccountGone, readUser, type Accounts } from '../domain/accounts.ts'
 import { closeAccount } from '../domain/close-account.ts'
@@ -11,12 +11,12 @@ export async function ownAccountRoutes(app: Service, { accounts }: { accounts: A
   app.get(
     '/me/export',
     {
-      config: { access: 'user' },
+      config: { access: 'fresh-user' },
       schema: {
         summary: 'All that this service has stored of me, as a file',
         response: {
           200: Type.Object({ user: UserSchema, sessions: Type.Array(SessionSchema) }),
-          ...problemResponses(SignedOut, AccountGone),
+          ...problemResponses(SignedOut, AccountGone, SessionNotFresh),
         },
       },
     },
@@ -30,10 +30,10 @@ export async function ownAccountRoutes(app: Service, { accounts }: { accounts: A
   app.delete(
     '/me',
     {
-      config: { access: 'user' },
+      config: { access: 'fresh-user' },
       schema: {
         summary: 'Close my account for good',
-        response: { 204: Type.Null(), ...problemResponses(SignedOut, AccountGone) },
+        response: { 204: Type.Null(), ...problemResponses(SignedOut, AccountGone, SessionNotFresh) },
       },
     },
     async (request, reply) => {

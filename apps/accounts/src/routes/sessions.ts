@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 
 const SessionNotFound = createError('SESSION_NOT_FOUND', 'You have no such session.', 404)
 
-const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
+export const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
 
 export const SessionSchema = Type.Object({
   id: Type.String({ description: 'Names the session and opens nothing' }),

@@ -19,6 +19,20 @@ export interface BackingServices extends AsyncDisposable {
   environmentOf(type: ProcessType, formation: Formation): Record<string, string>
 }
 
+const OPENED = '.dev/stores.json'
+
+/** What the last `pnpm dev` of this clone has opened, for one-off processes beside it. Undefined before the first one. */
+export async function readOpened(root: string): Promise<Opened | undefined> {
+  const text = await readFile(join(root, OPENED), 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : (JSON.parse(text) as Opened)
+}
+
+interface Opened {
+  /** The URL of Postgres, with a role that may create roles. */
+  admin: string
+  session: { SESSION_STORE_URL: string; SESSION_SECRETS: string }
+}
+
 /**
  * Opens Postgres, the session store and a mail server. Postgres is DATABASE_URL, whose role may create roles, else our own server in
  * `.dev/postgres`. The session store is SESSION_STORE_URL, else our own Redis in `.dev/redis`, else, when the machine has no
@@ -59,6 +73,7 @@ export async function openBackingServices(
     MAIL_URL: given.MAIL_URL || catcher!.env.MAIL_URL,
     MAIL_FROM: given.MAIL_FROM || 'Development <mail@localhost>',
   }
+  await writeFile(join(root, OPENED), `${JSON.stringify({ admin, session })}\n`, { mode: 0o600 })
 
   const stores = opening.move()
   return {

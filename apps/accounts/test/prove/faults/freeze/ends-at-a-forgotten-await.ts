@@ -4,8 +4,8 @@ import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 // unhandled rejection.
 plant(
   'apps/accounts/src/routes/accounts.ts',
-  'await signIn(request, { id })',
-  'void endAllSessions(request, id); await signIn(request, { id })',
+  'await signIn(request, { id, roles })',
+  'void endAllSessions(request, id); await signIn(request, { id, roles })',
 )
 plant(
   'packages/session/src/user-sessions.ts',

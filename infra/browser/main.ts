@@ -55,6 +55,7 @@ for (const [name, journey] of ofApps.flatMap(({ journeys }) => Object.entries(jo
       page,
       url: formation.url,
       processes: formation.processes,
+      restart: formation.restart,
       mails: formation.mails,
       otherDevice: async () => (await browser.newContext()).newPage(),
       picture: async (title) => void (options.pictures && (await picture(title))),

@@ -16,6 +16,8 @@ const PROCESSES_OF_EACH = 2
 export interface RunningFormation extends AsyncDisposable {
   url: string
   processes: NodeProcess[]
+  /** Starts a process anew in the place of one that was killed. Resolves when it is ready. */
+  restart(name: string): Promise<void>
   /** The mails that the processes have sent. */
   mails: MailCatcher
 }
@@ -42,6 +44,7 @@ export async function startFormation(): Promise<RunningFormation> {
     DRAIN_MS: '150',
   }
 
+  const running = starting.use(new AsyncDisposableStack())
   const databaseOf = databaseEnvironment(formation, postgres.url, env.SESSION_STORE_URL)
   async function start(
     type: ProcessType,
@@ -49,7 +52,7 @@ export async function startFormation(): Promise<RunningFormation> {
     more: Record<string, string> = {},
   ): Promise<NodeProcess> {
     const name = `${type.name}.${n}`
-    return starting.use(
+    return running.use(
       await startProcess({
         name,
         cwd: join(ROOT, type.app),
@@ -60,9 +63,9 @@ export async function startFormation(): Promise<RunningFormation> {
   }
 
   for (const type of formation.release) {
-    const running = await start(type, 1)
-    const { code } = await running.exited
-    if (code !== 0) throw new Error(`${type.name} failed:\n${running.output()}`)
+    const release = await start(type, 1)
+    const { code } = await release.exited
+    if (code !== 0) throw new Error(`${type.name} failed:\n${release.output()}`)
   }
 
   const started = new Map<ProcessType, NodeProcess[]>()
@@ -76,10 +79,18 @@ export async function startFormation(): Promise<RunningFormation> {
   const edge = await start(door, 1, { PORT: `${doorPort}`, UPSTREAMS: upstreams(formation, urlsOf) })
   await Promise.all([...services, edge].map(({ ready }) => ready))
 
+  const processes = [...services, edge]
   const resources = starting.move()
   return {
     url: env.PUBLIC_ORIGIN,
-    processes: [...services, edge],
+    processes,
+    async restart(name) {
+      const index = processes.findIndex((process) => process.name === name)
+      const { port } = processes[index]!
+      const type = formation.running.find((type) => type.name === name.replace(/\.\d$/, ''))!
+      processes[index] = await start(type, Number(name.at(-1)), { PORT: `${port}` })
+      await processes[index].ready
+    },
     mails: mail,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }

@@ -9,6 +9,8 @@ export interface Visit {
   page: Page
   url: string
   processes: NodeProcess[]
+  /** Starts a process anew in the place of one that the journey killed. */
+  restart(name: string): Promise<void>
   mails: MailCatcher
   otherDevice(): Promise<Page>
   picture(title: string): Promise<void>

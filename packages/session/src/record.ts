@@ -1,9 +1,10 @@
 /**
  * The form in which a store keeps a session. Only this file knows it. Version 1 is text, with one entry per line:
  *
- *     [1,1767225600000,{"id":"u1"},"Mozilla/5.0 …",1767225600000]     version, createdAt, user or null, user agent, and for
-                                                      a user provedAt; never changes
- *     ,"cart":["book"]                                  key and value as JSON, which never holds a raw newline
+ *     [1,1767225600000,{"id":"u1"},"Firefox",1767225600000]
+ *                                                       version, createdAt, user or null, user agent, and for a user
+ *                                                       provedAt; never changes
+ *     ,"cart":["book"]                                    key and value as JSON, which never holds a raw newline
  *     ,"theme":"dark"
  *
  * So a store changes one key by its line and parses no value. No number, `[]` or lone surrogate is decoded and encoded

@@ -27,6 +27,9 @@ const TESTS = [
   'infra/migrate/{ask,backup.long,find-unsafe-migrations,main.long}.test.ts',
   'infra/deploy/{find-drift,mail,render,*/render,image/workflows}.test.ts',
   'infra/formation.test.ts',
+  'apps/*/test/{administer,fail-closed,fleet,flood,guesses,text-work}.long.test.ts',
+  'apps/*/test/{alternation,failing,moves,servers-and-roles}.long.test.ts',
+  'apps/*/test/measure-overhead.ts',
 ]
 
 /** The parts that a clone can do without: a description, the paths, and the scripts that run it. */
@@ -58,7 +61,8 @@ export const parts = {
     topic: 'memcached',
   },
   tests: {
-    about: 'the tests of packages and infra, for a team that changes these; those of apps and templates stay',
+    about:
+      'the tests of packages and infra, and the long ones of the apps of the starter, for a team that changes these',
     paths: [...TESTS, ...SHARED],
     scripts: [],
   },

@@ -34,16 +34,6 @@ export function addImport(text: string, line: string): string | undefined {
   return `${text.slice(0, at)}${line}\n${text.slice(at)}`
 }
 
-/** The text with its first imports in sorted order. */
-export function sortImports(text: string): string {
-  return text.replace(/^(?:import .*\n)+/m, (imports) =>
-    imports
-      .split(/(?<=\n)/)
-      .sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1))
-      .join(''),
-  )
-}
-
 /** The key that imports are sorted by: Node's modules first, then packages, then the app's files. */
 function rankOf(statement: string): string {
   const from = /'([^']+)'\n?$/.exec(statement)?.[1] ?? ''

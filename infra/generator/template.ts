@@ -1,8 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join, posix } from 'node:path'
 import { format, type FormatOptions } from 'oxfmt'
 import { Refusal } from './change.ts'
-import { cutSession } from './cut-session.ts'
 
 export const kinds = ['http', 'worker', 'http+worker', 'package'] as const
 export const capabilities = ['database', 'session', 'queue'] as const
@@ -11,7 +10,7 @@ export type Capability = (typeof capabilities)[number]
 
 /** The template to copy, and the parts of it. */
 export interface Choice {
-  /** As `readTemplate` takes it. */
+  /** A folder of `templates/`. */
   template: string
   /** The entries of the wanted processes. TypeScript files that none of them imports are not copied. */
   entries: string[]
@@ -76,10 +75,8 @@ const TEMPLATES = join(import.meta.dirname, 'templates')
 // Made by tools, in a template as in any member.
 const MADE = new Set(['node_modules', 'dist', '.turbo', 'generated', 'test-report.json'])
 
-/** A folder of `templates/`. One without a session is cut out of the one with it. */
 export function templateFolder(template: string): string {
-  const folder = join(TEMPLATES, template)
-  return existsSync(folder) ? folder : `${folder}-session`
+  return join(TEMPLATES, template)
 }
 
 /** The files of a template and its package.json. Its name in them is `any-name`. */
@@ -87,10 +84,7 @@ export function readTemplate(template: string): { files: Files; manifest: Manife
   const files = readFolder(templateFolder(template))
   const manifest = JSON.parse(files.get('package.json')!) as Manifest
   files.delete('package.json')
-  if (existsSync(join(TEMPLATES, template))) return { files, manifest }
-  for (const process of Object.values(manifest.processes!))
-    process.needs = process.needs!.filter((need) => need !== 'session')
-  return { files: cutSession(files), manifest }
+  return { files, manifest }
 }
 
 /** These entries, their tests, all that they import directly or indirectly, and all files that are not TypeScript. */

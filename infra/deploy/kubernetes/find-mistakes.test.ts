@@ -211,10 +211,10 @@ describe('a planted mistake is found:', () => {
     expect(mistakes.every((mistake) => mistake.startsWith('of what the release applies first: '))).toBe(true)
   })
 
-  test('a process type that no Deployment runs', async () => {
-    const documents = (await readBase(root)).filter(({ metadata }) => metadata.name !== 'accounts')
-    expect((await findMistakes(documents, about)).join('\n')).toMatch(
-      /accounts of the formation is deployed by nobody/,
+  test.each(['accounts', 'accounts-worker'])('%s, which no Deployment runs', async (name) => {
+    const documents = (await readBase(root)).filter(({ metadata }) => metadata.name !== name)
+    expect((await findMistakes(documents, about)).join('\n')).toContain(
+      `${name} of the formation is deployed by nobody`,
     )
   })
 })

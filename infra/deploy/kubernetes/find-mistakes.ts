@@ -47,11 +47,8 @@ async function findMistakesIn(documents: readonly Document[], about: Surrounding
   const mistakes: string[] = []
 
   for (const { name } of [...about.formation.running, ...about.formation.release]) {
-    if (
-      !ours.some(
-        ({ metadata }) => metadata.name.replace(/-release$|-v?[^-]+$/, '') === name || metadata.name === name,
-      )
-    ) {
+    // By its label: the Job of a release has the release in its name, too.
+    if (!ours.some((workload) => labelsOf(workload)['app.kubernetes.io/name'] === name)) {
       mistakes.push(`${name} of the formation is deployed by nobody`)
     }
     if (!of('NetworkPolicy').some(({ metadata }) => metadata.name === name)) {

@@ -3,7 +3,7 @@ import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 // A route that forgets an `await`, sessions whose failures the route must handle, and a process that ends at the first
 // unhandled rejection.
 plant(
-  'apps/accounts/src/routes/accounts.ts',
+  'apps/accounts/src/routes/fields.ts',
   'await signIn(request, { id, roles })',
   'void endAllSessions(request, id); await signIn(request, { id, roles })',
 )

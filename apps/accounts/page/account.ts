@@ -8,9 +8,17 @@ interface Session {
   current: boolean
 }
 
+interface Happening {
+  event: string
+  at: string
+  network: string
+  userAgent: string
+}
+
 /** The sessions of a user, the email and the password, and the end of the account. */
 export function accountView({ email, emailVerified }: User): HTMLElement {
   const list = h('ul', { className: 'devices', 'aria-label': 'Devices' })
+  const history = h('ul', { className: 'devices', 'aria-label': 'What happened' })
   const status = h('p', { className: 'message', role: 'status' })
   const endOthers = h('button', { type: 'button', hidden: true }, 'Sign out everywhere else')
   endOthers.addEventListener('click', () => end('/api/accounts/sessions'))
@@ -18,6 +26,8 @@ export function accountView({ email, emailVerified }: User): HTMLElement {
   async function load(): Promise<void> {
     const { sessions } = await call<{ sessions: Session[] }>('GET', '/api/accounts/sessions')
     list.replaceChildren(...sessions.map(device))
+    const { events } = await call<{ events: Happening[] }>('GET', '/api/accounts/me/events')
+    history.replaceChildren(...events.map(happening))
     endOthers.hidden = sessions.length < 2
   }
 
@@ -26,6 +36,13 @@ export function accountView({ email, emailVerified }: User): HTMLElement {
       await call('DELETE', path)
       await load()
     })
+  }
+
+  /** Somebody else was signed in there, so they know the password. */
+  async function disown(id: string): Promise<void> {
+    await end(`/api/accounts/sessions/${encodeURIComponent(id)}`)
+    status.textContent ||= 'It is signed out. Choose a new password now: whoever it was knows this one.'
+    password.querySelector('input')?.focus()
   }
 
   async function tell(action: () => Promise<void>): Promise<void> {
@@ -51,6 +68,17 @@ export function accountView({ email, emailVerified }: User): HTMLElement {
             onclick: () => end(`/api/accounts/sessions/${encodeURIComponent(id)}`),
           },
           'Sign out',
+        ),
+      !current &&
+        h(
+          'button',
+          {
+            type: 'button',
+            className: 'link',
+            'aria-label': `${name} is not mine`,
+            onclick: () => disown(id),
+          },
+          'Not me',
         ),
     )
   }
@@ -129,7 +157,18 @@ export function accountView({ email, emailVerified }: User): HTMLElement {
       change,
     ),
     h('div', { className: 'card' }, h('h2', {}, 'Password'), password),
+    h('div', { className: 'card' }, h('h2', {}, 'What happened'), history),
     h('div', { className: 'card' }, h('h2', {}, 'The end'), close),
+  )
+}
+
+function happening({ event, at, network, userAgent }: Happening): HTMLLIElement {
+  const words = event.replaceAll('-', ' ')
+  return h(
+    'li',
+    {},
+    h('strong', {}, words[0]!.toUpperCase() + words.slice(1)),
+    h('p', { className: 'quiet' }, [when(at), nameOf(userAgent), network].filter(Boolean).join(', ')),
   )
 }
 

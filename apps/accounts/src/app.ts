@@ -8,6 +8,7 @@ import type { Resources } from './resources.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { mailedLinkRoutes } from './routes/mailed-links.ts'
+import { noteOrigins } from './routes/origin.ts'
 import { ownAccountRoutes } from './routes/own-account.ts'
 import { proofRoutes } from './routes/proof.ts'
 import { sessionRoutes } from './routes/sessions.ts'
@@ -25,6 +26,7 @@ export async function buildApp(env: Env, { database, sessions, passwords }: Reso
     absoluteMs: env.SESSION_ABSOLUTE_MS,
     maxPerUser: env.SESSION_MAX_PER_USER,
   })
+  noteOrigins(app)
   await app.register(limits, { store: sessions.connection })
   const { host } = new URL(env.PUBLIC_ORIGIN)
   const accounts = { database, passwords, devices, outbox, host }
@@ -32,7 +34,7 @@ export async function buildApp(env: Env, { database, sessions, passwords }: Reso
   await app.register(mailedLinkRoutes, { prefix: '/api/accounts', accounts })
   await app.register(ownAccountRoutes, { prefix: '/api/accounts', accounts })
   await app.register(proofRoutes, { prefix: '/api/accounts', accounts })
-  await app.register(sessionRoutes, { prefix: '/api/accounts' })
+  await app.register(sessionRoutes, { prefix: '/api/accounts', database })
   await app.register(adminRoutes, { prefix: '/api/accounts/admin', database })
 
   return app

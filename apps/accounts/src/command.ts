@@ -11,6 +11,7 @@ import {
   unlockAccount,
   type Account,
 } from './domain/administer.ts'
+import { noteEvent, type Origin } from './domain/security-events.ts'
 import { envSchema } from './env.ts'
 import { openResources } from './resources.ts'
 
@@ -64,7 +65,8 @@ async function run(email: string, role: string): Promise<void> {
   // It does not listen. It is the service's own view of sessions.
   await using app = await buildApp(env, resources)
   const { database } = resources
-  const administration = { database, endSessions: (id: string) => endAllSessions(app, id) }
+  const origin: Origin = { network: '', userAgent: 'pnpm accounts', noted: [] }
+  const administration = { database, endSessions: (id: string) => endAllSessions(app, id), origin }
 
   if (command === 'list') {
     for (const account of await listRoles(database)) printAccount(account)
@@ -87,6 +89,7 @@ async function run(email: string, role: string): Promise<void> {
       return printAccount(await unlockAccount(administration, id))
     case 'end-sessions':
       console.log(`${email}: ended ${await endAllSessions(app, id)} sessions`)
+      await noteEvent(database, origin, 'sessions-ended', id)
   }
 }
 

@@ -1,7 +1,8 @@
 import { openMailer } from '@repo/mail'
-import { runJobs, type QueueLog, type RunningJobs } from '@repo/queue'
+import { runJobs, schedule, type QueueLog, type RunningJobs } from '@repo/queue'
 import { openDatabase } from './database.ts'
 import { createTokens } from './domain/mailed-link.ts'
+import { forgetOldEvents, handleForgetEvents } from './jobs/forget-events.ts'
 import { mailJobs } from './jobs/send-mail.ts'
 import type { WorkerEnv } from './worker-env.ts'
 
@@ -13,7 +14,11 @@ export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJ
   const jobs = opened.use(
     await runJobs(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, {
       database,
-      jobs: mailJobs({ mailer, tokenOf: createTokens(env.SESSION_SECRETS[0]!), origin: env.PUBLIC_ORIGIN }),
+      jobs: [
+        ...mailJobs({ mailer, tokenOf: createTokens(env.SESSION_SECRETS[0]!), origin: env.PUBLIC_ORIGIN }),
+        handleForgetEvents(env.SECURITY_EVENT_DAYS),
+      ],
+      schedules: [schedule(forgetOldEvents, '20 3 * * *', {})],
       log,
     }),
   )

@@ -10,6 +10,11 @@ export const workerEnv = Type.Object({
   ...databaseEnv,
   ...mailEnv,
   SESSION_SECRETS: sessionEnv.SESSION_SECRETS,
+  SECURITY_EVENT_DAYS: Type.Integer({
+    minimum: 1,
+    default: 90,
+    description: 'How many days security events are kept',
+  }),
 })
 
 export type WorkerEnv = Readonly<Static<typeof workerEnv>>

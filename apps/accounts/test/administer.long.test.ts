@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { fleet, pollUntil, type Browser, type Fleet } from '@repo/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { grantRole, lockAccount, revokeRole } from '../src/domain/administer.ts'
-import { openApp } from './open-app.ts'
+import { newOrigin, openApp } from './open-app.ts'
 
 // The one-off process of administrators, beside two processes of the service: what it did is in effect in both at once.
 
@@ -140,7 +140,11 @@ test('a sign-in that overlaps a change waits for it, and has the new roles or is
   /** Signs in after the sessions have ended and before the change is committed. */
   async function signInDuring(change: (administration: object) => Promise<unknown>) {
     const [ended, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-    const changing = change({ database, endSessions: () => (ended.resolve(), goOn.promise) })
+    const changing = change({
+      database,
+      endSessions: () => (ended.resolve(), goOn.promise),
+      origin: newOrigin(),
+    })
     await ended.promise
     const signingIn = send('POST', 'sign-in')
     await pollUntil('the sign-in waits for the change', async () => {
@@ -173,8 +177,12 @@ test('while sessions cannot be ended, roles and locks stay as they were', async 
   await using opened = await openApp()
   const { database } = opened.resources
   const user = await database.user.create({ data: { email: 'ada@example.com', passwordHash: '' } })
-  const away = { database, endSessions: () => Promise.reject(new Error('The store is away')) }
+  const away = { database, endSessions: refuse, origin: newOrigin() }
   await expect(grantRole(away, user.id, 'admin')).rejects.toThrow('The store is away')
   await expect(lockAccount(away, user.id)).rejects.toThrow('The store is away')
   expect(await database.user.findUniqueOrThrow({ where: { id: user.id } })).toEqual(user)
 })
+
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('The store is away'))
+}

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { changePassword, PasswordWrong } from '../src/domain/accounts.ts'
 import { outbox } from '../src/jobs/send-mail.ts'
 import { createDeviceCookie } from '../src/domain/device-cookie.ts'
-import { openApp, type OpenApp } from './open-app.ts'
+import { newOrigin, openApp, type OpenApp } from './open-app.ts'
 
 // Postgres becomes unavailable between two steps of one request: a proxy breaks the connection at a given statement.
 
@@ -162,6 +162,7 @@ async function changeOf({ resources, env }: OpenApp) {
   const data = { email: 'ada@example.com', passwordHash: await passwords.hash(password, network) }
   const user = await database.user.create({ data })
   const session = {
+    origin: newOrigin(),
     isEnded: false,
     begin: async () => {},
     end: async () => void (session.isEnded = true),

@@ -4,10 +4,14 @@ import type { Service } from '@repo/service'
 import { createDatabase, sessionStoreUrl } from '@repo/testing'
 import { startMailCatcher, type MailCatcher } from '@repo/testing/start-mail-catcher'
 import { buildApp } from '../src/app.ts'
+import type { Origin } from '../src/domain/security-events.ts'
 import { envSchema, type Env } from '../src/env.ts'
 import { openResources, type Resources } from '../src/resources.ts'
 import { startJobs } from '../src/start-jobs.ts'
 import { workerEnv } from '../src/worker-env.ts'
+
+/** Where a test comes from, when it calls the domain without a request. */
+export const newOrigin = (): Origin => ({ network: '198.51.100.1', userAgent: 'a test', noted: [] })
 
 export interface OpenApp extends AsyncDisposable {
   app: Service

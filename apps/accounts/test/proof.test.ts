@@ -2,7 +2,7 @@ import type { Service } from '@repo/service'
 import { currentUser } from '@repo/session'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { lockAccount } from '../src/domain/administer.ts'
-import { openApp, type OpenApp } from './open-app.ts'
+import { newOrigin, openApp, type OpenApp } from './open-app.ts'
 
 const email = 'ada@example.com'
 const password = 'correct horse'
@@ -75,7 +75,7 @@ test('a proof that overlaps a lock begins no session', async () => {
     passwords: {
       ...passwords,
       async verify(...words) {
-        await lockAccount({ database, endSessions: async () => {} }, id)
+        await lockAccount({ database, endSessions: async () => {}, origin: newOrigin() }, id)
         return passwords.verify(...words)
       },
     },

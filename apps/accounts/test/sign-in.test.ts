@@ -71,6 +71,7 @@ test('whether the account exists makes no difference to the answer, to the hashi
     [undefined, '$executeRaw'],
     [undefined, '$executeRaw'],
     [undefined, '$executeRaw'],
+    [undefined, '$executeRaw'],
   ])
 })
 

@@ -51,6 +51,15 @@ test('nothing in the document is inline, and the policy allows nothing inline', 
   expect(policy).not.toContain('unsafe')
 })
 
+test('a password manager finds where the password is changed', async () => {
+  const path = `${edge}/.well-known/change-password`
+  const { status, headers } = await fetch(path, { redirect: 'manual' })
+  expect([status, headers.get('location')]).toEqual([302, '/#/account'])
+  // With this name a manager asks whether the site answers 200 to everything.
+  const other = `${edge}/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200`
+  expect((await fetch(other)).status).toBe(404)
+})
+
 test('an unknown path gets a problem document, and files beside the page cannot be reached', async () => {
   const paths = [
     '/assets/none-12345678.js',

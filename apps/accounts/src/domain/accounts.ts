@@ -6,6 +6,7 @@ import { limitGuesses } from './limit-guesses.ts'
 import type { LinkPurpose } from './mailed-link.ts'
 import type { PasswordHasher } from './password-hasher.ts'
 import { assertSuitable } from './password.ts'
+import { noteEvent, noteFailure, type Origin } from './security-events.ts'
 
 export interface User {
   id: string
@@ -41,8 +42,9 @@ export interface Credentials {
   network: string
 }
 
-/** The session of the present request. */
+/** The session of the present request, and where that comes from. */
 export interface RequestSession {
+  origin: Origin
   /** Signs the user in under a new session id. Resolves when the session is stored. */
   begin(user: { id: string; roles: readonly string[] }): Promise<void>
   end(): Promise<void>
@@ -92,6 +94,7 @@ export async function createAccount(
         })
         if (!created) return null
         await outbox.link(tx, { purpose: 'confirm', email, userId: created.id })
+        await noteEvent(tx, session.origin, 'signed-up', created.id)
         await begin(created)
         return created
       }),
@@ -122,12 +125,16 @@ export async function letIn(
     const isRight = await passwords.verify(password, found?.passwordHash ?? null, network)
     return isRight ? found : null
   })
-  if (!user) throw new SignInRefused()
+  if (!user) {
+    await noteFailure(database, session.origin, 'sign-in-failed', found?.id ?? null)
+    throw new SignInRefused()
+  }
 
   if (passwords.needsRehash(user.passwordHash)) {
     await storePassword(database, user, { passwordHash: await passwords.hash(password, network) })
   }
   const { passwordHash } = await beginSession(accounts, user, { password, network }, session)
+  await noteEvent(database, session.origin, 'signed-in', user.id)
   return { user: present(user), device: devices.issue({ id: user.id, passwordHash }) }
 }
 
@@ -177,7 +184,10 @@ export async function changePassword(
     { session: change.sessionId },
     async () => (await passwords.verify(change.current, user.passwordHash, change.network)) || null,
   )
-  if (!isRight) throw new PasswordWrong()
+  if (!isRight) {
+    await noteFailure(database, session.origin, 'proof-failed', user.id)
+    throw new PasswordWrong()
+  }
 
   const passwordHash = await passwords.hash(change.next, change.network)
   const isStored = await failClosed(session, (begin) =>
@@ -188,6 +198,7 @@ export async function changePassword(
       const stored = await storePassword(tx, user, { passwordHash, passwordChangedAt: new Date() })
       if (!stored) return false
       await outbox.notice(tx, 'password-changed', user.email)
+      await noteEvent(tx, session.origin, 'password-changed', user.id)
       await session.endOthers(user)
       await begin({ id: user.id, roles: stored.roles })
       return true

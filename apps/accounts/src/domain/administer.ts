@@ -1,6 +1,7 @@
 import createError from '@fastify/error'
 import type { Database } from '../database.ts'
 import { parseEmail } from './email.ts'
+import { noteEvent, type EventKind, type Origin } from './security-events.ts'
 
 /** An account, as its administrator sees it. */
 export interface Account {
@@ -17,6 +18,7 @@ export interface Administration {
   database: Database
   /** Ends all sessions of a user, in every process. */
   endSessions(userId: string): Promise<unknown>
+  origin: Origin
 }
 
 export const AccountUnknown = createError('ACCOUNT_UNKNOWN', 'There is no such account.', 404)
@@ -58,7 +60,7 @@ export async function grantRole(
 ): Promise<Account> {
   if (!/^[a-z][a-z0-9-]{0,49}$/.test(role))
     throw new RangeError('A role is a word of lower-case letters, digits and hyphens, such as admin.')
-  return change(administration, userId, ({ roles }) =>
+  return change(administration, userId, 'roles-changed', ({ roles }) =>
     roles.includes(role) ? undefined : { roles: [...roles, role] },
   )
 }
@@ -69,19 +71,23 @@ export async function revokeRole(
   userId: string,
   role: string,
 ): Promise<Account> {
-  return change(administration, userId, ({ roles }) =>
+  return change(administration, userId, 'roles-changed', ({ roles }) =>
     roles.includes(role) ? { roles: roles.filter((one) => one !== role) } : undefined,
   )
 }
 
 /** Ends all sessions of a user, who cannot sign in again until the account is unlocked. @throws ACCOUNT_UNKNOWN */
 export async function lockAccount(administration: Administration, userId: string): Promise<Account> {
-  return change(administration, userId, ({ lockedAt }) => (lockedAt ? undefined : { lockedAt: new Date() }))
+  return change(administration, userId, 'locked', ({ lockedAt }) =>
+    lockedAt ? undefined : { lockedAt: new Date() },
+  )
 }
 
 /** @throws ACCOUNT_UNKNOWN */
 export async function unlockAccount(administration: Administration, userId: string): Promise<Account> {
-  return change(administration, userId, ({ lockedAt }) => (lockedAt ? { lockedAt: null } : undefined))
+  return change(administration, userId, 'unlocked', ({ lockedAt }) =>
+    lockedAt ? { lockedAt: null } : undefined,
+  )
 }
 
 /**
@@ -93,8 +99,9 @@ export async function unlockAccount(administration: Administration, userId: stri
  * and for ever if the store failed between the two.
  */
 async function change(
-  { database, endSessions }: Administration,
+  { database, endSessions, origin }: Administration,
   id: string,
+  event: EventKind,
   decide: (account: Account) => { roles: string[] } | { lockedAt: Date | null } | undefined,
 ): Promise<Account> {
   return database.$transaction(async (tx) => {
@@ -104,6 +111,7 @@ async function change(
     const data = decide(account)
     if (!data) return account
     const changed = await tx.user.update({ where: { id }, data, select: visible })
+    await noteEvent(tx, origin, event, id)
     await endSessions(id)
     return changed
   })

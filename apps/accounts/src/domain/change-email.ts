@@ -1,6 +1,7 @@
 import { AccountGone, EmailTaken, type Accounts } from './accounts.ts'
 import { parseEmail } from './email.ts'
 import { useLink } from './mailed-link.ts'
+import { noteEvent, type Origin } from './security-events.ts'
 
 /**
  * Mails a link that proves that a signed-in user reads an email: a new one, or the present one once more. Until the link is
@@ -21,7 +22,11 @@ export async function requestEmail(
  *
  * @throws LINK_INVALID, ACCOUNT_EMAIL_TAKEN when another account got this email meanwhile
  */
-export async function confirmEmail({ database, outbox }: Accounts, token: string): Promise<void> {
+export async function confirmEmail(
+  { database, outbox }: Accounts,
+  token: string,
+  origin: Origin,
+): Promise<void> {
   await database.$transaction(async (tx) => {
     const { userId, email } = await useLink(tx, 'confirm', token)
     const before = await tx.user.findUnique({ where: { id: userId }, select: { email: true } })
@@ -31,6 +36,8 @@ export async function confirmEmail({ database, outbox }: Accounts, token: string
       .catch((error: { code?: string }) => {
         throw error.code === 'P2002' ? new EmailTaken() : error
       })
-    if (before.email !== email) await outbox.notice(tx, 'email-changed', before.email)
+    const isNew = before.email !== email
+    if (isNew) await outbox.notice(tx, 'email-changed', before.email)
+    await noteEvent(tx, origin, isNew ? 'email-changed' : 'email-confirmed', userId)
   })
 }

@@ -1,5 +1,6 @@
 import { AccountGone, beginSession, PasswordWrong, type Accounts, type RequestSession } from './accounts.ts'
 import { limitGuesses } from './limit-guesses.ts'
+import { noteFailure } from './security-events.ts'
 
 /**
  * Makes the session of a signed-in user fresh again, with the password (step-up authentication). The session gets a new id:
@@ -24,6 +25,9 @@ export async function proveIdentity(
     { session: proof.sessionId },
     async () => (await passwords.verify(proof.password, user.passwordHash, proof.network)) || null,
   )
-  if (!isRight) throw new PasswordWrong()
+  if (!isRight) {
+    await noteFailure(database, session.origin, 'proof-failed', user.id)
+    throw new PasswordWrong()
+  }
   await beginSession(accounts, user, proof, session)
 }

@@ -2,6 +2,7 @@ import type { Accounts, RequestSession } from './accounts.ts'
 import { parseEmail } from './email.ts'
 import { LinkInvalid, readLink, useLink } from './mailed-link.ts'
 import { assertSuitable } from './password.ts'
+import { noteEvent } from './security-events.ts'
 
 /**
  * Mails a link with which the owner of an account chooses a new password. Neither the answer nor the work tells whether
@@ -25,7 +26,7 @@ export async function requestReset({ database, outbox }: Accounts, email: string
 export async function resetPassword(
   { database, passwords, devices, host, outbox }: Accounts,
   reset: { token: string; next: string; network: string },
-  session: Pick<RequestSession, 'endAll'>,
+  session: Pick<RequestSession, 'endAll' | 'origin'>,
 ): Promise<{ device: string }> {
   // Before the password is hashed: a wrong link costs nothing.
   const { email } = await readLink(database, 'reset', reset.token)
@@ -41,6 +42,7 @@ export async function resetPassword(
     })
     if (count === 0) throw new LinkInvalid()
     await outbox.notice(tx, 'password-changed', link.email)
+    await noteEvent(tx, session.origin, 'password-reset', link.userId)
     // A concurrent sign-in with the old password waits for the end of this transaction.
     await session.endAll({ id: link.userId })
     return link.userId

@@ -12,6 +12,7 @@ import {
   type Administration,
 } from '../domain/administer.ts'
 import { EmailInvalid, MAX_EMAIL_LENGTH } from '../domain/email.ts'
+import { noteEvent } from '../domain/security-events.ts'
 import { SessionSchema, Time } from './sessions.ts'
 
 /** The role that may use these routes. */
@@ -34,7 +35,11 @@ const params = Type.Object({ id: Type.String({ format: 'uuid' }) })
  */
 export async function adminRoutes(app: Service, { database }: { database: Database }): Promise<void> {
   function administrationOf(request: FastifyRequest): Administration {
-    return { database, endSessions: (userId) => endAllSessions(request, userId) }
+    return {
+      database,
+      endSessions: (userId) => endAllSessions(request, userId),
+      origin: request.origin,
+    }
   }
 
   app.get(
@@ -85,6 +90,7 @@ export async function adminRoutes(app: Service, { database }: { database: Databa
     async (request, reply) => {
       const { id } = await readAccount(database, request.params.id)
       await endAllSessions(request, id)
+      await noteEvent(database, request.origin, 'sessions-ended', id)
       return reply.code(204).send(null)
     },
   )

@@ -32,6 +32,7 @@ export const UserSchema = Type.Object({
 /** What the domain may do with the session of a request. */
 export function sessionOf(request: FastifyRequest): RequestSession {
   return {
+    origin: request.origin,
     async begin({ id, roles }) {
       await signIn(request, { id, roles })
       await request.session.save()

@@ -99,7 +99,7 @@ export async function mailedLinkRoutes(app: Service, { accounts }: { accounts: A
       },
     },
     async (request, reply) => {
-      await confirmEmail(accounts, request.body.token)
+      await confirmEmail(accounts, request.body.token, request.origin)
       return reply.code(204).send(null)
     },
   )

@@ -3,8 +3,17 @@ import { currentUser, listSessions, SessionNotFresh, SignedOut } from '@repo/ses
 import { Type } from 'typebox'
 import { AccountGone, readUser, type Accounts } from '../domain/accounts.ts'
 import { closeAccount } from '../domain/close-account.ts'
+import { listEvents } from '../domain/security-events.ts'
 import { sessionOf, UserSchema } from './fields.ts'
-import { SessionSchema } from './sessions.ts'
+import { SessionSchema, Time } from './sessions.ts'
+
+const EventSchema = Type.Object({
+  id: Type.String(),
+  event: Type.String(),
+  at: Time,
+  network: Type.String(),
+  userAgent: Type.String(),
+})
 
 /** What the law of many countries gives everybody: a copy of all that is stored of them, and the end of it. */
 export async function ownAccountRoutes(app: Service, { accounts }: { accounts: Accounts }): Promise<void> {
@@ -15,7 +24,11 @@ export async function ownAccountRoutes(app: Service, { accounts }: { accounts: A
       schema: {
         summary: 'All that this service has stored of me, as a file',
         response: {
-          200: Type.Object({ user: UserSchema, sessions: Type.Array(SessionSchema) }),
+          200: Type.Object({
+            user: UserSchema,
+            sessions: Type.Array(SessionSchema),
+            events: Type.Array(EventSchema),
+          }),
           ...problemResponses(SignedOut, AccountGone, SessionNotFresh),
         },
       },
@@ -23,8 +36,27 @@ export async function ownAccountRoutes(app: Service, { accounts }: { accounts: A
     async (request, reply) => {
       const { id } = currentUser(request)
       reply.header('content-disposition', 'attachment; filename="account.json"')
-      return { user: await readUser(accounts, id), sessions: await listSessions(request, id) }
+      return {
+        user: await readUser(accounts, id),
+        sessions: await listSessions(request, id),
+        events: await listEvents(accounts.database, id),
+      }
     },
+  )
+
+  app.get(
+    '/me/events',
+    {
+      config: { access: 'user' },
+      schema: {
+        summary: 'What happened to my account, the newest 100',
+        response: {
+          200: Type.Object({ events: Type.Array(EventSchema) }),
+          ...problemResponses(SignedOut),
+        },
+      },
+    },
+    async (request) => ({ events: await listEvents(accounts.database, currentUser(request).id) }),
   )
 
   app.delete(

@@ -2,6 +2,8 @@ import createError from '@fastify/error'
 import { problemResponses, type Service } from '@repo/service'
 import { currentUser, endAllSessions, endSession, listSessions, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
+import type { Database } from '../database.ts'
+import { noteEvent } from '../domain/security-events.ts'
 
 const SessionNotFound = createError('SESSION_NOT_FOUND', 'You have no such session.', 404)
 
@@ -16,7 +18,7 @@ export const SessionSchema = Type.Object({
 })
 
 /** Lists the sessions of the signed-in user, and ends them. */
-export async function sessionRoutes(app: Service): Promise<void> {
+export async function sessionRoutes(app: Service, { database }: { database: Database }): Promise<void> {
   app.get(
     '/sessions',
     {
@@ -45,6 +47,7 @@ export async function sessionRoutes(app: Service): Promise<void> {
     async (request, reply) => {
       const isEnded = await endSession(request, currentUser(request).id, request.params.id)
       if (!isEnded) throw new SessionNotFound()
+      await noteEvent(database, request.origin, 'session-ended', currentUser(request).id)
       return reply.code(204).send(null)
     },
   )
@@ -59,7 +62,9 @@ export async function sessionRoutes(app: Service): Promise<void> {
       },
     },
     async (request, reply) => {
-      await endAllSessions(request, currentUser(request).id, { except: 'current' })
+      const { id } = currentUser(request)
+      await endAllSessions(request, id, { except: 'current' })
+      await noteEvent(database, request.origin, 'sessions-ended', id)
       return reply.code(204).send(null)
     },
   )

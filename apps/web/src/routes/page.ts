@@ -40,6 +40,13 @@ export async function pageRoutes(app: Service, { directory }: { directory: strin
     return reply.type('text/html; charset=utf-8').send(html)
   })
 
+  // Where password managers send their users: https://www.w3.org/TR/change-password-url/
+  app.get(
+    '/.well-known/change-password',
+    { config: { access: 'public' }, schema: { hide: true } },
+    (_request, reply) => reply.redirect('/#/account', 302),
+  )
+
   app.get<{ Params: { '*': string } }>(
     '/assets/*',
     { config: { access: 'public' }, schema: { hide: true } },

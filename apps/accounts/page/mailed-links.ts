@@ -10,7 +10,7 @@ export function forgottenView(): HTMLElement {
       submit: 'Send the link',
       async onSubmit(values) {
         await call('POST', '/api/accounts/password/forgotten', values)
-        return 'Look into your mailbox. The link is valid for one hour.'
+        return 'Look into your mailbox.'
       },
     }),
   )

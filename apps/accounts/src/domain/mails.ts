@@ -1,7 +1,10 @@
 import { defineMail } from '@repo/mail'
 import type { Notice } from './accounts.ts'
+import { LINK_LIFETIME_MS, type LinkPurpose } from './mailed-link.ts'
 
 /** The wording of every mail that this service sends. Only the worker needs it. */
+
+const hoursOf = (purpose: LinkPurpose): number => LINK_LIFETIME_MS[purpose] / 3_600_000
 
 interface Site {
   /** Its public host, as the reader knows it. */
@@ -14,7 +17,7 @@ export const confirmMail = defineMail<Site & { href: string }>(({ host, href }) 
   body: [
     `Somebody, probably you, gave this email to ${host}.`,
     { link: 'Confirm this email', href },
-    'The link is valid for 24 hours. If it was not you, ignore this mail: nothing happens without the link.',
+    `The link is valid for ${hoursOf('confirm')} hours. If it was not you, ignore this mail: nothing happens without the link.`,
   ],
 }))
 
@@ -23,7 +26,7 @@ export const resetMail = defineMail<Site & { href: string }>(({ host, href }) =>
   body: [
     `Somebody, probably you, has forgotten the password of your account at ${host}.`,
     { link: 'Choose a new password', href },
-    'The link is valid for one hour, and once. If it was not you, ignore this mail: your password stays as it is.',
+    `The link is valid once, and for ${hoursOf('reset') * 60} minutes. If it was not you, ignore this mail: your password stays as it is.`,
   ],
 }))
 

@@ -92,7 +92,7 @@ export function mailJobs({ mailer, tokenOf, origin }: MailJobs): HandledJob<Tran
       },
     ),
     handle(sendNotice, async ({ cause, notice, email }, context: JobContext<Transaction>) => {
-      await send(noticeMails[notice](email, { host, href: `${origin}/#/forgot` }), cause, context)
+      await send(noticeMails[notice](email, { host, href: `${origin}/#/forgotten` }), cause, context)
     }),
   ]
 }

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from 'undici'
-import { atLeast, atMost, none, told, type Attack, type Finding } from '../attack.ts'
+import { atLeast, atMost, none, type Attack } from '../attack.ts'
 import { openDeployment } from '../deployment/open-deployment.ts'
 import { eachOf } from '../load/each-of.ts'
 import { newNetwork, sendSignIn, sendSignUp, signUp, type Answer } from '../load/person.ts'
-import { failuresOf, standing, tellFailures } from '../load/standing.ts'
+import { failuresOf, standing, tellFailures, tellStatuses } from '../load/standing.ts'
 
 /** More than the password hashes that all processes together allow to wait. */
 const CONNECTIONS = 300
@@ -94,9 +94,4 @@ export const flood: Attack = {
 
 function countOf(answers: readonly Answer[], status: number): number {
   return answers.filter((answer) => answer.status === status).length
-}
-
-function tellStatuses(what: string, answers: readonly Answer[]): Finding {
-  const groups = [...Map.groupBy(answers, ({ status }) => status)].sort(([a], [b]) => a - b)
-  return told(what, groups.map(([status, group]) => `${group.length} × ${status}`).join(', '))
 }

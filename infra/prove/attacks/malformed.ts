@@ -1,11 +1,11 @@
 import { connect, type Socket } from 'node:net'
-import { atLeast, atMost, none, told, type Attack, type Finding } from '../attack.ts'
+import { atLeast, atMost, none, told, type Attack } from '../attack.ts'
 import { measureMemory } from '../deployment/measure-memory.ts'
 import { openDeployment, type Deployment } from '../deployment/open-deployment.ts'
 import { eachOf } from '../load/each-of.ts'
 import { kinds, type Route } from '../load/malformed-requests.ts'
 import { sendRaw } from '../load/send-raw.ts'
-import { failuresOf, standing, tellFailures } from '../load/standing.ts'
+import { failuresOf, standing, tellFailures, tellStatuses } from '../load/standing.ts'
 
 /** Text that no client may see. */
 const INTERNALS =
@@ -71,7 +71,7 @@ export const malformed: Attack = {
       none('failed requests of others', failuresOf(results).length),
       atLeast('malformed requests', answers.length, count),
       told('routes fuzzed', routes.length),
-      tellStatuses(answers),
+      tellStatuses('answers', answers),
       none('answers 5xx other than 503', errors.length),
       none('answers with internals', telling.length),
       atMost('MB that the memory of a process grew', Math.round(Math.max(...grown) / 1e6), MOST_GROWTH_MB),
@@ -105,9 +105,4 @@ function openSlowSenders(ports: readonly number[]): Socket[] {
     )
     return socket
   })
-}
-
-function tellStatuses(answers: readonly { status: number }[]): Finding {
-  const groups = [...Map.groupBy(answers, ({ status }) => status)].sort(([a], [b]) => a - b)
-  return told('answers', groups.map(([status, group]) => `${group.length} × ${status || 'none'}`).join(', '))
 }

@@ -50,6 +50,12 @@ export function tellFailures(results: readonly Result[]): Finding {
   return told('requests that failed', text || 0)
 }
 
+/** Such as `12 × 401, 3 × 429`. The status 0 stands for no answer. */
+export function tellStatuses(what: string, answers: readonly { status: number }[]): Finding {
+  const groups = [...Map.groupBy(answers, ({ status }) => status)].sort(([a], [b]) => a - b)
+  return told(what, groups.map(([status, group]) => `${group.length} × ${status || 'none'}`).join(', '))
+}
+
 /** Each process that was stopped must exit with code 0. For the others, the last line of their log is reported. */
 export function endings(departures: readonly Departure[]): Finding[] {
   const others = departures.filter(({ code }) => code !== 0)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BackingService } from '@repo/testing'
-import { startMailCatcher } from '@repo/testing/start-mail-catcher'
+import { startMailCatcher, type MailCatcher } from '@repo/testing/start-mail-catcher'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startProcess } from '@repo/testing/start-process'
 import { startRedis } from '@repo/testing/start-redis'
@@ -67,6 +67,8 @@ export interface Deployment extends AsyncDisposable {
   readonly postgres: BackingService
   /** Undefined with `sessionStoreUrl`, or when this machine has no Redis. */
   readonly redis: BackingService | undefined
+  /** Has the mails of all processes. */
+  readonly mail: Pick<MailCatcher, 'waitForMail'>
   /** All replicas of a type, or of all types, running or not. */
   places(type?: ProcessType): readonly Replica[]
   /** The replicas that run. */
@@ -177,6 +179,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
     sessionSecret,
     postgres,
     redis,
+    mail,
     places: of,
     inhabited: (type) => of(type).filter(({ pid }) => pid !== undefined),
     crashes,

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { request, type Dispatcher } from 'undici'
+import { Agent, request, type Dispatcher } from 'undici'
 
 export interface Question {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -35,6 +35,12 @@ export interface Person {
 export interface Caller {
   url: string
   dispatcher: Dispatcher
+}
+
+/** A caller with at most so many connections. Rows in apps use it, because an app need not have an HTTP client. */
+export function openCaller(url: string, connections: number): Caller & AsyncDisposable {
+  const dispatcher = new Agent({ connections })
+  return { url, dispatcher, [Symbol.asyncDispose]: () => dispatcher.destroy() }
 }
 
 // The routes that every row needs: sign up, sign in, and the signed-in user.
@@ -83,9 +89,7 @@ async function enter(ask: typeof sendSignUp, caller: Caller, email: string): Pro
   const { status, headers, text } = await ask(caller, email, network)
   if (status > 201) throw new Error(`${email} was not let in: ${status} ${text}`)
   const { user } = JSON.parse(text) as { user: { id: string } }
-  const cookie = setCookies(headers)
-    .map((line) => line.split(';')[0])
-    .join('; ')
+  const cookie = cookiesOf(headers)
   let cookieChanges = 0
 
   return {
@@ -103,7 +107,8 @@ async function enter(ask: typeof sendSignUp, caller: Caller, email: string): Pro
   }
 }
 
-async function send(
+/** Sends a request as a client of this network. Rejects when no complete answer came. */
+export async function send(
   { url, dispatcher }: Caller,
   { method, path, json, pauseMs, patienceMs = PATIENCE_MS }: Question,
   network: string,
@@ -134,6 +139,13 @@ async function* inTwo(text: string, pauseMs: number): AsyncGenerator<Buffer> {
   yield bytes.subarray(0, half)
   await sleep(pauseMs)
   yield bytes.subarray(half)
+}
+
+/** The cookies that an answer sets, as the client sends them back. */
+export function cookiesOf(headers: Answer['headers']): string {
+  return setCookies(headers)
+    .map((line) => line.split(';')[0])
+    .join('; ')
 }
 
 function setCookies(headers: Answer['headers']): string[] {

@@ -132,6 +132,8 @@ function toTasks<Tx extends RawQueries>(
   { jobs, database, stopping, deadline, log }: WorkOptions<Tx>,
   { lease, running, givenBack, ended }: Life,
 ): TaskList {
+  // graphile-worker does not start without a task, but a worker may have lost its last job.
+  if (jobs.length === 0) return { 'no job': () => {} }
   return Object.fromEntries(
     jobs.map((handled) => [
       handled.job.name,

@@ -42,6 +42,16 @@ test('a job enqueued in a transaction begins when it commits, within 100 ms, and
   await jobs.check()
 })
 
+test('a worker without jobs waits, and leaves those of others', async () => {
+  await using worker = await run([])
+  await enqueue(queries, count, { n: 1 })
+  await sleep(1_000)
+  await worker.check()
+  expect(await worker.countWaiting()).toBe(0)
+  expect(await depth()).toBe(1)
+  expect(lines.filter((line) => line.startsWith('error'))).toEqual([])
+})
+
 test('jobs of one user run one at a time, those of others meanwhile, and what kept them apart is forgotten', async () => {
   const job = defineJob({ name: 'test.serial', payload: Type.Object({ user: Type.String() }) })
   const running: string[] = []

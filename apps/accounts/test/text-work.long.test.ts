@@ -1,6 +1,7 @@
 import { expectLinear, listTextFunctions } from '@repo/testing/expect-linear'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { MAX_EMAIL_LENGTH, parseEmail } from '../src/domain/email.ts'
+import { createTokens } from '../src/domain/mailed-link.ts'
 import { assertSuitable, normalizePassword, PASSWORD_LENGTH } from '../src/domain/password.ts'
 import { openApp, type OpenApp } from './open-app.ts'
 
@@ -8,6 +9,7 @@ const byName: Record<string, (text: string) => unknown> = {
   // NFKC takes quadratic time for a run of combining marks. The routes accept no longer password.
   assertSuitable: (text) =>
     assertSuitable(text.slice(0, PASSWORD_LENGTH.max), [text.slice(0, MAX_EMAIL_LENGTH)]),
+  createTokens: (text) => createTokens(text)(text),
   normalizePassword: (text) => normalizePassword(text.slice(0, PASSWORD_LENGTH.max)),
   parseEmail,
 }

@@ -25,7 +25,7 @@ const TESTS = [
   'infra/{check,check/lint,install,jobs,prove,test}/*.test.ts',
   'infra/test/run-command.ts',
   'infra/migrate/{ask,backup.long,find-unsafe-migrations,main.long}.test.ts',
-  'infra/deploy/{find-drift,mail,render,*/render,image/workflows}.test.ts',
+  'infra/deploy/{find-drift,render,*/render,image/workflows}.test.ts',
   'infra/formation.test.ts',
   'apps/*/test/{administer,fail-closed,fleet,flood,guesses,text-work}.long.test.ts',
   'apps/*/test/{alternation,failing,moves,servers-and-roles}.long.test.ts',

@@ -4,10 +4,11 @@ import { expect, test } from 'vitest'
 import type { RowResult } from '../../prove/run-attack.ts'
 import { must, openClone, type Clone } from './open-clone.ts'
 
-// Only two: with four, all processes of a turn once took longer than their grace time. The cause is not known yet.
+// Only two, and no worker more: with nine process types, all processes of a turn took longer than their grace time. The cause is
+// not known yet.
 const SERVICES = {
   orders: ['--kind', 'http', '--with', 'database,session'],
-  'lost-orders': ['--kind', 'http+worker', '--with', 'database'],
+  'lost-orders': ['--kind', 'http', '--with', 'database'],
 }
 
 test(

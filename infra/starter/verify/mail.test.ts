@@ -5,11 +5,11 @@ import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { Type } from 'typebox'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
-import { readFormation, type Formation } from '../formation.ts'
-import { makeSecrets } from './compose/make-secrets.ts'
-import { render } from './render.ts'
-import { openHouse } from './test/open-house.ts'
-import { readVariables, type VariablesOf } from './variables.ts'
+import { readFormation, type Formation } from '../../formation.ts'
+import { makeSecrets } from '../../deploy/compose/make-secrets.ts'
+import { render } from '../../deploy/render.ts'
+import { openHouse } from '../../deploy/test/open-house.ts'
+import { readVariables, type VariablesOf } from '../../deploy/variables.ts'
 
 const resources = new AsyncDisposableStack()
 afterAll(() => resources.disposeAsync())

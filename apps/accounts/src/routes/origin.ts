@@ -22,7 +22,8 @@ export function noteOrigins(app: FastifyInstance): void {
   })
   app.addHook('onResponse', async (request: FastifyRequest, reply) => {
     if (reply.statusCode >= 500) return
-    for (const noted of request.origin.noted)
-      request.log.info({ ...noted, network: request.network }, 'security event')
+    // A request that an earlier hook refused, such as one without a session, has no origin and noted nothing.
+    const { noted = [] } = (request.origin as Origin | undefined) ?? {}
+    for (const one of noted) request.log.info({ ...one, network: request.network }, 'security event')
   })
 }

@@ -72,10 +72,11 @@ async function run(email: string, role: string): Promise<void> {
     for (const account of await listRoles(database)) printAccount(account)
     return
   }
-  const { id } = await findAccount(database, email)
+  const account = await findAccount(database, email)
+  const { id } = account
   switch (command) {
     case 'show':
-      printAccount(await findAccount(database, email))
+      printAccount(account)
       for (const { createdAt, lastSeenAt, userAgent } of await listSessions(app, id))
         console.log(`  since ${createdAt.toISOString()}, seen ${lastSeenAt.toISOString()}, ${userAgent}`)
       return

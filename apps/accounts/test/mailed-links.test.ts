@@ -5,7 +5,7 @@ import type { CaughtMail } from '@repo/testing/start-mail-catcher'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createTokens } from '../src/domain/mailed-link.ts'
 import { mailJobs } from '../src/jobs/send-mail.ts'
-import { openAppWithMail } from './open-app.ts'
+import { cookiesOf, openAppWithMail } from './open-app.ts'
 
 let opened: Awaited<ReturnType<typeof openAppWithMail>>
 let app: Service
@@ -28,7 +28,6 @@ function send(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, payload?:
   return app.inject({ method, url, cookies, remoteAddress, ...(payload && { payload }) })
 }
 
-const cookiesOf = ({ cookies }: Answer) => Object.fromEntries(cookies.map(({ name, value }) => [name, value]))
 const codeOf = (answer: Answer) => [answer.statusCode, answer.body && answer.json().code]
 const GONE = [400, 'LINK_INVALID']
 

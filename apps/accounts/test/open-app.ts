@@ -66,3 +66,12 @@ export async function openAppWithMail(): Promise<OpenApp & { mail: MailCatcher }
   opened.use(await startJobs(env, open.app.log))
   return { ...open, mail, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
+
+/** The cookies that an answer sets, by name. */
+export function cookiesOf({
+  cookies,
+}: {
+  cookies: { name: string; value: string }[]
+}): Record<string, string> {
+  return Object.fromEntries(cookies.map(({ name, value }) => [name, value]))
+}

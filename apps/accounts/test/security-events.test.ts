@@ -1,7 +1,7 @@
 import type { Service } from '@repo/service'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { forgetEvents } from '../src/domain/security-events.ts'
-import { openApp, type OpenApp } from './open-app.ts'
+import { cookiesOf, openApp, type OpenApp } from './open-app.ts'
 
 let opened: OpenApp
 let app: Service
@@ -23,9 +23,6 @@ const send = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, payload?:
     headers: { 'user-agent': `Firefox ${'x'.repeat(1000)}` },
     ...(payload && { payload }),
   })
-
-const cookiesOf = ({ cookies }: Awaited<ReturnType<typeof send>>) =>
-  Object.fromEntries(cookies.map(({ name, value }) => [name, value]))
 
 async function eventsOf(cookies: object) {
   const { events } = (await send('GET', '/me/events', undefined, cookies)).json()

@@ -1,6 +1,6 @@
 import type { Service } from '@repo/service'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openApp, type OpenApp } from './open-app.ts'
+import { cookiesOf, openApp, type OpenApp } from './open-app.ts'
 
 let opened: OpenApp
 let app: Service
@@ -18,9 +18,6 @@ const signUp = (payload: unknown) =>
     payload: payload as object,
     headers: { 'content-type': 'application/json' },
   })
-
-const cookiesOf = ({ cookies }: Awaited<ReturnType<typeof signUp>>) =>
-  Object.fromEntries(cookies.map(({ name, value }) => [name, value]))
 
 test('an email is kept trimmed and in lower case, a password only as its hash', async () => {
   const answer = await signUp({

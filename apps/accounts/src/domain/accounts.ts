@@ -179,15 +179,7 @@ export async function changePassword(
   const user = await database.user.findUnique({ where: { id: change.userId, lockedAt: null } })
   if (!user) throw new AccountGone()
   assertSuitable(change.next, [user.email, host])
-  const isRight = await limitGuesses(
-    database,
-    { session: change.sessionId },
-    async () => (await passwords.verify(change.current, user.passwordHash, change.network)) || null,
-  )
-  if (!isRight) {
-    await noteFailure(database, session.origin, 'proof-failed', user.id)
-    throw new PasswordWrong()
-  }
+  await checkPassword(accounts, user, { ...change, password: change.current }, session.origin)
 
   const passwordHash = await passwords.hash(change.next, change.network)
   const isStored = await failClosed(session, (begin) =>
@@ -206,6 +198,27 @@ export async function changePassword(
   )
   if (!isStored) return changePassword(accounts, change, session)
   return { user: present(user), device: devices.issue({ id: user.id, passwordHash }) }
+}
+
+/**
+ * Checks the password of a signed-in user. Wrong ones are counted by `sessionId`: a thief of a session must not guess.
+ *
+ * @throws PASSWORD_WRONG, SIGN_IN_LIMITED, PASSWORDS_BUSY
+ */
+export async function checkPassword(
+  { database, passwords }: Accounts,
+  user: { id: string; passwordHash: string },
+  { sessionId, password, network }: { sessionId: string; password: string; network: string },
+  origin: Origin,
+): Promise<void> {
+  const isRight = await limitGuesses(
+    database,
+    { session: sessionId },
+    async () => (await passwords.verify(password, user.passwordHash, network)) || null,
+  )
+  if (isRight) return
+  await noteFailure(database, origin, 'proof-failed', user.id)
+  throw new PasswordWrong()
 }
 
 /** @throws ACCOUNT_GONE */

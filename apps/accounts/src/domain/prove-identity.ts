@@ -1,6 +1,4 @@
-import { AccountGone, beginSession, PasswordWrong, type Accounts, type RequestSession } from './accounts.ts'
-import { limitGuesses } from './limit-guesses.ts'
-import { noteFailure } from './security-events.ts'
+import { AccountGone, beginSession, checkPassword, type Accounts, type RequestSession } from './accounts.ts'
 
 /**
  * Makes the session of a signed-in user fresh again, with the password (step-up authentication). The session gets a new id:
@@ -17,17 +15,8 @@ export async function proveIdentity(
   proof: { userId: string; sessionId: string; password: string; network: string },
   session: RequestSession,
 ): Promise<void> {
-  const { database, passwords } = accounts
-  const user = await database.user.findUnique({ where: { id: proof.userId, lockedAt: null } })
+  const user = await accounts.database.user.findUnique({ where: { id: proof.userId, lockedAt: null } })
   if (!user) throw new AccountGone()
-  const isRight = await limitGuesses(
-    database,
-    { session: proof.sessionId },
-    async () => (await passwords.verify(proof.password, user.passwordHash, proof.network)) || null,
-  )
-  if (!isRight) {
-    await noteFailure(database, session.origin, 'proof-failed', user.id)
-    throw new PasswordWrong()
-  }
+  await checkPassword(accounts, user, proof, session.origin)
   await beginSession(accounts, user, proof, session)
 }

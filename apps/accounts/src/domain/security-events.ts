@@ -44,7 +44,7 @@ export async function noteEvent(
   event: EventKind,
   userId: string,
 ): Promise<void> {
-  await tx.$executeRaw`${insertion(origin, event, userId)} FROM users WHERE id = ${userId}`
+  await tx.$executeRaw`${insertion(origin, event)} FROM users WHERE id = ${userId}`
   origin.noted.push({ event, userId })
 }
 
@@ -61,7 +61,7 @@ export async function noteFailure(
 ): Promise<void> {
   await database.$executeRaw`
     WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-    ${insertion(origin, event, userId ?? '')} FROM quick, users WHERE id = ${userId ?? ''}`
+    ${insertion(origin, event)} FROM quick, users WHERE id = ${userId ?? ''}`
   origin.noted.push({ event, userId })
 }
 
@@ -80,8 +80,9 @@ export async function forgetEvents(tx: Transaction, days: number): Promise<numbe
   return count
 }
 
-function insertion({ network, userAgent }: Origin, event: EventKind, userId: string): Prisma.Sql {
+/** Wants the `FROM users` of whose event it is. */
+function insertion({ network, userAgent }: Origin, event: EventKind): Prisma.Sql {
   return Prisma.sql`
     INSERT INTO security_events (id, user_id, kind, network, user_agent)
-    SELECT ${randomUUID()}, ${userId}, ${event}, ${network}, ${userAgent.slice(0, MAX_AGENT_LENGTH)}`
+    SELECT ${randomUUID()}, users.id, ${event}, ${network}, ${userAgent.slice(0, MAX_AGENT_LENGTH)}`
 }

@@ -1,5 +1,5 @@
 import { watch } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { readFormation, type Formation } from '../formation.ts'
 import { packagesOf } from './make.ts'
 import type { Printer } from './print.ts'
@@ -12,32 +12,36 @@ interface EditsOptions {
   formation: Formation
   supervisor: Supervisor
   print: Printer
-  /** Makes the products whose sources have changed. */
-  makeFor(formation: Formation): Promise<void>
+  /** Makes the products whose sources have changed. Returns the members of those that fail, each with the reason. */
+  makeFor(formation: Formation): Promise<ReadonlyMap<string, Error>>
   release(formation: Formation): Promise<void>
 }
 
 /** Applies each edit: makes products, runs release processes, and starts, stops or restarts processes. */
 export function followEdits(options: EditsOptions): Disposable {
   const { root, supervisor, print, makeFor, release } = options
-  // All changes since the last edit that was applied without an error. The next edit applies them as well.
+  // All changes that are not applied yet, because of an error. The next edit applies them as well.
   let pending = new Set<string>()
   let known = JSON.stringify(options.formation)
 
   async function onChange(changed: ReadonlySet<string>): Promise<void> {
     pending = new Set([...pending, ...changed])
     try {
-      await follow(pending)
-      pending = new Set()
+      pending = await follow(pending)
     } catch (error) {
       print.warn((error as Error).message)
     }
   }
 
-  async function follow(paths: ReadonlySet<string>): Promise<void> {
-    const names = [...paths].map((path) => relative(root, path))
+  /** @returns the changes that wait: a member whose product fails keeps its processes as they are, and no other member's */
+  async function follow(changed: ReadonlySet<string>): Promise<Set<string>> {
     const formation = readFormation(root)
-    await makeFor(formation)
+    const failed = await makeFor(formation)
+    for (const { message } of failed.values()) print.warn(message)
+    const waiting = new Set([...changed].filter((path) => failed.has(memberOf(path))))
+    const paths = new Set([...changed].filter((path) => !waiting.has(path)))
+    if (paths.size === 0) return waiting
+    const names = [...paths].map((path) => relative(root, path))
     const isOther = known !== JSON.stringify(formation)
     if (isOther || names.some((name) => /^apps\/[^/]+\/migrations\//.test(name))) {
       await release(formation)
@@ -46,6 +50,11 @@ export function followEdits(options: EditsOptions): Disposable {
     for (const problem of await supervisor.follow(formation, { paths, name: shortly(names) }))
       print.warn(problem)
     if (isOther) print.table(supervisor.rows())
+    return waiting
+  }
+
+  function memberOf(path: string): string {
+    return relative(root, path).split(sep).slice(0, 2).join('/')
   }
 
   let installed = packagesOf(root)

@@ -7,7 +7,7 @@ import { openBackingServices } from './backing-services.ts'
 import { claimClone } from './claim-clone.ts'
 import { explainEdits, findUnreadMigrations } from './find-unread-migrations.ts'
 import { followEdits } from './follow-edits.ts'
-import { make, productsOf } from './make.ts'
+import { make, productsOf, type Product } from './make.ts'
 import { createSupervisor, type Supervisor, type SupervisorOptions } from './supervisor.ts'
 
 export type DevelopmentOptions = Omit<SupervisorOptions, 'environmentOf'>
@@ -32,7 +32,9 @@ export async function runDevelopment(
 
   const [stores] = await Promise.all([
     openBackingServices(root, process.env, print.say).then((opened) => running.use(opened)),
-    makeFor(formation),
+    makeFor(formation).then(([failed]) => {
+      if (failed) throw failed[1]
+    }),
   ])
   await release(formation)
 
@@ -52,9 +54,13 @@ export async function runDevelopment(
   )
   return supervisor
 
-  async function makeFor(formation: Formation): Promise<void> {
-    const products = productsOf(root, formation)
-    await Promise.all(products.map((product) => make(root, product, print.say)))
+  /** @returns the members whose product could not be made, each with the reason */
+  async function makeFor(formation: Formation): Promise<Map<string, Error>> {
+    const failed = new Map<string, Error>()
+    const makeOne = (product: Product): Promise<void> =>
+      make(root, product, print.say).catch((error: Error) => void failed.set(product.member, error))
+    await Promise.all(productsOf(root, formation).map(makeOne))
+    return failed
   }
 
   async function releaseEdits(formation: Formation): Promise<void> {

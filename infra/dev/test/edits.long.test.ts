@@ -96,15 +96,33 @@ describe('pnpm dev', () => {
   test('an edit of the schema of an app makes its client anew, and restarts its own processes and no others', async () => {
     const schema = join(copy.root, 'apps/accounts/schema.prisma')
     const before = await readFile(schema, 'utf8')
-    const ours = ['accounts.1', 'accounts.2'].map((name) => dev.pid(name))
+    const names = ['accounts-worker.1', 'accounts-worker.2', 'accounts.1', 'accounts.2']
+    const ours = names.map((name) => dev.pid(name))
     const others = dev.pids().filter((pid) => !ours.includes(pid))
     for (const text of [`${before}\nmodel Extra {\n  id String @id\n}\n`, before]) {
-      const restarted = dev.says(/restarted accounts\.1 \(pid \d+\), accounts\.2 \(pid \d+\) in [\d.]+ s/)
+      const each = names.map((name) => `${name} \\(pid \\d+\\)`)
+      const restarted = dev.says(new RegExp(`restarted ${each.join(', ')} in [\\d.]+ s`))
       await writeFile(schema, text)
       await restarted
     }
     expect(others.every(isAlive)).toBe(true)
     expect(ours.some(isAlive)).toBe(false)
+  })
+
+  test('a schema that cannot be read is told, and keeps an edit of no other app from being followed', async () => {
+    const schema = join(copy.root, 'apps/accounts/schema.prisma')
+    const before = await readFile(schema, 'utf8')
+    const told = dev.says(/"generate" of apps\/accounts failed/)
+    await writeFile(schema, `${before}\nmodel {\n`)
+    await told
+    const pid = dev.pid('accounts.1')
+    const server = join(copy.root, 'apps/debugged/src/server.ts')
+    const restarted = dev.says(/server\.ts: restarted debugged\.1 .*debugged\.2/)
+    await writeFile(server, `${await readFile(server, 'utf8')}// edited\n`)
+    await restarted
+    expect(dev.pid('accounts.1')).toBe(pid)
+    // The client is the one of this schema, so nobody has to restart.
+    await writeFile(schema, before)
   })
 
   test('an edit that cannot be read is told, restarts nobody, and is mended by the next save', async () => {

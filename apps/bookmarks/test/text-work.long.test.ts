@@ -5,9 +5,11 @@ import { parseCursor } from '../src/domain/cursor.ts'
 import { formatFolderPath } from '../src/domain/folder-path.ts'
 import { createAddressCheck } from '../src/domain/public-address.ts'
 import { readBookmarkFile } from '../src/domain/read-bookmark-file.ts'
+import { addSearch } from '../src/domain/recent-searches.ts'
 import { writeBookmarkFile } from '../src/domain/write-bookmark-file.ts'
 
 const byName: Record<string, (text: string) => unknown> = {
+  addSearch: (text) => addSearch([text], text),
   createAddressCheck: (text) => createAddressCheck([text]),
   formatFolderPath: (text) => formatFolderPath([text]),
   parseCursor,

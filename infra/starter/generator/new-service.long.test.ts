@@ -4,11 +4,9 @@ import { expect, test } from 'vitest'
 import type { RowResult } from '../../prove/run-attack.ts'
 import { must, openClone, type Clone } from './open-clone.ts'
 
-// Only two, and no worker more: with nine process types, all processes of a turn took longer than their grace time. The cause is
-// not known yet.
 const SERVICES = {
   orders: ['--kind', 'http', '--with', 'database,session'],
-  'lost-orders': ['--kind', 'http', '--with', 'database'],
+  'lost-orders': ['--kind', 'http+worker', '--with', 'database'],
 }
 
 test(

@@ -52,13 +52,14 @@ export const workerKill: Attack = {
       ...list(scale(80, 5000), (n) => ({ name: `${run}-job-${n}`, links: 1 })),
     ].map((job, n) => ({ ...job, person: people[n % PEOPLE]! }))
 
-    const workers = deployment.formation.running.filter(({ route }) => route === undefined)
     let kills = 0
     const enough = new AbortController()
     const killing = (async () => {
       while (!enough.signal.aborted) {
         await sleep(EVERY_MS)
-        const victim = random.pick(workers.flatMap((type) => deployment.inhabited(type)))
+        // Not any worker: those of other apps have none of these jobs.
+        const workers = deployment.inhabited().filter(({ type }) => type.name === 'bookmarks-worker')
+        const victim = random.pick(workers)
         if (!victim) continue
         note(`kill ${victim.name}`)
         kills++

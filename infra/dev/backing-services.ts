@@ -2,13 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort, isFree } from '@repo/testing/ports'
-import { startMailCatcher } from '@repo/testing/start-mail-catcher'
 import { startPostgres } from '@repo/testing/start-postgres'
 import { startRedis } from '@repo/testing/start-redis'
 import { databaseEnvironment, sessionsIn } from '../databases.ts'
-import type { Formation, ProcessType } from '../formation.ts'
+import type { Formation, Need, ProcessType } from '../formation.ts'
 import type { Row } from './print.ts'
-import { serveMails } from './serve-mails.ts'
+import { openMailServer } from './serve-mails.ts'
 
 export interface BackingServices extends AsyncDisposable {
   /** Those that the formation needs. */
@@ -33,11 +32,17 @@ interface Opened {
   session: { SESSION_STORE_URL: string; SESSION_SECRETS: string }
 }
 
+/** A service that process types may need, besides Postgres. */
+interface Attached {
+  env: Record<string, string>
+  /** Undefined when Postgres is it. */
+  row?: Row
+}
+
 /**
- * Opens Postgres, the session store and a mail server. Postgres is DATABASE_URL, whose role may create roles, else our own server in
+ * Opens what the process types may need. Postgres is DATABASE_URL, whose role may create roles, else our own server in
  * `.dev/postgres`. The session store is SESSION_STORE_URL, else our own Redis in `.dev/redis`, else, when the machine has no
- * Redis, that Postgres. The mail server is MAIL_URL, else a catcher, which delivers nothing and shows the mails on a page. Servers that
- * we start stop when we stop. All but the catcher keep their data.
+ * Redis, that Postgres. Servers that we start stop when we stop. These keep their data.
  */
 export async function openBackingServices(
   root: string,
@@ -67,33 +72,43 @@ export async function openBackingServices(
     )
   }
 
-  const catcher = given.MAIL_URL ? undefined : opening.use(await startMailCatcher())
-  const page = catcher && opening.use(await serveMails(catcher, known.mailPort))
-  const mail = {
-    MAIL_URL: given.MAIL_URL || catcher!.env.MAIL_URL,
-    MAIL_FROM: given.MAIL_FROM || 'Development <mail@localhost>',
-  }
+  const attached = new Map<Need, Attached>()
+  const url = ownStoreUrl && withoutPassword(ownStoreUrl)
+  attached.set('session', {
+    env: session,
+    ...(url && { row: { type: 'sessions', name: '', url, pid: pidOf(redis) } }),
+  })
+  // keep: mail
+  // The mail server is MAIL_URL, else a catcher, which delivers nothing and shows the mails on a page until we stop.
+  const caught = given.MAIL_URL ? undefined : opening.use(await openMailServer())
+  const MAIL_URL = given.MAIL_URL || caught!.env.MAIL_URL
+  attached.set('mail', {
+    env: { MAIL_URL, MAIL_FROM: given.MAIL_FROM || 'Development <mail@localhost>' },
+    row: {
+      type: 'mails',
+      name: '',
+      url: caught?.url ?? withoutPassword(MAIL_URL),
+      pid: caught ? 'caught: read them here' : pidOf(undefined),
+    },
+  })
+  // /keep
   await writeFile(join(root, OPENED), `${JSON.stringify({ admin, session })}\n`, { mode: 0o600 })
 
   const stores = opening.move()
   return {
     rows({ running }) {
-      const rows = [{ type: 'postgres', name: '', url: withoutPassword(admin), pid: pidOf(postgres) }]
-      if (ownStoreUrl) {
-        rows.push({ type: 'sessions', name: '', url: withoutPassword(ownStoreUrl), pid: pidOf(redis) })
-      }
-      if (running.some(({ needs }) => needs.includes('mail'))) {
-        const pid = page ? 'caught: read them here' : pidOf(undefined)
-        rows.push({ type: 'mails', name: '', url: page?.url ?? withoutPassword(mail.MAIL_URL), pid })
-      }
-      return rows
+      const needed = new Set(running.flatMap(({ needs }) => needs))
+      return [
+        { type: 'postgres', name: '', url: withoutPassword(admin), pid: pidOf(postgres) },
+        ...[...attached].flatMap(([need, { row }]) => (row && needed.has(need) ? [row] : [])),
+      ]
     },
     admin,
-    environmentOf: (type, formation) => ({
-      ...databaseEnvironment(formation, admin, session.SESSION_STORE_URL, given)(type),
-      ...(type.needs.includes('session') && session),
-      ...(type.needs.includes('mail') && mail),
-    }),
+    environmentOf: (type, formation) =>
+      Object.assign(
+        databaseEnvironment(formation, admin, session.SESSION_STORE_URL, given)(type),
+        ...type.needs.map((need) => attached.get(need)?.env),
+      ) as Record<string, string>,
     [Symbol.asyncDispose]: () => stores.disposeAsync(),
   }
 }
@@ -109,8 +124,6 @@ interface Known {
   redisPassword: string
   /** Kept while the port is free, so that a database client of the user finds Postgres again. */
   postgresPort: number
-  /** Kept in the same way, for the browser tab with the mails. */
-  mailPort: number
 }
 
 /** Reads the file, or creates what it lacks. A restart signs no user out, and only the owner can read the file. */
@@ -121,7 +134,6 @@ async function readKnown(file: string): Promise<Known> {
     sessionSecret: before.sessionSecret ?? randomBytes(32).toString('base64url'),
     redisPassword: before.redisPassword ?? randomBytes(24).toString('base64url'),
     postgresPort: await keepPort(before.postgresPort),
-    mailPort: await keepPort(before.mailPort),
   }
   await mkdir(join(file, '..'), { recursive: true, mode: 0o700 })
   await writeFile(file, `${JSON.stringify(known, null, 2)}\n`, { mode: 0o600 })

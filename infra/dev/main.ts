@@ -7,7 +7,7 @@ import type { Supervisor } from './supervisor.ts'
 
 const HELP = `pnpm dev [type...] [--each N] [--inspect type] [--raw]
 
-Runs everything on this machine: Postgres, a session store and a catcher of mails, the migrations, one process of the public edge on
+Runs everything on this machine: Postgres and what else processes need, the migrations, one process of the public edge on
 http://localhost:3000, and two of every other process type. An edit restarts the processes that import the file.
 
   type              these process types only, and the public edge
@@ -19,7 +19,6 @@ http://localhost:3000, and two of every other process type. An edit restarts the
   DATABASE_URL=...      your Postgres, instead of the embedded one in .dev/postgres. PGSSLMODE and the like are not read:
                         all settings are in the URL
   SESSION_STORE_URL=... your session store, instead of a private Redis or that Postgres
-  MAIL_URL=...          your mail server, which delivers, instead of a page with the mails
 
 Variables may also be in a file .env at the root, which git ignores. Variables of the shell take precedence.
 `

@@ -1,6 +1,17 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { CaughtMail, MailCatcher } from '@repo/testing/start-mail-catcher'
+import { freePort, isFree } from '@repo/testing/ports'
+import { startMailCatcher, type CaughtMail, type MailCatcher } from '@repo/testing/start-mail-catcher'
+
+/** The mail server of `pnpm dev`: a catcher, which delivers nothing, and a page with its mails. */
+export async function openMailServer(): Promise<AsyncDisposable & { env: MailCatcher['env']; url: string }> {
+  await using opening = new AsyncDisposableStack()
+  const catcher = opening.use(await startMailCatcher())
+  // The port of Mailpit, so that a browser tab finds the page again.
+  const { url } = opening.use(await serveMails(catcher, (await isFree(8025)) ? 8025 : await freePort()))
+  const opened = opening.move()
+  return { env: catcher.env, url, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
 
 /** A page with the mails of a catcher, for a browser on this machine. */
 export interface MailPage extends AsyncDisposable {

@@ -18,6 +18,19 @@ export function withoutBlocks(text: string, kept: readonly string[]): string {
   return left.join('\n')
 }
 
+/** The text without the names that it imports and does not use. */
+export function withoutIdleImports(text: string): string {
+  const statements = /^import (?:type )?\{([^}]+)\} from '[^']+'\n/gm
+  const rest = text.replace(statements, '')
+  const isUsed = (name: string): boolean => new RegExp(`\\b${name.split(' ').at(-1)}\\b`).test(rest)
+  return text.replace(statements, (statement, list: string) => {
+    const names = list.split(',').flatMap((name) => name.trim() || [])
+    const used = names.filter(isUsed)
+    if (used.length === names.length) return statement
+    return used.length === 0 ? '' : statement.replace(list, ` ${used.join(', ')} `)
+  })
+}
+
 /** The text without the rows of tables and of the floor plan that name a removed command, path or topic. */
 export function withoutRows(
   text: string,
@@ -26,7 +39,7 @@ export function withoutRows(
   topics: readonly string[],
 ): string {
   const words = [...scripts.map((script) => `pnpm ${script}`), ...paths].join('|')
-  const rooms = paths.flatMap((path) => /^infra\/([^/]+)$/.exec(path)?.[1] ?? [])
+  const rooms = paths.flatMap((path) => /^(?:infra|packages)\/([^/]+)$/.exec(path)?.[1] ?? [])
   const left = topics.reduce(
     (rest, topic) => rest.replace(new RegExp(`^\\|[^|]*${topic}.*\\n`, 'gim'), ''),
     text.replace(new RegExp(`^\\|.*\`(?:${words})\\b.*\\n`, 'gm'), ''),

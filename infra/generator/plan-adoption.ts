@@ -2,16 +2,21 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { isWithin, type Change, type Step } from './change.ts'
-import { ownReadme, withoutBlocks, withoutPaths, withoutRows } from './cut-text.ts'
-import { addImporter, droppedPackages } from './lockfile.ts'
+import { ownReadme, withoutBlocks, withoutIdleImports, withoutPaths, withoutRows } from './cut-text.ts'
+import { deriveWith } from './derived-files.ts'
+import { addImporter, droppedPackages, removeImporter } from './lockfile.ts'
 import { withoutVersions } from './plan-retirement.ts'
 import { dependenciesOf, formatFiles, readFolder, type Files, type Manifest } from './template.ts'
+
+/** A mail server that delivers nothing. Mails need it, and the formations that a real browser visits. */
+const CATCHER = 'packages/testing/src/start-mail-catcher.ts'
 
 /** Paths that two parts need, removed with the second of them: topologies of stores, and the page in a real browser. */
 const SHARED = [
   'packages/testing/src/servers/start-{aiosmtpd,pgbouncer,redis-*}.ts',
   'infra/browser',
   'apps/*/test/journeys.ts',
+  CATCHER,
 ]
 
 /**
@@ -60,6 +65,21 @@ export const parts = {
     scripts: [],
     topic: 'memcached',
   },
+  mail: {
+    about: 'mails: a confirmed email, a forgotten password, notices to the owner of an account',
+    paths: [
+      'packages/mail',
+      'apps/accounts/src/{domain/{change-email,mailed-link,mails,recovery},jobs/send-mail,routes/mailed-links}.ts',
+      'apps/accounts/{page/mailed-links,test/mailed-links.test,test/journeys}.ts',
+      'infra/dev/{serve-mails,test/serve-mails.test}.ts',
+      'packages/testing/src/servers/start-aiosmtpd.ts',
+      CATCHER,
+    ],
+    scripts: [],
+    topic: 'startMailCatcher',
+    processes: { 'accounts-worker': ['session', 'mail', '*:465', '*:587'] },
+    tables: ['apps/accounts/migrations/20261130130000_mailed_links'],
+  },
   tests: {
     about:
       'the tests of packages and infra, and the long ones of the apps of the starter, for a team that changes these',
@@ -76,6 +96,10 @@ interface Room {
   scripts: readonly string[]
   /** Table rows with this word in the first cell are removed. */
   topic?: string
+  /** Process types that stay, and what they no longer need or reach. */
+  processes?: Record<string, readonly string[]>
+  /** Migrations. Only the first run removes them: after it they may have made tables somewhere. */
+  tables?: readonly string[]
 }
 
 /** The tests and measurements of the starter itself. No clone keeps them. */
@@ -90,6 +114,9 @@ const OURS = ['.ci', 'LICENSE']
 /** The files in which the page shows its name. */
 const BRANDED = ['apps/web/page/index.html', 'apps/web/page/main.ts']
 
+/** Blocks in these say which tables there are, so only the first run cuts them. */
+const SCHEMAS = ['apps/*/schema.prisma']
+
 /** The files that may have blocks or rows about a part. Each is a path or a pattern. */
 const DOCUMENTS = [
   'docs/**/*.md',
@@ -97,7 +124,8 @@ const DOCUMENTS = [
   '{apps,packages}/*/README.md',
   'infra/generator/README.md',
   '.github/workflows/*.yml',
-  '{infra/deploy,infra/test,packages/{limits,session,testing}/{src,test}}/**/*.ts',
+  '{infra/deploy,infra/dev,infra/test,{apps,packages}/*/{src,page,test}}/**/*.ts',
+  'infra/deploy/kubernetes/overlays/**/*.yaml',
 ]
 const SETTINGS = ['tsconfig.json', 'renovate.json', '.oxfmtrc.json']
 
@@ -111,7 +139,8 @@ export interface Adoption {
 
 /**
  * Makes a clone of the starter a team's own: removes the tests of the starter itself, and each part that is not kept. The
- * first run also writes a README, a CI and a notice of the licence. A later run removes more, or what a merge brought back.
+ * first run also writes a README, a CI and a notice of the licence. A later run removes more, or what a merge brought back; it
+ * keeps tables, and their migrations, which a database may have.
  */
 export async function planAdoption(root: string, { name, keep, origin }: Adoption): Promise<Change> {
   const isFirst = !existsSync(join(root, 'NOTICE'))
@@ -120,9 +149,8 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
     ...Object.entries(parts).flatMap(([part, room]) => (keep.includes(part as PartName) ? [] : [room])),
   ]
   const kept: string[] = keep.flatMap((part) => parts[part].paths)
-  const patterns = [...going.flatMap((part) => part.paths), ...(isFirst ? OURS : [])].filter(
-    (path) => !kept.includes(path),
-  )
+  const onlyNow = isFirst ? [...OURS, ...going.flatMap((part) => part.tables ?? [])] : []
+  const patterns = [...going.flatMap((part) => part.paths), ...onlyNow].filter((path) => !kept.includes(path))
   const paths = listPaths(root, patterns)
   // A merge may have brought rows back about what is not there any more.
   const named = patterns.filter((path) => /^[\w./-]+$/.test(path))
@@ -130,10 +158,11 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
   const topics = going.flatMap((part) => part.topic ?? [])
   const files = new Map<string, string>()
 
-  for (const file of DOCUMENTS.flatMap((pattern) => globSync(pattern, { cwd: root }))) {
+  for (const file of listFilesOf(root, [...DOCUMENTS, ...(isFirst ? SCHEMAS : [])])) {
     if (isWithin(file, paths)) continue
     const text = read(root, file)
-    const left = withoutRows(withoutBlocks(text, keep), scripts, named, topics)
+    const cut = withoutBlocks(text, keep)
+    const left = withoutRows(cut === text ? cut : withoutIdleImports(cut), scripts, named, topics)
     if (left !== text) files.set(file, left)
   }
   for (const file of SETTINGS.filter((path) => existsSync(join(root, path)))) {
@@ -164,8 +193,12 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
   if (isFirst) delete manifest.license
   files.set('package.json', JSON.stringify({ ...manifest, name, scripts: Object.fromEntries(left) }))
   const lockfile = trimMembers(root, paths, files)
+  // What has gone before needs nothing any more. What a team has declared since is its own.
+  const leaving = going.filter((part) => part.processes && listPaths(root, part.paths).length > 0)
+  const derived = await trimProcesses(root, leaving, files)
 
   const formatted = await formatFiles(root, files)
+  for (const step of derived) if (!isWithin(step.write, paths)) formatted.set(step.write, step.content)
   return {
     steps: [
       ...paths.map((path) => ({ remove: path })),
@@ -207,6 +240,11 @@ export function countOwned(
   return owned
 }
 
+/** The files that match a pattern, each once. */
+function listFilesOf(root: string, patterns: readonly string[]): string[] {
+  return [...new Set(patterns.flatMap((pattern) => globSync(pattern, { cwd: root })))]
+}
+
 /** The existing paths that match a pattern. Templates are left out, because services are made of them. */
 export function listPaths(root: string, patterns: readonly string[]): string[] {
   const paths = patterns.flatMap((pattern) =>
@@ -219,18 +257,27 @@ export function listPaths(root: string, patterns: readonly string[]): string[] {
   return [...new Set(paths)].filter((path) => !isInside(path))
 }
 
-/** Removes from the manifests of infra and packages the dependencies, exports and scripts that are no longer needed. */
+/** Removes what members no longer need from their manifests: dependencies, exports and scripts. */
 function trimMembers(root: string, paths: readonly string[], files: Map<string, string>): Step[] {
   const before = read(root, 'pnpm-lock.yaml')
   let content = before
-  for (const folder of ['infra', ...globSync('packages/*', { cwd: root }).toSorted()]) {
-    if (!paths.some((path) => path.startsWith(`${folder}/`))) continue
+  for (const folder of ['infra', ...globSync('{apps,packages}/*', { cwd: root }).toSorted()]) {
+    if (paths.includes(folder)) {
+      content = removeImporter(content, folder)
+      continue
+    }
+    if (![...paths, ...files.keys()].some((path) => path.startsWith(`${folder}/`))) continue
     const manifest = JSON.parse(read(root, `${folder}/package.json`)) as Manifest
     const isGone = (path: string): boolean => isWithin(`${folder}/${path}`, paths)
-    const sources = [...readFolder(join(root, folder))].filter(
-      ([path]) => path.endsWith('.ts') && !path.startsWith('generator/templates/') && !isGone(path),
+    const sources = new Map(
+      [...readFolder(join(root, folder))].filter(
+        ([path]) => path.endsWith('.ts') && !path.startsWith('generator/templates/'),
+      ),
     )
-    const next = trimManifest(manifest, new Map(sources), isGone)
+    const left = [...sources].flatMap(([path, text]) =>
+      isGone(path) ? [] : [[path, files.get(`${folder}/${path}`) ?? text] as const],
+    )
+    const next = trimManifest(manifest, sources, new Map(left), isGone)
     if (JSON.stringify(next) === JSON.stringify(manifest)) continue
     files.set(`${folder}/package.json`, JSON.stringify(next))
     content = addImporter(content, folder, next)
@@ -242,23 +289,65 @@ function trimMembers(root: string, paths: readonly string[], files: Map<string, 
   ]
 }
 
-function trimManifest(manifest: Manifest, sources: Files, isGone: (path: string) => boolean): Manifest {
+function trimManifest(
+  manifest: Manifest,
+  before: Files,
+  left: Files,
+  isGone: (path: string) => boolean,
+): Manifest {
   const next = structuredClone(manifest)
   const { scripts = {}, exports = {} } = next
-  if (![...sources.keys()].some((path) => path.endsWith('.test.ts'))) delete scripts.test
+  if (![...left.keys()].some((path) => path.endsWith('.test.ts'))) delete scripts.test
   for (const [name, command] of Object.entries(scripts))
     if (command.split(' ').some(isGone)) delete scripts[name]
   for (const [name, path] of Object.entries(exports)) if (isGone(posix.normalize(path))) delete exports[name]
   for (const kind of ['dependencies', 'devDependencies'] as const) {
-    const left = dependenciesOf(sources, manifest[kind])
-    for (const name of Object.keys(next[kind] ?? {})) {
+    const declared = next[kind] ?? {}
+    const [needed, still] = [before, left].map((files) => dependenciesOf(files, declared))
+    for (const name of Object.keys(declared)) {
       const typed = /^@types\/(.+)/.exec(name)?.[1]
-      if (!(typed === undefined ? name in left : typed in (next.dependencies ?? {}))) delete next[kind]![name]
+      // What only a script or generated code uses, no file has imported before either.
+      const isIdle =
+        typed === undefined ? name in needed! && !(name in still!) : !(typed in (next.dependencies ?? {}))
+      if (isIdle) delete declared[name]
     }
-    if (Object.keys(next[kind] ?? {}).length === 0) delete next[kind]
+    if (Object.keys(declared).length === 0) delete next[kind]
   }
   if (Object.keys(scripts).length === 0) delete next.scripts
   return next
+}
+
+/** Removes what process types no longer need from their declarations. Returns what `pnpm infra` renders from the rest. */
+async function trimProcesses(
+  root: string,
+  going: readonly Room[],
+  files: Map<string, string>,
+): Promise<Extract<Step, { write: string }>[]> {
+  const cuts = Object.assign({}, ...going.map((part) => part.processes)) as Record<string, readonly string[]>
+  const steps: Step[] = []
+  for (const folder of globSync('apps/*', { cwd: root })) {
+    const path = `${folder}/package.json`
+    if (!existsSync(join(root, path))) continue
+    const manifest = JSON.parse(files.get(path) ?? read(root, path)) as Manifest
+    const { processes = {} } = manifest
+    const left = Object.fromEntries(
+      Object.entries(processes).map(([name, one]) => [
+        name,
+        cuts[name] ? withoutNeeds(one, cuts[name]) : one,
+      ]),
+    ) as typeof processes
+    if (JSON.stringify(left) === JSON.stringify(processes)) continue
+    files.set(path, JSON.stringify({ ...manifest, processes: left }))
+    const own = [...files].filter(([file]) => file.startsWith(`${folder}/`))
+    const changed = new Map(own.map(([file, text]) => [file.slice(folder.length + 1), text]))
+    steps.push(...(await deriveWith(root, { folder, processes: left, files: changed, links: new Map() })))
+  }
+  return steps.filter((step) => 'write' in step)
+}
+
+function withoutNeeds<T extends object>(declaration: T, words: readonly string[]): T {
+  const left = Object.entries(withoutPaths(declaration, words) as T)
+  return Object.fromEntries(left.filter(([, value]) => !Array.isArray(value) || value.length > 0)) as T
 }
 
 function writeOf(root: string, path: string, content: string): Step[] {

@@ -34,13 +34,20 @@ export async function planRetirement(root: string, folder: string): Promise<Chan
   return { steps, notes: [], ...leavingsOf(root, folder) }
 }
 
-/** Removes the catalog's lines of packages that no member uses any more. pnpm removes what the lockfile has of them. */
+/** Removes the catalog's lines and overrides of packages that no member uses any more. pnpm removes what the lockfile has of them. */
 export function withoutVersions(root: string, names: readonly string[]): Step[] {
   const before = readFileSync(join(root, CATALOG), 'utf8')
-  const lines = before
+  // An override as "smtp-server>nodemailer" goes with the first of the two, and needs the version of the second.
+  const overrides = [...before.matchAll(/^ {2}"([^">]+)>([^">]+)": "catalog:"/gm)]
+  const needed = overrides.flatMap(([, parent, child]) => (names.includes(parent!) ? [] : [child!]))
+  const isGone = (line: string): boolean => {
+    const name = /^ {2}"?([^":>]+)(?:>[^":>]+)?"?: \S+(?: #.*)?$/.exec(line)?.[1] ?? ''
+    return names.includes(name) && !needed.includes(name)
+  }
+  const content = before
     .split('\n')
-    .filter((line) => !names.includes(/^ {2}"?([^":]+)"?: \S+$/.exec(line)?.[1] ?? ''))
-  const content = lines.join('\n')
+    .filter((line) => !isGone(line))
+    .join('\n')
   return content === before ? [] : [{ write: CATALOG, content, before }]
 }
 

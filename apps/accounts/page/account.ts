@@ -1,4 +1,5 @@
 import { call, formOf, h, type User } from '@repo/page'
+import { emailCard } from './mailed-links.ts'
 
 interface Session {
   id: string
@@ -16,7 +17,7 @@ interface Happening {
 }
 
 /** The sessions of a user, the email and the password, and the end of the account. */
-export function accountView({ email, emailVerified }: User): HTMLElement {
+export function accountView(user: User): HTMLElement {
   const list = h('ul', { className: 'devices', 'aria-label': 'Devices' })
   const history = h('ul', { className: 'devices', 'aria-label': 'What happened' })
   const status = h('p', { className: 'message', role: 'status' })
@@ -96,7 +97,7 @@ export function accountView({ email, emailVerified }: User): HTMLElement {
     submit: 'Change password',
     // Tells a password manager which account the password belongs to.
     extra: [
-      h('input', { type: 'text', autocomplete: 'username', value: email, hidden: true, readOnly: true }),
+      h('input', { type: 'text', autocomplete: 'username', value: user.email, hidden: true, readOnly: true }),
     ],
     async onSubmit(values, form) {
       await call('PUT', '/api/accounts/password', values)
@@ -106,30 +107,15 @@ export function accountView({ email, emailVerified }: User): HTMLElement {
     },
   })
 
-  // A thief of an open session must not take the account: what matters asks for the password anew.
-  const proof = {
-    label: 'Your password',
-    type: 'password',
-    required: true,
-    autocomplete: 'current-password',
-  } as const
-
-  const change = formOf({
-    fields: {
-      email: { label: 'Your email', type: 'email', value: email, required: true, autocomplete: 'email' },
-      password: proof,
-    },
-    submit: 'Send a link to this email',
-    async onSubmit({ email, password }) {
-      await call('POST', '/api/accounts/prove', { password })
-      await call('PUT', '/api/accounts/email', { email })
-      return 'Look into that mailbox: the email is yours when you open the link.'
-    },
-  })
-
   const close = formOf({
+    // A thief of an open session must not take the account: what matters asks for the password anew.
     fields: {
-      password: proof,
+      password: {
+        label: 'Your password',
+        type: 'password',
+        required: true,
+        autocomplete: 'current-password',
+      },
     },
     submit: 'Close my account for good',
     async onSubmit(values) {
@@ -145,17 +131,9 @@ export function accountView({ email, emailVerified }: User): HTMLElement {
     {},
     h('h1', { tabIndex: -1 }, 'My account'),
     h('div', { className: 'card' }, h('h2', {}, 'Devices'), list, endOthers, status),
-    h(
-      'div',
-      { className: 'card' },
-      h(
-        'h2',
-        {},
-        'Email',
-        h('span', { className: 'badge' }, emailVerified ? 'confirmed' : 'not confirmed yet'),
-      ),
-      change,
-    ),
+    // keep: mail
+    emailCard(user),
+    // /keep
     h('div', { className: 'card' }, h('h2', {}, 'Password'), password),
     h('div', { className: 'card' }, h('h2', {}, 'What happened'), history),
     h('div', { className: 'card' }, h('h2', {}, 'The end'), close),

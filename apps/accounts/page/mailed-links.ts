@@ -1,7 +1,38 @@
-import { call, formOf, h } from '@repo/page'
+import { call, formOf, h, type OpenPlace, type User } from '@repo/page'
+
+// What works by mail: a card of the account, and the places where mailed links lead.
+
+export const openPlaces: OpenPlace[] = [
+  { word: 'forgotten', show: forgottenView },
+  { word: 'reset', show: (token = '') => resetView(token) },
+  { word: 'confirm', show: (token = '') => confirmView(token) },
+]
+
+/** The email of a user, and whether they have confirmed it. */
+export function emailCard({ email, emailVerified }: User): HTMLElement {
+  const badge = h('span', { className: 'badge' }, emailVerified ? 'confirmed' : 'not confirmed yet')
+  const form = formOf({
+    fields: {
+      email: { label: 'Your email', type: 'email', value: email, required: true, autocomplete: 'email' },
+      password: {
+        label: 'Your password',
+        type: 'password',
+        required: true,
+        autocomplete: 'current-password',
+      },
+    },
+    submit: 'Send a link to this email',
+    async onSubmit({ email, password }) {
+      await call('POST', '/api/accounts/prove', { password })
+      await call('PUT', '/api/accounts/email', { email })
+      return 'Look into that mailbox: the email is yours when you open the link.'
+    },
+  })
+  return h('div', { className: 'card' }, h('h2', {}, 'Email', badge), form)
+}
 
 /** Asks for the link with which a forgotten password is replaced. */
-export function forgottenView(): HTMLElement {
+function forgottenView(): HTMLElement {
   return card(
     'A new password',
     'You get a link by mail, if there is an account with this email.',
@@ -17,7 +48,7 @@ export function forgottenView(): HTMLElement {
 }
 
 /** Where the link of the mail leads. Only the button uses the link: programs that scan mail open it too. */
-export function resetView(token: string): HTMLElement {
+function resetView(token: string): HTMLElement {
   const view = card(
     'A new password',
     'It ends all sessions of your account: on every device, you sign in with it.',
@@ -39,7 +70,7 @@ export function resetView(token: string): HTMLElement {
 }
 
 /** As `resetView`: the button confirms the email, not the link. */
-export function confirmView(token: string): HTMLElement {
+function confirmView(token: string): HTMLElement {
   const view = card(
     'Your email',
     'Confirm that this is your email.',

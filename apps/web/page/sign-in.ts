@@ -33,7 +33,9 @@ export function signInView(onSignedIn: (user: User) => void, notice = ''): HTMLE
       h('p', { className: 'quiet' }, notice || 'Whichever process answers, you are you.'),
       form,
       other,
+      // keep: mail
       h('a', { href: '#/forgotten', hidden: isNew }, 'I have forgotten my password'),
+      // /keep
     )
     notice = ''
     form.querySelector('input')?.focus()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { withoutBlocks } from '../cut-text.ts'
+import { withoutBlocks, withoutIdleImports } from '../cut-text.ts'
 
 const TEXT = `One.
 
@@ -32,6 +32,25 @@ test('a block goes when none of its words is kept, and with it what stands in it
     `${two}<!-- keep: compose, kubernetes -->\n\nThree.\n\n<!-- /keep -->\n\nFive.\n`,
   )
   expect(withoutBlocks(TEXT, ['compose', 'prove'])).toBe(TEXT)
+})
+
+test('names that only a removed block used are not imported any more', () => {
+  const text = `import { endWith, startJobs, type Job as Work } from './jobs.ts'
+import { openMailer } from './mails.ts'
+import type {
+  Mail,
+} from './mails.ts'
+import { inspect } from 'node:util'
+
+startJobs([] satisfies Work[])
+inspect('Mailer')
+`
+  expect(withoutIdleImports(text)).toBe(`import { startJobs, type Job as Work } from './jobs.ts'
+import { inspect } from 'node:util'
+
+startJobs([] satisfies Work[])
+inspect('Mailer')
+`)
 })
 
 test('a block without an end is refused, since it would take the rest of the file', () => {

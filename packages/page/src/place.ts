@@ -1,8 +1,10 @@
 export interface User {
   id: string
   email: string
+  // keep: mail
   /** Whether its owner has opened a link that was mailed to it. */
   emailVerified: boolean
+  // /keep
 }
 
 /** A part of the page for a user who is signed in. */

@@ -212,9 +212,11 @@ async function environmentFor(
     env.SESSION_SECRETS = randomBytes(32).toString('base64url')
     if (!given.SESSION_STORE_URL) env.SESSION_STORE_URL = await sessionStoreUrl()
   }
+  // keep: mail
   if (needs.includes('mail') && !given.MAIL_URL) {
     const { startMailCatcher } = await import('./start-mail-catcher.ts')
     Object.assign(env, resources.use(await startMailCatcher()).env)
   }
+  // /keep
   return { ...env, ...given }
 }

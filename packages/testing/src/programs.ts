@@ -70,6 +70,7 @@ export const programs = {
     apt: 'pgbouncer',
     brew: 'pgbouncer',
   },
+  // keep: mail
   aiosmtpd: {
     names: ['aiosmtpd'],
     tests: 'mails to a mail server, also with TLS',
@@ -77,6 +78,7 @@ export const programs = {
     apt: 'python3-aiosmtpd',
     brew: 'pipx && pipx install aiosmtpd',
   },
+  // /keep
   pgDump: {
     // Beside each version of the server, the newest first.
     names: [18, 17, 16, 15, 14].flatMap((version) => [

@@ -1,9 +1,8 @@
 import createError from '@fastify/error'
-import type { Database, Transaction } from '../database.ts'
+import type { Database, Prisma, Transaction } from '../database.ts'
 import type { DeviceCookie } from './device-cookie.ts'
 import { parseEmail } from './email.ts'
 import { limitGuesses } from './limit-guesses.ts'
-import type { LinkPurpose } from './mailed-link.ts'
 import type { PasswordHasher } from './password-hasher.ts'
 import { assertSuitable } from './password.ts'
 import { noteEvent, noteFailure, type Origin } from './security-events.ts'
@@ -11,8 +10,10 @@ import { noteEvent, noteFailure, type Origin } from './security-events.ts'
 export interface User {
   id: string
   email: string
+  // keep: mail
   /** Whether its owner has opened a link that was mailed to it. */
   emailVerified: boolean
+  // /keep
 }
 
 /** What the functions below need. */
@@ -20,20 +21,24 @@ export interface Accounts {
   database: Database
   passwords: PasswordHasher
   devices: DeviceCookie
-  outbox: Outbox
+  /** Called one after the other when something happens to an account. */
+  listeners: Listener[]
   /** The public host of the site. A password that is little more than its name is refused. */
   host: string
 }
 
-/** Enqueues mails in the transaction that makes them necessary. */
-export interface Outbox {
-  /** A mail with a link. Without `userId` it goes to the account with this email, and nowhere if there is none. */
-  link(tx: Transaction, link: { purpose: LinkPurpose; email: string; userId?: string }): Promise<void>
-  notice(tx: Transaction, notice: Notice, email: string): Promise<void>
-}
+/** What happens to an account. */
+export type AccountEvent = 'signed-up' | 'password-changed' | 'email-changed' | 'account-closed'
 
-/** What the owner of an account is told after it has happened. */
-export type Notice = 'password-changed' | 'email-changed' | 'account-closed'
+/**
+ * Does what else belongs to an event, such as a mail to the owner, in the transaction of the event: either both are done, or
+ * nothing. At `email-changed`, the email is the old one.
+ */
+export type Listener = (
+  tx: Transaction,
+  event: AccountEvent,
+  user: { id: string; email: string },
+) => Promise<void>
 
 /** What the user typed, and the network of the request. */
 export interface Credentials {
@@ -77,7 +82,7 @@ export const AccountGone = createError('ACCOUNT_GONE', 'This account does not ex
  * @throws ACCOUNT_EMAIL_TAKEN, ACCOUNT_EMAIL_INVALID, PASSWORD_COMMON, PASSWORD_PERSONAL, SIGN_IN_LIMITED, PASSWORDS_BUSY
  */
 export async function createAccount(
-  { database, passwords, devices, outbox, host }: Accounts,
+  { database, passwords, devices, listeners, host }: Accounts,
   { password, network, ...credentials }: Credentials,
   session: RequestSession,
 ): Promise<SignedIn> {
@@ -93,7 +98,7 @@ export async function createAccount(
           skipDuplicates: true,
         })
         if (!created) return null
-        await outbox.link(tx, { purpose: 'confirm', email, userId: created.id })
+        for (const listener of listeners) await listener(tx, 'signed-up', created)
         await noteEvent(tx, session.origin, 'signed-up', created.id)
         await begin(created)
         return created
@@ -175,7 +180,7 @@ export async function changePassword(
   change: { userId: string; sessionId: string; current: string; next: string; network: string },
   session: RequestSession,
 ): Promise<SignedIn> {
-  const { database, passwords, devices, outbox, host } = accounts
+  const { database, passwords, devices, listeners, host } = accounts
   const user = await database.user.findUnique({ where: { id: change.userId, lockedAt: null } })
   if (!user) throw new AccountGone()
   assertSuitable(change.next, [user.email, host])
@@ -187,9 +192,9 @@ export async function changePassword(
       // A concurrent sign-in with the old password waits for the end of this transaction (`readStored`). No session
       // ends before the password is stored: of two concurrent changes, the later would end the session that the earlier has
       // just begun.
-      const stored = await storePassword(tx, user, { passwordHash, passwordChangedAt: new Date() })
+      const stored = await storePassword(tx, user, { passwordHash })
       if (!stored) return false
-      await outbox.notice(tx, 'password-changed', user.email)
+      for (const listener of listeners) await listener(tx, 'password-changed', user)
       await noteEvent(tx, session.origin, 'password-changed', user.id)
       await session.endOthers(user)
       await begin({ id: user.id, roles: stored.roles })
@@ -229,12 +234,14 @@ export async function readUser({ database }: Accounts, id: string): Promise<User
 }
 
 /** What a user is shown of their account. */
-function present({
-  id,
-  email,
-  emailVerifiedAt,
-}: Omit<User, 'emailVerified'> & { emailVerifiedAt: Date | null }): User {
-  return { id, email, emailVerified: emailVerifiedAt !== null }
+function present(user: Prisma.UserModel): User {
+  return {
+    id: user.id,
+    email: user.email,
+    // keep: mail
+    emailVerified: user.emailVerifiedAt !== null,
+    // /keep
+  }
 }
 
 /** When `work` fails after it began a session, that session ends: an error never leaves the user signed in. */
@@ -261,7 +268,7 @@ async function failClosed<T>(
 async function storePassword(
   database: Database | Transaction,
   user: { id: string; passwordHash: string },
-  data: { passwordHash: string; passwordChangedAt?: Date },
+  data: { passwordHash: string },
 ): Promise<{ roles: string[] } | undefined> {
   const [stored] = await database.user.updateManyAndReturn({
     where: { id: user.id, passwordHash: user.passwordHash, lockedAt: null },

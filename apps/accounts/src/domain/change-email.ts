@@ -1,6 +1,6 @@
 import { AccountGone, EmailTaken, type Accounts } from './accounts.ts'
 import { parseEmail } from './email.ts'
-import { useLink } from './mailed-link.ts'
+import { useLink, type MailsLinks } from './mailed-link.ts'
 import { noteEvent, type Origin } from './security-events.ts'
 
 /**
@@ -10,11 +10,11 @@ import { noteEvent, type Origin } from './security-events.ts'
  * @throws ACCOUNT_EMAIL_INVALID
  */
 export async function requestEmail(
-  { database, outbox }: Accounts,
+  { database, mailLink }: Accounts & MailsLinks,
   { userId, email }: { userId: string; email: string },
 ): Promise<void> {
   const parsed = parseEmail(email)
-  await database.$transaction((tx) => outbox.link(tx, { purpose: 'confirm', email: parsed, userId }))
+  await database.$transaction((tx) => mailLink(tx, { purpose: 'confirm', email: parsed, userId }))
 }
 
 /**
@@ -23,7 +23,7 @@ export async function requestEmail(
  * @throws LINK_INVALID, ACCOUNT_EMAIL_TAKEN when another account got this email meanwhile
  */
 export async function confirmEmail(
-  { database, outbox }: Accounts,
+  { database, listeners }: Accounts,
   token: string,
   origin: Origin,
 ): Promise<void> {
@@ -37,7 +37,8 @@ export async function confirmEmail(
         throw error.code === 'P2002' ? new EmailTaken() : error
       })
     const isNew = before.email !== email
-    if (isNew) await outbox.notice(tx, 'email-changed', before.email)
     await noteEvent(tx, origin, isNew ? 'email-changed' : 'email-confirmed', userId)
+    if (!isNew) return
+    for (const listener of listeners) await listener(tx, 'email-changed', { id: userId, ...before })
   })
 }

@@ -1,13 +1,13 @@
 import { AccountGone, type Accounts, type RequestSession } from './accounts.ts'
 
 /**
- * Closes an account for good: removes it with all that belongs to it, ends all its sessions, and tells its owner by mail.
- * Either all of that happens, or nothing.
+ * Closes an account for good: removes it with all that belongs to it, and ends all its sessions. Either all of that happens,
+ * with what the listeners do, or nothing.
  *
  * @throws ACCOUNT_GONE
  */
 export async function closeAccount(
-  { database, outbox }: Accounts,
+  { database, listeners }: Accounts,
   userId: string,
   session: Pick<RequestSession, 'endAll'>,
 ): Promise<void> {
@@ -16,8 +16,7 @@ export async function closeAccount(
       { email: string }[]
     >`DELETE FROM users WHERE id = ${userId} RETURNING email`
     if (!closed) throw new AccountGone()
-    // What else a person leaves behind is removed here, in the same transaction.
-    await outbox.notice(tx, 'account-closed', closed.email)
+    for (const listener of listeners) await listener(tx, 'account-closed', { id: userId, ...closed })
     await session.endAll({ id: userId })
   })
 }

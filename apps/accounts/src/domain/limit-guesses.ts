@@ -71,6 +71,7 @@ export async function limitGuesses<T>(
   return result
 }
 
+// keep: mail
 /** How many mails anybody can have sent to one account: a stranger must not fill its owner's mailbox. */
 export const MAIL_LIMIT: GuessLimit = { attempts: 5, everyMs: HOUR_MS }
 
@@ -78,6 +79,7 @@ export const MAIL_LIMIT: GuessLimit = { attempts: 5, everyMs: HOUR_MS }
 export async function countMail(tx: Transaction, email: string): Promise<boolean> {
   return await count(tx, counter('mail', { email }).key, MAIL_LIMIT)
 }
+// /keep
 
 interface Counter<Kind = keyof typeof GUESS_LIMITS> {
   kind: Kind

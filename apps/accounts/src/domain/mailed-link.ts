@@ -7,6 +7,15 @@ const HOUR_MS = 60 * 60_000
 /** What a link is for: `confirm` proves that its owner reads the email, `reset` also lets them choose a password. */
 export type LinkPurpose = 'confirm' | 'reset'
 
+/** What functions need that have links mailed. */
+export interface MailsLinks {
+  /**
+   * Enqueues a mail with a link, in the transaction that makes it necessary. Without `userId` it goes to the account with this
+   * email, and nowhere if there is none.
+   */
+  mailLink(tx: Transaction, link: { purpose: LinkPurpose; email: string; userId?: string }): Promise<void>
+}
+
 /**
  * How long a link is valid after somebody asked for it, in milliseconds.
  *
@@ -89,6 +98,11 @@ export async function useLink(tx: Transaction, purpose: LinkPurpose, token: stri
     RETURNING user_id AS "userId", email`
   if (!used) throw new LinkInvalid()
   return used
+}
+
+/** Makes all links invalid that were asked for until now: part of every change of the password. */
+export async function endLinks(tx: Transaction, { id }: { id: string }): Promise<void> {
+  await tx.user.update({ where: { id }, data: { passwordChangedAt: new Date() } })
 }
 
 function fromValidLink(purpose: LinkPurpose, token: string): Prisma.Sql {

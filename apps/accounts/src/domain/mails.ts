@@ -1,5 +1,5 @@
 import { defineMail } from '@repo/mail'
-import type { Notice } from './accounts.ts'
+import type { AccountEvent } from './accounts.ts'
 import { LINK_LIFETIME_MS, type LinkPurpose } from './mailed-link.ts'
 
 /** The wording of every mail that this service sends. Only the worker needs it. */
@@ -50,4 +50,4 @@ export const noticeMails = {
     subject: `Your account at ${host} is closed`,
     body: [`Your account at ${host} was closed, and its data is removed. This is the last mail about it.`],
   })),
-} satisfies Record<Notice, unknown>
+} satisfies Record<Exclude<AccountEvent, 'signed-up'>, unknown>

@@ -1,6 +1,6 @@
 import type { Accounts, RequestSession } from './accounts.ts'
 import { parseEmail } from './email.ts'
-import { LinkInvalid, readLink, useLink } from './mailed-link.ts'
+import { LinkInvalid, readLink, useLink, type MailsLinks } from './mailed-link.ts'
 import { assertSuitable } from './password.ts'
 import { noteEvent } from './security-events.ts'
 
@@ -10,9 +10,12 @@ import { noteEvent } from './security-events.ts'
  *
  * @throws ACCOUNT_EMAIL_INVALID
  */
-export async function requestReset({ database, outbox }: Accounts, email: string): Promise<void> {
+export async function requestReset(
+  { database, mailLink }: Accounts & MailsLinks,
+  email: string,
+): Promise<void> {
   const parsed = parseEmail(email)
-  await database.$transaction((tx) => outbox.link(tx, { purpose: 'reset', email: parsed }))
+  await database.$transaction((tx) => mailLink(tx, { purpose: 'reset', email: parsed }))
 }
 
 /**
@@ -24,7 +27,7 @@ export async function requestReset({ database, outbox }: Accounts, email: string
  * @throws LINK_INVALID, PASSWORD_COMMON, PASSWORD_PERSONAL, PASSWORDS_BUSY
  */
 export async function resetPassword(
-  { database, passwords, devices, host, outbox }: Accounts,
+  { database, passwords, devices, host, listeners }: Accounts,
   reset: { token: string; next: string; network: string },
   session: Pick<RequestSession, 'endAll' | 'origin'>,
 ): Promise<{ device: string }> {
@@ -38,10 +41,11 @@ export async function resetPassword(
     // The email may have been changed since: then the link was mailed to somebody else.
     const { count } = await tx.user.updateMany({
       where: { id: link.userId, email: link.email, lockedAt: null },
-      data: { passwordHash, passwordChangedAt: new Date(), emailVerifiedAt: new Date() },
+      data: { passwordHash, emailVerifiedAt: new Date() },
     })
     if (count === 0) throw new LinkInvalid()
-    await outbox.notice(tx, 'password-changed', link.email)
+    const user = { id: link.userId, email: link.email }
+    for (const listener of listeners) await listener(tx, 'password-changed', user)
     await noteEvent(tx, session.origin, 'password-reset', link.userId)
     // A concurrent sign-in with the old password waits for the end of this transaction.
     await session.endAll({ id: link.userId })

@@ -3,9 +3,9 @@ import { MailRefused, type Mail, type Mailer } from '@repo/mail'
 import { defineJob, enqueue, handle, type HandledJob, type JobContext } from '@repo/queue'
 import { Type } from 'typebox'
 import type { Transaction } from '../database.ts'
-import type { Outbox } from '../domain/accounts.ts'
+import type { Listener } from '../domain/accounts.ts'
 import { countMail } from '../domain/limit-guesses.ts'
-import { issueLink } from '../domain/mailed-link.ts'
+import { endLinks, issueLink, type MailsLinks } from '../domain/mailed-link.ts'
 import { confirmMail, noticeMails, resetMail } from '../domain/mails.ts'
 
 const Cause = Type.String({
@@ -37,14 +37,17 @@ const sendNotice = defineJob({
   }),
 })
 
-/** The outbox of the service: each mail is a job of the worker. */
-export const outbox: Outbox = {
-  async link(tx, link) {
-    await enqueue(tx, sendLink, { ...link, cause: randomUUID(), requestedAt: Date.now() })
-  },
-  async notice(tx, notice, email) {
-    await enqueue(tx, sendNotice, { notice, email, cause: randomUUID() })
-  },
+/** Has the worker mail a link. */
+export const mailLink: MailsLinks['mailLink'] = async (tx, link) => {
+  await enqueue(tx, sendLink, { ...link, cause: randomUUID(), requestedAt: Date.now() })
+}
+
+/** Has the worker mail the owner of an account what happens to it. After a sign-up, it is the link that confirms the email. */
+export const mailOwner: Listener = async (tx, event, user) => {
+  const { id, email } = user
+  if (event === 'signed-up') return mailLink(tx, { purpose: 'confirm', email, userId: id })
+  if (event === 'password-changed') await endLinks(tx, user)
+  await enqueue(tx, sendNotice, { notice: event, email, cause: randomUUID() })
 }
 
 export interface MailJobs {

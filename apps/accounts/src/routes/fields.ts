@@ -26,7 +26,9 @@ export const NewPassword = Type.String({
 export const UserSchema = Type.Object({
   id: Type.String({ format: 'uuid' }),
   email: Type.String(),
+  // keep: mail
   emailVerified: Type.Boolean(),
+  // /keep
 })
 
 /** What the domain may do with the session of a request. */

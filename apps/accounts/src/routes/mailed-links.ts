@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 import { AccountGone, EmailTaken, type Accounts } from '../domain/accounts.ts'
 import { confirmEmail, requestEmail } from '../domain/change-email.ts'
 import { EmailInvalid } from '../domain/email.ts'
-import { LinkInvalid } from '../domain/mailed-link.ts'
+import { LinkInvalid, type MailsLinks } from '../domain/mailed-link.ts'
 import { PasswordsBusy } from '../domain/password-hasher.ts'
 import { PasswordCommon, PasswordPersonal } from '../domain/password.ts'
 import { requestReset, resetPassword } from '../domain/recovery.ts'
@@ -23,7 +23,10 @@ const Token = Type.String({
  * What works by mail: the reset of a password, and the proof of an email. A link is opened with GET by its page, which
  * changes nothing, so that a scanner of mail uses none up; the person's click on that page sends the POST.
  */
-export async function mailedLinkRoutes(app: Service, { accounts }: { accounts: Accounts }): Promise<void> {
+export async function mailedLinkRoutes(
+  app: Service,
+  { accounts }: { accounts: Accounts & MailsLinks },
+): Promise<void> {
   const { devices } = accounts
 
   app.post(

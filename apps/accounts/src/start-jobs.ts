@@ -1,8 +1,7 @@
 import { openMailer } from '@repo/mail'
-import { runJobs, schedule, type QueueLog, type RunningJobs } from '@repo/queue'
+import { runJobs, type QueueLog, type RunningJobs } from '@repo/queue'
 import { openDatabase } from './database.ts'
 import { createTokens } from './domain/mailed-link.ts'
-import { forgetOldEvents, handleForgetEvents } from './jobs/forget-events.ts'
 import { mailJobs } from './jobs/send-mail.ts'
 import type { WorkerEnv } from './worker-env.ts'
 
@@ -13,17 +12,11 @@ export async function startJobs(env: WorkerEnv, log: QueueLog): Promise<RunningJ
   const jobs = opened.use(
     await runJobs(env.DATABASE_DIRECT_URL ?? env.DATABASE_URL, {
       database,
-      jobs: [
-        // keep: mail
-        ...mailJobs({
-          mailer: opened.use(openMailer(env.MAIL_URL, { from: env.MAIL_FROM })),
-          tokenOf: createTokens(env.SESSION_SECRETS[0]!),
-          origin: env.PUBLIC_ORIGIN,
-        }),
-        // /keep
-        handleForgetEvents(env.SECURITY_EVENT_DAYS),
-      ],
-      schedules: [schedule(forgetOldEvents, '20 3 * * *', {})],
+      jobs: mailJobs({
+        mailer: opened.use(openMailer(env.MAIL_URL, { from: env.MAIL_FROM })),
+        tokenOf: createTokens(env.SESSION_SECRETS[0]!),
+        origin: env.PUBLIC_ORIGIN,
+      }),
       log,
     }),
   )

@@ -1,6 +1,6 @@
 import type { Service } from '@repo/service'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { forgetEvents } from '../src/domain/security-events.ts'
+import { KEPT_DAYS } from '../src/domain/security-events.ts'
 import { cookiesOf, openApp, type OpenApp } from './open-app.ts'
 
 let opened: OpenApp
@@ -71,19 +71,29 @@ test('a change that is not stored leaves no event, and the wrong email none', as
   expect(await database.securityEvent.count()).toBe(before)
 })
 
-test('events are removed after their time, and with their account', async () => {
+const daysAgo = (days: number) => ({ at: new Date(Date.now() - days * 864e5) })
+
+test('events are removed after their time by those that come, and with their account', async () => {
   const { database } = opened.resources
   const email = 'old@example.com'
   const cookies = cookiesOf(await send('POST', '/sign-up', { email, password }))
   const { id } = await database.user.findUniqueOrThrow({ where: { email } })
-  await database.securityEvent.updateMany({
-    where: { userId: id },
-    data: { at: new Date(Date.now() - 91 * 864e5) },
+  const where = { userId: id }
+  const old = Array.from({ length: 12 }, () => ({ ...where, kind: 'signed-in', network: '', userAgent: '' }))
+  await database.securityEvent.createMany({
+    data: old.map((event) => ({ ...event, ...daysAgo(KEPT_DAYS + 1) })),
   })
-  const all = await database.securityEvent.count()
-  expect(await database.$transaction((tx) => forgetEvents(tx, 90))).toBe(1)
-  expect(await database.securityEvent.count()).toBe(all - 1)
+  await database.securityEvent.create({ data: { ...old[0]!, ...daysAgo(KEPT_DAYS - 1) } })
+
+  const left = []
+  for (let n = 0; n < 3; n++) {
+    await send('POST', '/sign-in', { email: 'ada@example.com', password: 'another horse battery' })
+    left.push(await database.securityEvent.count({ where }))
+  }
+  // The sign-up, the one that is not old yet, and two of the twelve that are.
+  expect(left).toEqual([4, 2, 2])
+
   await send('POST', '/prove', { password: 'wrong guess' }, cookies)
   expect((await send('DELETE', '/me', undefined, cookies)).statusCode).toBe(204)
-  expect(await database.securityEvent.count({ where: { userId: id } })).toBe(0)
+  expect(await database.securityEvent.count({ where })).toBe(0)
 })

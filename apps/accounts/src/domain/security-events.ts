@@ -33,18 +33,33 @@ export interface SecurityEvent {
   userAgent: string
 }
 
+/** How long an event is kept. */
+export const KEPT_DAYS = 90
+/** How many old events go with a new one. More than one, so that they become fewer. */
+const REMOVED = 10
 /** A user agent may have any length. */
 const MAX_AGENT_LENGTH = 200
 const SHOWN = 100
 
-/** Notes an event in the transaction that it belongs to: there is no event without its change, and no change without it. */
+/**
+ * Notes an event in the transaction that it belongs to: there is no event without its change, and no change without it. The
+ * oldest events of all accounts go with it after their time, and those that another transaction removes at this moment are
+ * left to it.
+ */
 export async function noteEvent(
   tx: Database | Transaction,
   origin: Origin,
   event: EventKind,
   userId: string,
 ): Promise<void> {
-  await tx.$executeRaw`${insertion(origin, event)} FROM users WHERE id = ${userId}`
+  await tx.$executeRaw`
+    WITH old AS (
+      DELETE FROM security_events WHERE id IN (
+        SELECT id FROM security_events WHERE at < now() - make_interval(days => ${KEPT_DAYS}::int)
+        ORDER BY at LIMIT ${REMOVED} FOR UPDATE SKIP LOCKED
+      )
+    )
+    ${insertion(origin, event)} FROM users WHERE id = ${userId}`
   origin.noted.push({ event, userId })
 }
 
@@ -70,14 +85,6 @@ export async function listEvents(database: Database, userId: string): Promise<Se
   return database.$queryRaw`
     SELECT id, kind AS event, at, network, user_agent AS "userAgent" FROM security_events
     WHERE user_id = ${userId} ORDER BY at DESC, id LIMIT ${SHOWN}`
-}
-
-/** Removes the events that are older than so many days. Returns how many. */
-export async function forgetEvents(tx: Transaction, days: number): Promise<number> {
-  const { count } = await tx.securityEvent.deleteMany({
-    where: { at: { lt: new Date(Date.now() - days * 24 * 60 * 60_000) } },
-  })
-  return count
 }
 
 /** Wants the `FROM users` of whose event it is. */

@@ -43,7 +43,8 @@ test('a version outside the catalog is found, and one in it that nobody uses', a
   await writeFiles(folder.path, {
     'package.json': '{}',
     'pnpm-workspace.yaml':
-      'catalog:\n  # Why.\n  "@fastify/one": ^1.0.0\n  two: 2.0.0\n\nallowBuilds:\n  two: true\n',
+      'catalog:\n  # Why.\n  "@fastify/one": ^1.0.0\n  two: 2.0.0\n  four: 4.0.0\n\nallowBuilds:\n  two: true\n' +
+      'overrides:\n  "three>four": "catalog:" # Why.\n',
     'apps/orders/package.json': JSON.stringify({
       dependencies: { '@fastify/one': 'catalog:', three: '^3.0.0', '@repo/config': 'catalog:' },
     }),

@@ -99,6 +99,8 @@ export function findVersions(root: string): Finding[] {
   const what = 'pnpm-workspace.yaml'
   const found = read(root, what)!
   const [, catalog = ''] = /^catalog:\n((?:[ #].*\n)*)/m.exec(found) ?? []
+  // An override as "smtp-server>nodemailer" takes its version from the catalog.
+  for (const [, name] of found.matchAll(/^ {2}"[^">]+>([^">]+)": "catalog:"/gm)) used.set(name!, what)
   const unused = [...catalog.matchAll(/^ {2}"?([^":#\s]+)"?:.*\n/gm)].filter(([, name]) => !used.has(name!))
   if (unused.length > 0) {
     const how = `nobody uses ${unused.map(([, name]) => name).join(', ')}`

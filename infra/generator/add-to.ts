@@ -4,19 +4,6 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Change } from './change.ts'
 
-const HELP = `pnpm add-to <app> database|session|queue
-
-Gives an existing app what pnpm new --with would have given it: variables, resources and declarations, all of it or nothing.
-Your code stays as it is. The example of a new service is not added.
-
-  database    tables of its own: an empty schema.prisma, and the client
-  session     knows which user is signed in
-  queue       a worker and tables, for jobs that are enqueued in the transaction that needs them
-
-  --dry-run   prints the change as a patch, and changes nothing
-  --force     also when there are changes that are not committed
-`
-
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Most of the time is compiling, so its result is kept.
 enableCompileCache(join(root, '.dev/compile-cache'))
@@ -25,11 +12,24 @@ const { assertApp } = await import('./names.ts')
 const { planAddition } = await import('./plan-addition.ts')
 const { printDry, readArguments, runCommand, tellPnpm } = await import('./run-command.ts')
 const { capabilities } = await import('./template.ts')
+
+const names = [...capabilities.keys()]
+const HELP = `pnpm add-to <app> ${names.join('|')}
+
+Gives an existing app what pnpm new --with would have given it: variables, resources and declarations, all of it or nothing.
+Your code stays as it is. The example of a new service is not added.
+
+${[...capabilities].map(([name, about]) => `  ${name.padEnd(10)}  ${about}`).join('\n')}
+
+  --dry-run   prints the change as a patch, and changes nothing
+  --force     also when there are changes that are not committed
+`
+
 const options = readArguments(HELP, {}, (_, [app, word, ...rest]) => {
   if (app === undefined || word === undefined) throw new Error('Which app, and what?')
-  const capability = capabilities.find((known) => known === word)
+  const capability = names.find((known) => known === word)
   if (!capability || rest.length > 0)
-    throw new Error(`${[word, ...rest].join(' ')}: expected one of ${capabilities.join(', ')}`)
+    throw new Error(`${[word, ...rest].join(' ')}: expected one of ${names.join(', ')}`)
   return { app, capability }
 })
 

@@ -13,12 +13,16 @@ const { countOwned, parts, planAdoption } = await import('./plan-adoption.ts')
 const { listExamples, retireMember } = await import('./retire-member.ts')
 const { printSteps, readArguments, runCommand, tellPnpm } = await import('./run-command.ts')
 
+/** What does not work without the queue. */
+const NEED_QUEUE: readonly string[] = ['example', 'mail']
+
 /** A description of each choice, by its name. */
 const about = new Map<'example' | PartName, string>([
   ['example', 'the apps that show how things are done'],
   ...Object.entries(parts).map(([name, part]) => [name as PartName, part.about] as const),
 ])
 const choices = [...about.keys()]
+type Choice = (typeof choices)[number]
 
 const HELP = `pnpm adopt [name] [--keep ${choices.join(',')}]
 
@@ -44,17 +48,19 @@ const options = readArguments(
 await runCommand(root, options, run)
 
 async function run(): Promise<void> {
-  const { name, keep } = await readWish()
+  const { name, keep: asked } = await readWish()
+  const keep = withNeeded(asked)
   const origin = readOrigin()
-  const examples = keep.includes('example') ? [] : listExamples(root)
-  const plan = () => planAdoption(root, { name, keep: keep.filter((part) => part !== 'example'), origin })
+  const retired = keep.includes('example') ? [] : listExamples(root).map((app) => `apps/${app}`)
+  const kept = keep.filter((part) => part !== 'example')
+  const plan = () => planAdoption(root, { name, keep: kept, origin, retired })
   if (options.isDry) {
     const { steps } = await plan()
-    const all = [...examples.map((app) => ({ remove: `apps/${app}` })), ...steps]
+    const all = [...retired.map((app) => ({ remove: app })), ...steps]
     printSteps(all)
     return sayOwned('You would own', { steps: all })
   }
-  for (const app of examples) await retireMember(root, `apps/${app}`, { isDry: false })
+  for (const app of retired) await retireMember(root, app, { isDry: false })
   const { steps } = await applyChange(root, plan)
   printSteps(steps)
   renameRemote()
@@ -62,12 +68,20 @@ async function run(): Promise<void> {
   await tellPnpm(root, { mayTidyUp: true })
 }
 
+/** The parts that were asked for, and those that they need. */
+function withNeeded(asked: readonly Choice[]): readonly Choice[] {
+  const needing = asked.filter((part) => NEED_QUEUE.includes(part))
+  if (needing.length === 0 || asked.includes('queue')) return asked
+  console.log(`queue is kept, too: ${needing.join(' and ')} cannot do without.`)
+  return [...asked, 'queue']
+}
+
 function sayOwned(words: string, change?: Parameters<typeof countOwned>[1]): void {
   const { files, lines, ofTests } = countOwned(root, change)
   console.log(`${words} ${files} files of ${lines} lines, ${ofTests} of them in tests.`)
 }
 
-async function readWish(): Promise<{ name: string; keep: readonly (typeof choices)[number][] }> {
+async function readWish(): Promise<{ name: string; keep: readonly Choice[] }> {
   const { keep } = options
   if (options.name !== undefined && keep !== undefined) return { name: options.name, keep }
   if (!process.stdin.isTTY) throw new Refusal(`What is it called, and what is kept?\n\n${HELP}`)
@@ -128,7 +142,7 @@ function git(...args: string[]): string | undefined {
   }
 }
 
-function readKeep(words: string[]): (typeof choices)[number][] {
+function readKeep(words: string[]): Choice[] {
   const asked = words.flatMap((word) => word.split(',')).filter(Boolean)
   if (asked.length === 1 && asked[0] === 'all') return choices
   if (asked.length === 1 && asked[0] === 'nothing') return []

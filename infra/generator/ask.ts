@@ -1,17 +1,7 @@
 import { cancel, intro, isCancel, multiselect, select, text } from '@clack/prompts'
 import { checkName, takenNames } from './names.ts'
 import type { Wish } from './plan-service.ts'
-import { capabilities, type Kind } from './template.ts'
-
-const ABOUT = {
-  http: 'answers requests under /api/<name>',
-  worker: 'runs jobs',
-  'http+worker': 'both, from one code base',
-  package: 'a mechanism that apps share',
-  database: 'tables of its own, and the first migration',
-  session: 'knows which user is signed in',
-  queue: 'enqueues jobs in the transaction that needs them',
-}
+import { capabilities, kinds, type Kind } from './template.ts'
 
 /** The form of `pnpm new`. Ctrl-C ends the command with exit code 130, and nothing is changed. */
 export async function ask(root: string, given?: string): Promise<Wish> {
@@ -34,10 +24,7 @@ export async function ask(root: string, given?: string): Promise<Wish> {
   const kind = await answerTo(
     select<Kind>({
       message: 'What does it do?',
-      options: (['http', 'worker', 'http+worker', 'package'] as const).map((value) => ({
-        value,
-        hint: ABOUT[value],
-      })),
+      options: [...kinds].map(([value, hint]) => ({ value, hint })),
     }),
   )
   const wanted =
@@ -47,9 +34,9 @@ export async function ask(root: string, given?: string): Promise<Wish> {
           multiselect({
             message: 'What does it need? Space chooses, Enter goes on.',
             required: false,
-            options: capabilities
-              .filter((value) => kind !== 'worker' || value !== 'session')
-              .map((value) => ({ value, hint: ABOUT[value] })),
+            options: [...capabilities]
+              .filter(([value]) => kind !== 'worker' || value !== 'session')
+              .map(([value, hint]) => ({ value, hint })),
           }),
         )
   return { name, kind, with: wanted }

@@ -53,7 +53,8 @@ export function withoutRows(
 /** The settings without the entries of lists that are removed paths, or paths in them. */
 export function withoutPaths(settings: unknown, paths: readonly string[]): unknown {
   if (Array.isArray(settings)) {
-    const isGone = (entry: unknown): boolean => typeof entry === 'string' && isWithin(entry, paths)
+    const isGone = (entry: unknown): boolean =>
+      typeof entry === 'string' && isWithin(entry.replace('$TURBO_ROOT$/', ''), paths)
     return settings.filter((entry) => !isGone(entry)).map((entry) => withoutPaths(entry, paths))
   }
   if (typeof settings !== 'object' || settings === null) return settings

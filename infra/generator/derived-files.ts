@@ -30,8 +30,12 @@ export async function deriveWith(root: string, app: ComingApp): Promise<Step[]> 
   const own = Object.entries(processes).map(([name, one]) => processTypeOf(folder, name, one))
   const after = { release, running: [...others, ...own].sort(byName) }
   const likeness = makeLikeness(root, app)
+  const before = { release, running }
   try {
-    return stepsTo(root, await asIf(root, after, { [folder]: likeness }, (house) => render(house, after)))
+    const files = await asIf(root, after, { [folder]: likeness }, (house) => render(house, after))
+    // A new app takes no file away.
+    const isLess = after.running.length < running.length
+    return [...stepsTo(root, files), ...(isLess ? stepsFrom(root, await render(root, before), files) : [])]
   } finally {
     rmSync(likeness, { recursive: true })
   }
@@ -61,8 +65,7 @@ export async function deriveWithout(root: string, app: string): Promise<Step[]> 
   const stays = (type: ProcessType): boolean => type.app !== app
   const left = { release: release.filter(stays), running: running.filter(stays) }
   const [before, after] = [await render(root, { release, running }), await render(root, left)]
-  const gone = [...before.keys()].filter((path) => !after.has(path) && existsSync(join(root, path)))
-  return [...stepsTo(root, after), ...gone.map((path) => ({ remove: path }))]
+  return [...stepsTo(root, after), ...stepsFrom(root, before, after)]
 }
 
 function stepsTo(root: string, files: ReadonlyMap<string, string>): Step[] {
@@ -70,6 +73,16 @@ function stepsTo(root: string, files: ReadonlyMap<string, string>): Step[] {
     const before = existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : undefined
     return before === content ? [] : [{ write: path, content, before }]
   })
+}
+
+/** The removal of the files that are rendered no more. */
+function stepsFrom(
+  root: string,
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): Step[] {
+  const gone = [...before.keys()].filter((path) => !after.has(path) && existsSync(join(root, path)))
+  return gone.map((path) => ({ remove: path }))
 }
 
 /** Calls `look` with a temporary root in which each app of the formation is at its path, by a link to its real folder. */

@@ -14,22 +14,16 @@ const { assertApp, checkName, takenNames } = await import('./names.ts')
 const { planPart } = await import('./plan-part.ts')
 const { planService } = await import('./plan-service.ts')
 const { printDry, readArguments, runCommand, tellPnpm } = await import('./run-command.ts')
-const { capabilities, kinds } = await import('./template.ts')
+const { capabilities, hasJobs, kinds } = await import('./template.ts')
 
-const HELP = `pnpm new [name] [--kind ${kinds.join('|')}] [--with ${capabilities.join(',')}]
-pnpm new route app/name
-pnpm new job app/name
+const HELP = `pnpm new [name] [--kind ${[...kinds.keys()].join('|')}] [--with ${[...capabilities.keys()].join(',')}]
+pnpm new route${hasJobs ? '|job' : ''} app/name
 
-Makes a service or a package, or a route or a job in an app, and registers it wherever needed: all of it or nothing.
-Asks for what is not given. A running pnpm dev starts the new service by itself.
+Makes a service or a package, or a part of an app, and registers it wherever needed: all of it or nothing.
+Asks for what is not given; a script that names no kind gets http. A running pnpm dev starts the new service by itself.
 
-  --kind      http           answers requests under /api/<name>; the default
-              worker         runs jobs
-              http+worker    both, from one code base
-              package        a mechanism that apps share
-  --with      database       tables of its own, and the first migration
-              session        knows which user is signed in
-              queue          enqueues jobs in the transaction that needs them
+  --kind      ${listed(kinds)}
+  --with      ${listed(capabilities)}
   --dry-run   prints the change as a patch, and changes nothing
   --force     also when there are changes that are not committed
 `
@@ -114,8 +108,13 @@ function sentence(name: string, { reason, suggestion }: { reason: string; sugges
   return `"${name}" cannot be had. ${reason}${suggestion ? ` What about ${suggestion}?` : ''}`
 }
 
-function oneOf<T extends string>(option: string, known: readonly T[], word: string): T {
-  const found = known.find((each) => each === word)
-  if (!found) throw new Error(`${option} ${word}: expected ${known.join(', ')}`)
+function oneOf<T extends string>(option: string, known: ReadonlyMap<T, string>, word: string): T {
+  const names = [...known.keys()]
+  const found = names.find((name) => name === word)
+  if (!found) throw new Error(`${option} ${word}: expected ${names.join(', ')}`)
   return found
+}
+
+function listed(known: ReadonlyMap<string, string>): string {
+  return [...known].map(([name, about]) => `${name.padEnd(14)} ${about}`).join(`\n${' '.repeat(14)}`)
 }

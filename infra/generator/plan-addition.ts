@@ -10,6 +10,7 @@ import {
   missingDependencies,
   readFolder,
   readTemplate,
+  richest,
   type Capability,
   type Files,
   type Manifest,
@@ -40,7 +41,7 @@ export async function planAddition(
   }
   const missing = newDependencies(app)
   app.manifest = withDependencies(app.manifest, missing)
-  const links = linkDependencies(root, app.folder, 'queue-session', missing)
+  const links = linkDependencies(root, app.folder, richest, missing)
   app.files.set('package.json', JSON.stringify(app.manifest))
 
   const changed = new Map([...app.files].filter(([path, text]) => before.files.get(path) !== text))
@@ -92,7 +93,7 @@ function capabilitiesOf({ manifest }: App): Has {
 
 /** The dependencies of the template with everything that this app imports now and does not declare yet. */
 function newDependencies({ files, manifest }: App): Manifest {
-  const { dependencies, devDependencies } = readTemplate('queue-session').manifest
+  const { dependencies, devDependencies } = readTemplate(richest).manifest
   return {
     name: manifest.name,
     dependencies: missingDependencies(files, dependencies, manifest),

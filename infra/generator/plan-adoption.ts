@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
-import { isWithin, type Change, type Step } from './change.ts'
+import { isWithin, pathOf, Refusal, type Change, type Step } from './change.ts'
 import { ownReadme, withoutBlocks, withoutIdleImports, withoutPaths, withoutRows } from './cut-text.ts'
 import { deriveWith } from './derived-files.ts'
 import { addImporter, droppedPackages, removeImporter } from './lockfile.ts'
@@ -65,11 +65,23 @@ export const parts = {
     scripts: [],
     topic: 'memcached',
   },
+  queue: {
+    about: 'jobs: workers that run them, and pnpm jobs. Mails and the example need it',
+    paths: [
+      'packages/queue',
+      'infra/jobs',
+      'infra/generator/templates/{queue,queue-session,worker}',
+      'apps/migrate/test/moves.long.test.ts',
+    ],
+    scripts: ['jobs'],
+    topic: '(?:`(?:(?:http\\+)?worker|queue)`|background job)',
+  },
   mail: {
     about: 'mails: a confirmed email, a forgotten password, notices to the owner of an account',
     paths: [
       'packages/mail',
       'apps/accounts/src/{domain/{change-email,mailed-link,mails,recovery},jobs/send-mail,routes/mailed-links}.ts',
+      'apps/accounts/src/{start-jobs,worker,worker-env}.ts',
       'apps/accounts/{page/mailed-links,test/mailed-links.test,test/journeys}.ts',
       'infra/dev/{serve-mails,test/serve-mails.test}.ts',
       'packages/testing/src/servers/start-aiosmtpd.ts',
@@ -77,7 +89,7 @@ export const parts = {
     ],
     scripts: [],
     topic: 'startMailCatcher',
-    processes: { 'accounts-worker': ['session', 'mail', '*:465', '*:587'] },
+    processes: ['accounts-worker'],
     tables: ['apps/accounts/migrations/20261130130000_mailed_links'],
   },
   tests: {
@@ -96,8 +108,8 @@ interface Room {
   scripts: readonly string[]
   /** Table rows with this word in the first cell are removed. */
   topic?: string
-  /** Process types that stay, and what they no longer need or reach. */
-  processes?: Record<string, readonly string[]>
+  /** Process types that nothing but this part needs. */
+  processes?: readonly string[]
   /** Migrations. Only the first run removes them: after it they may have made tables somewhere. */
   tables?: readonly string[]
 }
@@ -127,7 +139,7 @@ const DOCUMENTS = [
   '{infra/deploy,infra/dev,infra/test,{apps,packages}/*/{src,page,test}}/**/*.ts',
   'infra/deploy/kubernetes/overlays/**/*.yaml',
 ]
-const SETTINGS = ['tsconfig.json', 'renovate.json', '.oxfmtrc.json']
+const SETTINGS = ['tsconfig.json', 'turbo.json', 'renovate.json', '.oxfmtrc.json']
 
 export interface Adoption {
   /** The name of the team's repository, as `shop`. */
@@ -135,6 +147,8 @@ export interface Adoption {
   keep: readonly PartName[]
   /** The release of the starter that was cloned, or its commit. */
   origin: string
+  /** Apps that are retired before, and may still be there in a dry run. */
+  retired: readonly string[]
 }
 
 /**
@@ -142,7 +156,7 @@ export interface Adoption {
  * first run also writes a README, a CI and a notice of the licence. A later run removes more, or what a merge brought back; it
  * keeps tables, and their migrations, which a database may have.
  */
-export async function planAdoption(root: string, { name, keep, origin }: Adoption): Promise<Change> {
+export async function planAdoption(root: string, { name, keep, origin, retired }: Adoption): Promise<Change> {
   const isFirst = !existsSync(join(root, 'NOTICE'))
   const going: Room[] = [
     STARTER,
@@ -189,20 +203,26 @@ export async function planAdoption(root: string, { name, keep, origin }: Adoptio
     )
   }
   const manifest = JSON.parse(read(root, 'package.json')) as Manifest & { license?: string }
-  const left = Object.entries(manifest.scripts ?? {}).filter(([script]) => !scripts.includes(script))
+  const useful = Object.entries(manifest.scripts ?? {}).filter(([script]) => !scripts.includes(script))
   if (isFirst) delete manifest.license
-  files.set('package.json', JSON.stringify({ ...manifest, name, scripts: Object.fromEntries(left) }))
-  const lockfile = trimMembers(root, paths, files)
-  // What has gone before needs nothing any more. What a team has declared since is its own.
+  files.set('package.json', JSON.stringify({ ...manifest, name, scripts: Object.fromEntries(useful) }))
+  const lockfile = trimMembers(root, paths, files, retired)
+  // What has gone before has no processes any more. What a team has declared since is its own.
   const leaving = going.filter((part) => part.processes && listPaths(root, part.paths).length > 0)
-  const derived = await trimProcesses(root, leaving, files)
+  const derived = await withoutProcesses(
+    root,
+    leaving.flatMap(({ processes = [] }) => processes),
+    files,
+  )
 
   const formatted = await formatFiles(root, files)
-  for (const step of derived) if (!isWithin(step.write, paths)) formatted.set(step.write, step.content)
+  const left = derived.filter((step) => !isWithin(pathOf(step), paths))
+  for (const step of left) if ('write' in step) formatted.set(step.write, step.content)
   return {
     steps: [
       ...paths.map((path) => ({ remove: path })),
       ...[...formatted].flatMap(([path, content]) => writeOf(root, path, content)),
+      ...left.filter((step) => 'remove' in step),
       ...lockfile,
     ],
     notes: [],
@@ -250,7 +270,7 @@ export function listPaths(root: string, patterns: readonly string[]): string[] {
   const paths = patterns.flatMap((pattern) =>
     globSync(pattern, {
       cwd: root,
-      exclude: (path) => /(^|\/)(node_modules|templates)$/.test(path),
+      exclude: (path) => /(^|\/)(node_modules|templates)$/.test(path) && !pattern.includes('/templates/'),
     }).toSorted(),
   )
   const isInside = (path: string): boolean => paths.some((other) => path.startsWith(`${other}/`))
@@ -258,14 +278,17 @@ export function listPaths(root: string, patterns: readonly string[]): string[] {
 }
 
 /** Removes what members no longer need from their manifests: dependencies, exports and scripts. */
-function trimMembers(root: string, paths: readonly string[], files: Map<string, string>): Step[] {
+function trimMembers(
+  root: string,
+  paths: readonly string[],
+  files: Map<string, string>,
+  retired: readonly string[],
+): Step[] {
   const before = read(root, 'pnpm-lock.yaml')
-  let content = before
+  const isMember = (path: string): boolean => existsSync(join(root, path, 'package.json'))
+  let content = paths.filter(isMember).reduce(removeImporter, before)
   for (const folder of ['infra', ...globSync('{apps,packages}/*', { cwd: root }).toSorted()]) {
-    if (paths.includes(folder)) {
-      content = removeImporter(content, folder)
-      continue
-    }
+    if ([...retired, ...paths].includes(folder)) continue
     if (![...paths, ...files.keys()].some((path) => path.startsWith(`${folder}/`))) continue
     const manifest = JSON.parse(read(root, `${folder}/package.json`)) as Manifest
     const isGone = (path: string): boolean => isWithin(`${folder}/${path}`, paths)
@@ -278,6 +301,10 @@ function trimMembers(root: string, paths: readonly string[], files: Map<string, 
       isGone(path) ? [] : [[path, files.get(`${folder}/${path}`) ?? text] as const],
     )
     const next = trimManifest(manifest, sources, new Map(left), isGone)
+    const gone = Object.keys(next.dependencies ?? {}).find((name) =>
+      paths.includes(name.replace('@repo/', 'packages/')),
+    )
+    if (gone) throw new Refusal(`${folder} needs ${gone}: keep ${gone.replace('@repo/', '')}.`)
     if (JSON.stringify(next) === JSON.stringify(manifest)) continue
     files.set(`${folder}/package.json`, JSON.stringify(next))
     content = addImporter(content, folder, next)
@@ -304,50 +331,40 @@ function trimManifest(
   for (const kind of ['dependencies', 'devDependencies'] as const) {
     const declared = next[kind] ?? {}
     const [needed, still] = [before, left].map((files) => dependenciesOf(files, declared))
-    for (const name of Object.keys(declared)) {
-      const typed = /^@types\/(.+)/.exec(name)?.[1]
-      // What only a script or generated code uses, no file has imported before either.
-      const isIdle =
-        typed === undefined ? name in needed! && !(name in still!) : !(typed in (next.dependencies ?? {}))
-      if (isIdle) delete declared[name]
-    }
+    // What only a script or generated code uses, no file has imported before either.
+    for (const name of Object.keys(declared)) if (name in needed! && !(name in still!)) delete declared[name]
+    const isTypeless = (name: string): boolean =>
+      name.startsWith('@types/') && !(name.slice('@types/'.length) in { ...next.dependencies, ...declared })
+    for (const name of Object.keys(declared).filter(isTypeless)) delete declared[name]
     if (Object.keys(declared).length === 0) delete next[kind]
   }
   if (Object.keys(scripts).length === 0) delete next.scripts
   return next
 }
 
-/** Removes what process types no longer need from their declarations. Returns what `pnpm infra` renders from the rest. */
-async function trimProcesses(
+/** Removes the declarations of process types. Returns what brings the rendered files up to date. */
+async function withoutProcesses(
   root: string,
-  going: readonly Room[],
+  names: readonly string[],
   files: Map<string, string>,
-): Promise<Extract<Step, { write: string }>[]> {
-  const cuts = Object.assign({}, ...going.map((part) => part.processes)) as Record<string, readonly string[]>
+): Promise<Step[]> {
   const steps: Step[] = []
   for (const folder of globSync('apps/*', { cwd: root })) {
     const path = `${folder}/package.json`
     if (!existsSync(join(root, path))) continue
     const manifest = JSON.parse(files.get(path) ?? read(root, path)) as Manifest
-    const { processes = {} } = manifest
-    const left = Object.fromEntries(
-      Object.entries(processes).map(([name, one]) => [
-        name,
-        cuts[name] ? withoutNeeds(one, cuts[name]) : one,
-      ]),
-    ) as typeof processes
-    if (JSON.stringify(left) === JSON.stringify(processes)) continue
-    files.set(path, JSON.stringify({ ...manifest, processes: left }))
+    const { processes = {}, scripts = {} } = manifest
+    const left = Object.fromEntries(Object.entries(processes).filter(([name]) => !names.includes(name)))
+    if (Object.keys(left).length === Object.keys(processes).length) continue
+    const isGone = (word: string): boolean => word in processes && !(word in left)
+    const dev = scripts.dev?.split(' ').filter((word) => !isGone(word))
+    const next = { ...manifest, scripts: { ...scripts, ...(dev && { dev: dev.join(' ') }) }, processes: left }
+    files.set(path, JSON.stringify(next))
     const own = [...files].filter(([file]) => file.startsWith(`${folder}/`))
     const changed = new Map(own.map(([file, text]) => [file.slice(folder.length + 1), text]))
     steps.push(...(await deriveWith(root, { folder, processes: left, files: changed, links: new Map() })))
   }
-  return steps.filter((step) => 'write' in step)
-}
-
-function withoutNeeds<T extends object>(declaration: T, words: readonly string[]): T {
-  const left = Object.entries(withoutPaths(declaration, words) as T)
-  return Object.fromEntries(left.filter(([, value]) => !Array.isArray(value) || value.length > 0)) as T
+  return steps
 }
 
 function writeOf(root: string, path: string, content: string): Step[] {

@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { Refusal, type Change, type Step } from './change.ts'
 import { addImport } from './edit-source.ts'
 import { camelCase, pascalCase, rename } from './names.ts'
-import { formatFiles, missingDependencies, readTemplate, type Files, type Manifest } from './template.ts'
+import {
+  formatFiles,
+  hasJobs,
+  missingDependencies,
+  readTemplate,
+  type Files,
+  type Manifest,
+} from './template.ts'
 
 /** A route or a job in an existing app. */
 export interface Part {
@@ -26,6 +33,10 @@ export async function planPart(root: string, { kind, app, name }: Part): Promise
   const worker = types.find(([, { entry }]) => entry === 'src/worker.ts')
   const isPersonal = manifest.dependencies?.['@repo/session'] !== undefined
   const from = kind === 'route' && isPersonal ? 'own-part' : 'any-part'
+  if (kind === 'route' && !server) throw new Refusal(`${app} has no process that answers requests.`)
+  if (kind === 'job' && !(hasJobs && worker)) {
+    throw new Refusal(`${app} has no worker to run a job. A service of --kind http+worker has one.`)
+  }
   const template = readTemplate(kind === 'route' ? 'part' : 'worker')
   const sources: [from: string, to: string][] =
     kind === 'route'
@@ -37,10 +48,6 @@ export async function planPart(root: string, { kind, app, name }: Part): Promise
           [`src/jobs/${from}.ts`, `src/jobs/${name}.ts`],
           ['test/worker.test.ts', `test/${name}-job.test.ts`],
         ]
-  if (kind === 'route' && !server) throw new Refusal(`${app} has no process that answers requests.`)
-  if (kind === 'job' && !worker) {
-    throw new Refusal(`${app} has no worker to run a job. A service of --kind http+worker has one.`)
-  }
 
   const files = new Map<string, string>()
   for (const [path, target] of sources) {

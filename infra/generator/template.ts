@@ -1,12 +1,33 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join, posix } from 'node:path'
 import { format, type FormatOptions } from 'oxfmt'
 import { Refusal } from './change.ts'
 
-export const kinds = ['http', 'worker', 'http+worker', 'package'] as const
-export const capabilities = ['database', 'session', 'queue'] as const
-export type Kind = (typeof kinds)[number]
-export type Capability = (typeof capabilities)[number]
+const KINDS = {
+  http: 'answers requests under /api/<name>',
+  worker: 'runs jobs',
+  'http+worker': 'both, from one code base',
+  package: 'a mechanism that apps share',
+}
+const CAPABILITIES = {
+  database: 'tables of its own',
+  session: 'knows which user is signed in',
+  queue: 'jobs, enqueued in the transaction that needs them',
+}
+export type Kind = keyof typeof KINDS
+export type Capability = keyof typeof CAPABILITIES
+
+const TEMPLATES = join(import.meta.dirname, 'templates')
+
+/** Whether this clone has jobs: a team may leave the queue out. */
+export const hasJobs = existsSync(join(TEMPLATES, 'queue'))
+
+/** What a service may be and have, each with a description. */
+export const kinds = new Map(entriesOf(KINDS).filter(([kind]) => hasJobs || !kind.includes('worker')))
+export const capabilities = new Map(entriesOf(CAPABILITIES).filter(([name]) => hasJobs || name !== 'queue'))
+
+/** The template with all capabilities. It declares every dependency that one of them may need. */
+export const richest = hasJobs ? 'queue-session' : 'database-session'
 
 /** The template to copy, and the parts of it. */
 export interface Choice {
@@ -69,8 +90,6 @@ export interface Manifest {
 
 /** The texts of a member's files, by their path in it, with slashes. */
 export type Files = Map<string, string>
-
-const TEMPLATES = join(import.meta.dirname, 'templates')
 
 // Made by tools, in a template as in any member.
 const MADE = new Set(['node_modules', 'dist', '.turbo', 'generated', 'test-report.json'])
@@ -138,6 +157,10 @@ function relativeImports(path: string, text: string): string[] {
   return [...text.matchAll(/\bfrom '(\.[^']+)'/g)].map(([, target]) =>
     posix.join(posix.dirname(path), target!),
   )
+}
+
+function entriesOf<T extends object>(about: T): [keyof T & string, string][] {
+  return Object.entries(about) as [keyof T & string, string][]
 }
 
 /** The files as `pnpm format` would write them, because a longer name changes the line breaks. */

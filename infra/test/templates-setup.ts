@@ -21,7 +21,9 @@ export async function setup({ config }: TestProject): Promise<() => Promise<void
     const url = shareUrl(admin, basename(folder))
     await makeShares(admin, [{ name: tablesOf(folder).schema, schemas: schemasOf(tables), url }])
     await migrate(url, tables)
+    // keep: queue
     await migrateQueue(url, `${tables.schema}_queue`)
+    // /keep
   })
   return dropDatabases
 }

@@ -9,7 +9,9 @@ const byName: Record<string, (text: string) => unknown> = {
   // NFKC takes quadratic time for a run of combining marks. The routes accept no longer password.
   assertSuitable: (text) =>
     assertSuitable(text.slice(0, PASSWORD_LENGTH.max), [text.slice(0, MAX_EMAIL_LENGTH)]),
+  // keep: mail
   createTokens: (text) => createTokens(text)(text),
+  // /keep
   normalizePassword: (text) => normalizePassword(text.slice(0, PASSWORD_LENGTH.max)),
   parseEmail,
 }

@@ -33,7 +33,9 @@ export async function release(apps: readonly AppTables[], env: Env, log: Log): P
     try {
       await assertOwnSchema(share)
       const applied = await migrate(share.url, tables, { log })
+      // keep: queue
       if (tables.hasQueue) await releaseQueue(tables, share, admin, log)
+      // /keep
       for (const name of applied) log(`applied ${tables.app}/${name}`)
       isChanged ||= applied.length > 0
     } catch (error) {
@@ -58,6 +60,7 @@ function sessionShare({ SESSION_STORE_URL: url }: Env): Share[] {
   return [{ name: 'sessions', schemas: ['sessions'], url }]
 }
 
+// keep: queue
 async function releaseQueue(
   { app, schema }: AppTables,
   { url }: Share,
@@ -69,6 +72,7 @@ async function releaseQueue(
   const moved = admin ? await moveJobs(admin, app, queue) : 0
   if (moved > 0) log(`moved ${moved} jobs of ${app} to ${queue}`)
 }
+// /keep
 
 async function releaseSessions(share: Share): Promise<void> {
   await assertOwnSchema(share)

@@ -17,8 +17,8 @@ test.each(['apps/migrate', 'packages/config'])(
 )
 
 test('what no member has any more is known', () => {
-  expect(droppedWith('packages/queue')).toContain('graphile-worker')
-  expect(droppedWith('packages/queue')).not.toContain('typebox')
+  expect(droppedWith('packages/database')).toContain('@prisma/adapter-pg')
+  expect(droppedWith('packages/database')).not.toContain('typebox')
   expect(droppedWith('apps/migrate')).toEqual([])
 })
 

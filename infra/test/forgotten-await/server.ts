@@ -14,8 +14,6 @@ import {
   moveJobs,
   retryFailed,
   runJobs,
-  type RawQueries,
-  type TransactionSource,
 } from '@repo/queue'
 import { createService, runService, serviceEnv } from '@repo/service'
 import { endAllSessions, endSession, listSessions, openSessionStore, session } from '@repo/session'
@@ -23,21 +21,26 @@ import { sessionEnv, signIn, signOut } from '@repo/session'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 
+/** What the clients of all apps have. */
+interface Client extends GeneratedClient {
+  $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T>
+  $transaction<T>(work: (tx: Client) => Promise<T>): Promise<T>
+}
+
 const env = loadEnv(Type.Object({ ...serviceEnv, ...sessionEnv, ...databaseEnv }), process.env)
 const { DATABASE_URL: url } = env
 // The client of the first app with tables: an unavailable database behaves the same for all apps.
 const apps = join(import.meta.dirname, '../../../apps')
 const tables = listAppTables(apps)[0]!
 const { openDatabase } = (await import(join(apps, tables.app, 'src/database.ts'))) as {
-  openDatabase(
-    url: string,
-    options: { connectWithinMs: number },
-  ): DatabaseOf<GeneratedClient & RawQueries & TransactionSource<RawQueries>>
+  openDatabase(url: string, options: { connectWithinMs: number }): DatabaseOf<Client>
 }
 const database = openDatabase(url, { connectWithinMs: 100 })
 const store = await openSessionStore(env.SESSION_STORE_URL)
 const app = createService({ name: 'forgetful', env })
+// keep: queue
 const job = defineJob({ name: 'forgotten', payload: Type.Object({}) })
+// /keep
 const user = { id: 'ada' }
 
 const calls: Record<string, (request: FastifyRequest) => Promise<unknown> | undefined> = {
@@ -62,6 +65,7 @@ const calls: Record<string, (request: FastifyRequest) => Promise<unknown> | unde
   '@repo/database/migrate makeExtensions': () => makeExtensions(url, [tables]),
   '@repo/database/migrate readMigrationStatus': () => readMigrationStatus(url, tables),
   '@repo/database/migrate settleMigration': () => settleMigration(url, tables, 'first', 'done'),
+  // keep: queue
   '@repo/queue enqueue': () => enqueue(database, job, {}),
   '@repo/queue listFailed': () => listFailed(database),
   '@repo/queue retryFailed': () => retryFailed(database),
@@ -70,6 +74,7 @@ const calls: Record<string, (request: FastifyRequest) => Promise<unknown> | unde
   '@repo/queue moveJobs': () => moveJobs(url, 'nobody', 'nowhere'),
   '@repo/queue runJobs': () =>
     runJobs(url, { database, jobs: [], schedules: [{ job, cron: 'never', payload: {} }], log: app.log }),
+  // /keep
   'a function of the app': async (request) => {
     await sleep(1)
     await signOut(request)

@@ -7,6 +7,7 @@ import { createEmptyDatabase, query } from '@repo/testing'
 import { openBrowser, type Browser } from '@repo/testing/browser'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
+import { startMailCatcher } from '@repo/testing/start-mail-catcher'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { fetch } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -25,11 +26,15 @@ describe('a bundle', () => {
   // Outside the workspace, so that no parent folder has a node_modules.
   let folder: string
   let admin: string
+  let mailServer: Record<string, string> = {}
   const running = new Map<string, NodeProcess>()
 
   beforeAll(async () => {
     folder = resources.use(await openTemporaryFolder('bundle')).path
     admin = resources.use(await createEmptyDatabase()).url
+    // keep: mail
+    mailServer = resources.use(await startMailCatcher()).env
+    // /keep
     for (const [app, types] of Map.groupBy(all, ({ app }) => app)) {
       await bundle(
         join(root, app),
@@ -50,6 +55,7 @@ describe('a bundle', () => {
         PUBLIC_ORIGIN: 'http://localhost',
         DRAIN_MS: '0',
         ...databaseEnvironment(formation, admin)(type),
+        ...(type.needs.includes('mail') && mailServer),
         SESSION_SECRETS: randomBytes(32).toString('base64url'),
         ...env,
       },

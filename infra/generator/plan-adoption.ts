@@ -123,8 +123,16 @@ const STARTER: Room = {
 /** Files of the starter that a team has its own versions of. Only the first run removes them. */
 const OURS = ['.ci', 'LICENSE']
 
-/** The files in which the page shows its name. */
-const BRANDED = ['apps/web/page/index.html', 'apps/web/page/main.ts']
+/** The files with the name of the product: of images, namespace, database and hosts, and on the page. */
+const NAMED = [
+  'apps/web/page/{index.html,main.ts}',
+  'infra/deploy/**/*.{ts,yaml}',
+  'infra/deploy/image/Dockerfile',
+  'docs/{architecture,operations}.md',
+  '.github/workflows/release.yml',
+]
+/** Labels and metrics keep the name of the starter, because `packages` have it too. */
+const NAME = /nonstick(?!\/(?:stage|needs)|_(?:queue|check))/gi
 
 /** Blocks in these say which tables there are, so only the first run cuts them. */
 const SCHEMAS = ['apps/*/schema.prisma']
@@ -167,7 +175,7 @@ export async function planAdoption(root: string, { name, keep, origin, retired }
   const patterns = [...going.flatMap((part) => part.paths), ...onlyNow].filter((path) => !kept.includes(path))
   const paths = listPaths(root, patterns)
   // A merge may have brought rows back about what is not there any more.
-  const named = patterns.filter((path) => /^[\w./-]+$/.test(path))
+  const spelled = patterns.filter((path) => /^[\w./-]+$/.test(path))
   const scripts = going.flatMap((part) => part.scripts)
   const topics = going.flatMap((part) => part.topic ?? [])
   const files = new Map<string, string>()
@@ -176,7 +184,7 @@ export async function planAdoption(root: string, { name, keep, origin, retired }
     if (isWithin(file, paths)) continue
     const text = read(root, file)
     const cut = withoutBlocks(text, keep)
-    const left = withoutRows(cut === text ? cut : withoutIdleImports(cut), scripts, named, topics)
+    const left = withoutRows(cut === text ? cut : withoutIdleImports(cut), scripts, spelled, topics)
     if (left !== text) files.set(file, left)
   }
   for (const file of SETTINGS.filter((path) => existsSync(join(root, path)))) {
@@ -194,9 +202,6 @@ export async function planAdoption(root: string, { name, keep, origin, retired }
       ),
     )
     files.set('.github/workflows/ci.yml', withoutBlocks(read(root, 'infra/generator/adopted/ci.yml'), keep))
-    const title = name[0]!.toUpperCase() + name.slice(1).replaceAll('-', ' ')
-    for (const file of listPaths(root, BRANDED))
-      files.set(file, read(root, file).replaceAll('Nonstick', title))
     files.set(
       'NOTICE',
       `${name} began as a clone of Nonstick ${origin}, which has this licence:\n\n${read(root, 'LICENSE')}`,
@@ -215,9 +220,14 @@ export async function planAdoption(root: string, { name, keep, origin, retired }
     files,
   )
 
+  const title = name[0]!.toUpperCase() + name.slice(1).replaceAll('-', ' ')
+  const named = (text: string): string => text.replace(NAME, (found) => (found === 'Nonstick' ? title : name))
+  for (const file of listPaths(root, NAMED).filter((path) => !isWithin(path, paths)))
+    files.set(file, named(files.get(file) ?? read(root, file)))
+
   const formatted = await formatFiles(root, files)
   const left = derived.filter((step) => !isWithin(pathOf(step), paths))
-  for (const step of left) if ('write' in step) formatted.set(step.write, step.content)
+  for (const step of left) if ('write' in step) formatted.set(step.write, named(step.content))
   return {
     steps: [
       ...paths.map((path) => ({ remove: path })),

@@ -83,7 +83,7 @@ test.each(CHOICES)(
 
 test('the README, the CI and the notice are the team’s own', { timeout: 120_000 }, async () => {
   await must(clone.git('remote', 'add', 'origin', 'https://example.com/starter.git'))
-  const { output } = await must(adopt('shop', '--keep', 'compose'))
+  const { output } = await must(adopt('shop', '--keep', 'compose,kubernetes'))
   expect(output).toMatch(/You own \d+ files of \d+ lines, \d+ of them in tests\./)
   const read = (path: string): Promise<string> => readFile(join(clone.root, path), 'utf8')
   const readme = await read('README.md')
@@ -96,6 +96,19 @@ test('the README, the CI and the notice are the team’s own', { timeout: 120_00
   expect(await read('NOTICE')).toMatch(/^shop began as a clone of Nonstick v1, .*\n\nMIT License\n/)
   expect(JSON.parse(await read('package.json'))).toMatchObject({ name: 'shop', private: true })
   expect((await clone.git('remote')).output).toBe('starter\n')
+
+  // Of the starter's name, only labels and metrics are left where the team deploys.
+  const places = ['infra/deploy', 'docs/operations.md', 'docs/architecture.md', '.github', 'apps/web/page']
+  const { output: named } = await clone.git('grep', '-hioE', 'nonstick[a-z_/-]*', '--', ...places)
+  expect([...new Set(named.trim().split('\n'))].toSorted()).toEqual([
+    'nonstick/needs-',
+    'nonstick/needs-database',
+    'nonstick/needs-session',
+    'nonstick/stage',
+    'nonstick_queue_waiting',
+  ])
+  expect(await read('infra/deploy/compose/compose.yaml')).toContain('image: shop/accounts')
+  await must(clone.pnpm('check', 'drift', 'formatting'))
 })
 
 test(

@@ -1,7 +1,8 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { createDatabase, fleet, pollUntil, type Browser, type Fleet, type TestDatabase } from '@repo/testing'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { changePassword, PasswordWrong } from '../src/domain/accounts.ts'
+import { changePassword, PasswordWrong, type Listener } from '../src/domain/accounts.ts'
+import { mailOwner } from '../src/jobs/send-mail.ts'
 import { createDeviceCookie } from '../src/domain/device-cookie.ts'
 import { newOrigin, openApp, type OpenApp } from './open-app.ts'
 
@@ -175,7 +176,11 @@ async function changeOf({ resources, env }: OpenApp) {
     next: 'another horse',
     network,
   }
-  const accounts = { database, passwords: { ...passwords }, devices, listeners: [], host: 'example.com' }
+  const listeners: Listener[] = []
+  // keep: mail
+  listeners.push(mailOwner)
+  // /keep
+  const accounts = { database, passwords: { ...passwords }, devices, listeners, host: 'example.com' }
   return { user, accounts, session, change: () => changePassword(accounts, words, session) }
 }
 

@@ -72,6 +72,17 @@ function findOrphans(root: string, { running }: Formation): Finding[] {
     : [{ what: 'README.md', how: 'asks an app that is gone', mend: 'pnpm infra', found, wanted }]
 }
 
+/**
+ * The overrides in pnpm-workspace.yaml that take a version from the catalog: whose dependency, and which one. Of
+ * "smtp-server>nodemailer" these are `smtp-server` and `nodemailer`.
+ */
+export function overridesOf(workspace: string): [parent: string, name: string][] {
+  return [...workspace.matchAll(/^ {2}"([^">]+)>([^">]+)": "catalog:"/gm)].map(([, parent, name]) => [
+    parent!,
+    name!,
+  ])
+}
+
 /** The versions outside the catalog of pnpm-workspace.yaml, and the catalog's entries that no package uses. */
 export function findVersions(root: string): Finding[] {
   const files = globSync('{.,infra,apps/*,packages/*,infra/generator/templates/*}/package.json', {
@@ -99,8 +110,7 @@ export function findVersions(root: string): Finding[] {
   const what = 'pnpm-workspace.yaml'
   const found = read(root, what)!
   const [, catalog = ''] = /^catalog:\n((?:[ #].*\n)*)/m.exec(found) ?? []
-  // An override as "smtp-server>nodemailer" takes its version from the catalog.
-  for (const [, name] of found.matchAll(/^ {2}"[^">]+>([^">]+)": "catalog:"/gm)) used.set(name!, what)
+  for (const [, name] of overridesOf(found)) used.set(name, what)
   const unused = [...catalog.matchAll(/^ {2}"?([^":#\s]+)"?:.*\n/gm)].filter(([, name]) => !used.has(name!))
   if (unused.length > 0) {
     const how = `nobody uses ${unused.map(([, name]) => name).join(', ')}`

@@ -180,7 +180,7 @@ export async function planAdoption(root: string, { name, keep, origin, retired }
   const topics = going.flatMap((part) => part.topic ?? [])
   const files = new Map<string, string>()
 
-  for (const file of listFilesOf(root, [...DOCUMENTS, ...(isFirst ? SCHEMAS : [])])) {
+  for (const file of listPaths(root, [...DOCUMENTS, ...(isFirst ? SCHEMAS : [])])) {
     if (isWithin(file, paths)) continue
     const text = read(root, file)
     const cut = withoutBlocks(text, keep)
@@ -268,11 +268,6 @@ export function countOwned(
     if (/\/test\/|\.test\.ts$/.test(path)) owned.ofTests += lines
   }
   return owned
-}
-
-/** The files that match a pattern, each once. */
-function listFilesOf(root: string, patterns: readonly string[]): string[] {
-  return [...new Set(patterns.flatMap((pattern) => globSync(pattern, { cwd: root })))]
 }
 
 /** The existing paths that match a pattern. Templates are left out, because services are made of them. */

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { overridesOf } from '../deploy/find-drift.ts'
 import { Refusal, type Change, type Step } from './change.ts'
 import { deriveWithout } from './derived-files.ts'
 import { droppedPackages, removeImporter } from './lockfile.ts'
@@ -37,9 +38,8 @@ export async function planRetirement(root: string, folder: string): Promise<Chan
 /** Removes the catalog's lines and overrides of packages that no member uses any more. pnpm removes what the lockfile has of them. */
 export function withoutVersions(root: string, names: readonly string[]): Step[] {
   const before = readFileSync(join(root, CATALOG), 'utf8')
-  // An override as "smtp-server>nodemailer" goes with the first of the two, and needs the version of the second.
-  const overrides = [...before.matchAll(/^ {2}"([^">]+)>([^">]+)": "catalog:"/gm)]
-  const needed = overrides.flatMap(([, parent, child]) => (names.includes(parent!) ? [] : [child!]))
+  // An override goes with the package whose dependency it is, and until then needs the version of the other.
+  const needed = overridesOf(before).flatMap(([parent, name]) => (names.includes(parent) ? [] : [name]))
   const isGone = (line: string): boolean => {
     const name = /^ {2}"?([^":>]+)(?:>[^":>]+)?"?: \S+(?: #.*)?$/.exec(line)?.[1] ?? ''
     return names.includes(name) && !needed.includes(name)

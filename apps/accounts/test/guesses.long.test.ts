@@ -180,7 +180,14 @@ test('many people behind one address, and many devices of one person, sign in at
 test('failures that have expired leave the table by themselves', async () => {
   const expiresAt = new Date(Date.now() - 1)
   const data = Array.from({ length: 12 }, (_, n) => ({ key: `account:${n}`, count: 1, expiresAt }))
-  await opened.resources.database.signInFailures.createMany({ data })
+  const { database } = opened.resources
+  // For a table that it knows with one row, Postgres chooses the plan that once removed all at once.
+  await database.signInFailures.create({
+    data: { key: 'other:1', count: 1, expiresAt: new Date(Date.now() + 60_000) },
+  })
+  await database.$executeRaw`ANALYZE sign_in_failures`
+  await database.signInFailures.deleteMany()
+  await database.signInFailures.createMany({ data })
   await signIn({ password: 'wrong' })
   expect(await counted()).toHaveLength(12 - 10 + 3)
   await signIn({ password: 'wrong' })

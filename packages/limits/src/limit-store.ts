@@ -82,7 +82,7 @@ export async function migrateLimits({ query }: Postgres): Promise<void> {
 
 // Each count removes up to ten expired counters, so no timer is needed. The clock is that of Postgres.
 const COUNT = `
-  WITH expired AS (
+  WITH expired AS MATERIALIZED (
     SELECT key FROM limit_counter WHERE expires_at <= now() AND key <> $1
     ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED),
   swept AS (DELETE FROM limit_counter WHERE key IN (SELECT key FROM expired))

@@ -135,12 +135,16 @@ async function count(database: Database | Transaction, key: string, limit: Guess
   return counted === 1
 }
 
-/** A failure adds at most three rows and removes up to ten expired ones, so expired rows do not pile up. */
+/**
+ * A failure adds at most three rows and removes up to ten expired ones, so expired rows do not pile up. The ten are chosen
+ * once: a subquery with a limit may be run again for each row that it is compared with, and then all expired rows would go.
+ */
 async function forgetExpired(database: Database): Promise<void> {
   await database.$executeRaw`
-    DELETE FROM sign_in_failures WHERE key IN (
+    WITH expired AS MATERIALIZED (
       SELECT key FROM sign_in_failures WHERE expires_at <= now()
-      ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED)`
+      ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED)
+    DELETE FROM sign_in_failures WHERE key IN (SELECT key FROM expired)`
 }
 
 function mostAheadMs({ attempts, everyMs }: GuessLimit): number {

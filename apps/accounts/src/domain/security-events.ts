@@ -53,12 +53,11 @@ export async function noteEvent(
   userId: string,
 ): Promise<void> {
   await tx.$executeRaw`
-    WITH old AS (
-      DELETE FROM security_events WHERE id IN (
-        SELECT id FROM security_events WHERE at < now() - make_interval(days => ${KEPT_DAYS}::int)
-        ORDER BY at LIMIT ${REMOVED} FOR UPDATE SKIP LOCKED
-      )
-    )
+    WITH old AS MATERIALIZED (
+      SELECT id FROM security_events WHERE at < now() - make_interval(days => ${KEPT_DAYS}::int)
+      ORDER BY at LIMIT ${REMOVED} FOR UPDATE SKIP LOCKED
+    ),
+    removed AS (DELETE FROM security_events WHERE id IN (SELECT id FROM old))
     ${insertion(origin, event)} FROM users WHERE id = ${userId}`
   origin.noted.push({ event, userId })
 }

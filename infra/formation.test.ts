@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { frontDoor, readFormation, upstreams } from './formation.ts'
+import { frontDoor, readFormation, upstreamsOf } from './formation.ts'
 
 let root: string
 
@@ -45,19 +45,20 @@ describe('the formation', () => {
     await app('empty', undefined)
     const memoryMiB = 256
     expect(readFormation(root)).toEqual({
-      release: [{ name: 'prepare', app: 'apps/ant', entry, needs: [], reaches: [], memoryMiB }],
+      release: [{ name: 'prepare', app: 'apps/ant', entry, needs: [], calls: [], reaches: [], memoryMiB }],
       running: [
-        { name: 'ant', app: 'apps/ant', entry, route: '/', needs: [], reaches: [], memoryMiB },
+        { name: 'ant', app: 'apps/ant', entry, route: '/', needs: [], calls: [], reaches: [], memoryMiB },
         {
           name: 'zoo',
           app: 'apps/zoo',
           entry,
           route: '/api/zoo',
           needs: ['database'],
+          calls: [],
           reaches: [],
           memoryMiB,
         },
-        { name: 'zoo-worker', app: 'apps/zoo', entry, needs: [], reaches: [], memoryMiB },
+        { name: 'zoo-worker', app: 'apps/zoo', entry, needs: [], calls: [], reaches: [], memoryMiB },
       ],
     })
   })
@@ -68,7 +69,7 @@ describe('the formation', () => {
     expect(problems().split('\n')).toEqual([
       'apps/a/package.json: processes.a.entry: there is no src/nowhere.ts',
       'apps/a/package.json: processes.B!: expected a name of lower case letters, digits and hyphens',
-      'apps/b/package.json: processes.b.rout is no field: there are entry, route, needs, page, memoryMiB, scratchMiB, reaches, release',
+      'apps/b/package.json: processes.b.rout is no field: there are entry, route, needs, calls, page, memoryMiB, scratchMiB, reaches, release',
       expect.stringMatching(/^apps\/b\/package\.json: processes\.c\.needs: expected what it is attached to/),
       expect.stringMatching(/^apps\/b\/package\.json: processes\.d\.entry: expected the file that Node runs/),
       'apps/b/package.json: processes.e: expected an object',
@@ -101,10 +102,34 @@ describe('the formation', () => {
     expect(problems()).toBe('apps/a/package.json: processes must be an object of name and declaration')
   })
 
-  test('tells the edge which service answers which path, and at which addresses', async () => {
-    await app('a', { a: { entry, route: '/api/a' }, door: { entry, route: '/' }, worker: { entry } })
-    await app('b', { b: { entry, route: '/api/b' } })
-    const urls = upstreams(readFormation(root), ({ name }) => [`http://${name}:1`, `http://${name}:2`])
-    expect(urls).toBe('/api/a=http://a:1|http://a:2,/api/b=http://b:1|http://b:2')
+  test('tells the edge where every service is, and a caller where those are that it calls', async () => {
+    await app('a', { a: { entry, route: '/api/a', calls: ['b'] }, door: { entry, route: '/' } })
+    await app('b', { b: { entry, route: '/api/b', calls: ['a'] }, worker: { entry } })
+    const formation = readFormation(root)
+    const told = formation.running.map((type) =>
+      upstreamsOf(type, formation, ({ name }) => [`http://${name}:1`, `http://${name}:2`]),
+    )
+    const [a, b] = ['/api/a=http://a:1|http://a:2', '/api/b=http://b:1|http://b:2']
+    expect(told).toEqual([{ UPSTREAMS: b }, { UPSTREAMS: a }, { UPSTREAMS: `${a},${b}` }, {}])
+  })
+
+  test('refuses a call to what answers no requests, to itself, and of what reaches all or runs alone', async () => {
+    await app('a', {
+      a: { entry, route: '/api/a', calls: ['a', 'worker', 'nobody', 'b'] },
+      door: { entry, route: '/', calls: ['a'] },
+      b: { entry, route: '/api/b' },
+      worker: { entry },
+      first: { entry, release: true, calls: ['a'] },
+    })
+    expect(problems()).toBe(
+      [
+        'apps/a/package.json: processes.door.calls: the public edge reaches every service without it',
+        'apps/a/package.json: processes.first.calls: a release process runs before any other',
+        ...['a', 'worker', 'nobody'].map(
+          (name) =>
+            `apps/a/package.json: processes.a.calls: no other process type with a route is called ${name}: there are b`,
+        ),
+      ].join('\n'),
+    )
   })
 })

@@ -23,6 +23,13 @@ export const Declaration = Type.Object({
         'what it is attached to: "database" is DATABASE_URL, "session" SESSION_STORE_URL and SESSION_SECRETS, "mail" MAIL_URL and MAIL_FROM',
     }),
   ),
+  calls: Type.Optional(
+    Type.Array(Type.String(), {
+      uniqueItems: true,
+      description:
+        'the process types that it sends requests to, by their names, such as catalog: UPSTREAMS tells it their addresses',
+    }),
+  ),
   page: Type.Optional(
     Type.String({
       pattern: '^[a-z0-9-]+$',
@@ -63,13 +70,14 @@ export type Need = 'database' | 'session' | 'mail'
 /** One process type: a program that is started, scaled and stopped independently of all others. */
 export interface ProcessType extends Omit<
   Static<typeof Declaration>,
-  'needs' | 'release' | 'memoryMiB' | 'reaches'
+  'needs' | 'calls' | 'release' | 'memoryMiB' | 'reaches'
 > {
   /** Unique in the formation; also its host name in a network of containers. */
   readonly name: string
   /** The folder of its app, relative to the root of the repository, as `apps/orders`. */
   readonly app: string
   readonly needs: readonly Need[]
+  readonly calls: readonly string[]
   readonly reaches: readonly string[]
   /** The memory limit of its container. */
   readonly memoryMiB: number
@@ -131,18 +139,18 @@ export function readFormation(root: string): Formation {
   }
 
   const all = [...release, ...running]
-  problems.push(...sharedValues(all, 'name'), ...sharedValues(all, 'route'))
+  problems.push(...sharedValues(all, 'name'), ...sharedValues(all, 'route'), ...unknownCallees(all))
   if (problems.length > 0) throw new FormationError(problems)
   return { release: release.sort(byName), running: running.sort(byName) }
 }
 
-/** The process type of a declaration, with the defaults: no `needs`, no `reaches`, 256 MiB. */
+/** The process type of a declaration, with the defaults: no `needs`, no `calls`, no `reaches`, 256 MiB. */
 export function processTypeOf(
   app: string,
   name: string,
   declaration: Omit<Static<typeof Declaration>, 'release'>,
 ): ProcessType {
-  return { needs: [], reaches: [], memoryMiB: 256, ...declaration, name, app }
+  return { needs: [], calls: [], reaches: [], memoryMiB: 256, ...declaration, name, app }
 }
 
 /** The edge: the process type with the route `/`, which answers every path that no other has. Undefined without one. */
@@ -150,16 +158,31 @@ export function frontDoor(formation: Formation): ProcessType | undefined {
   return formation.running.find(({ route }) => route === '/')
 }
 
+/** The process types that a type sends requests to: of the edge all that have a route, otherwise those that it calls. */
+export function calleesOf(type: ProcessType, { running }: Formation): ProcessType[] {
+  const services = running.filter(({ route }) => route !== undefined && route !== '/')
+  return type.route === '/' ? services : services.filter(({ name }) => type.calls.includes(name))
+}
+
+/** Whether a type is told in UPSTREAMS where others are. */
+export function hasUpstreams({ route, calls }: ProcessType): boolean {
+  return route === '/' || calls.length > 0
+}
+
 /**
- * The edge's variable UPSTREAMS: the route of each service, and the URLs of its processes.
+ * The variable UPSTREAMS of a process type that sends requests to others: the route of each callee, and the URLs of its processes.
+ * Empty for any other type.
  *
  * @param urlsOf the base URLs of a type's processes, which are joined with `|`
  */
-export function upstreams(formation: Formation, urlsOf: (type: ProcessType) => readonly string[]): string {
-  return formation.running
-    .filter(({ route }) => route !== undefined && route !== '/')
-    .map((type) => `${type.route}=${urlsOf(type).join('|')}`)
-    .join(',')
+export function upstreamsOf(
+  type: ProcessType,
+  formation: Formation,
+  urlsOf: (type: ProcessType) => readonly string[],
+): { UPSTREAMS?: string } {
+  if (!hasUpstreams(type)) return {}
+  const routes = calleesOf(type, formation).map((callee) => `${callee.route}=${urlsOf(callee).join('|')}`)
+  return { UPSTREAMS: routes.join(',') }
 }
 
 function listApps(root: string): string[] {
@@ -199,9 +222,20 @@ function declarationProblems(root: string, app: string, name: string, declaratio
   }
   if (problems.length > 0) return problems
 
-  const { entry, page, route, release, needs = [], reaches = [] } = given as Static<typeof Declaration>
+  const {
+    entry,
+    page,
+    route,
+    release,
+    needs = [],
+    calls = [],
+    reaches = [],
+  } = given as Static<typeof Declaration>
   if (!existsSync(join(root, app, entry))) problems.push(`.entry: there is no ${entry}`)
   if (page && !existsSync(join(root, app, page))) problems.push(`.page: there is no ${page}`)
+  if (route === '/' && calls.length > 0)
+    problems.push('.calls: the public edge reaches every service without it')
+  if (release && calls.length > 0) problems.push('.calls: a release process runs before any other')
   if (release && route) problems.push('.route: a release process runs to its end and answers nothing')
   // Nearly every mail server is on the public internet, which the network policy closes without this.
   if (needs.includes('mail') && reaches.length === 0) {
@@ -221,6 +255,19 @@ function sharedValues(types: readonly ProcessType[], field: 'name' | 'route'): s
       const files = group.map(({ app, name }) => `${app}/package.json: processes.${name}`)
       return `${files.join(' and ')} have the same ${field} ${value}`
     })
+}
+
+/** Calls to a type that answers no requests. A cycle of calls is allowed: no process waits for another one to start. */
+function unknownCallees(all: readonly ProcessType[]): string[] {
+  const services = all.filter(({ route }) => route !== undefined && route !== '/').map(({ name }) => name)
+  return all.flatMap(({ app, name, calls }) => {
+    const unknown = calls.filter((callee) => callee === name || !services.includes(callee))
+    const others = services.filter((service) => service !== name).join(', ') || 'none'
+    return unknown.map(
+      (callee) =>
+        `${app}/package.json: processes.${name}.calls: no other process type with a route is called ${callee}: there are ${others}`,
+    )
+  })
 }
 
 function byName(a: ProcessType, b: ProcessType): number {

@@ -7,10 +7,9 @@ import { startProcess, type NodeProcess } from '../../packages/testing/src/start
 import { startRedis } from '../../packages/testing/src/start-redis.ts'
 import { make, productsOf } from '../dev/make.ts'
 import { databaseEnvironment, sessionsIn } from '../databases.ts'
-import { frontDoor, readFormation, upstreams, type ProcessType } from '../formation.ts'
+import { frontDoor, readFormation, upstreamsOf, type ProcessType } from '../formation.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const PROCESSES_OF_EACH = 2
 
 /** The whole formation on its own servers and ports, so it does not disturb `pnpm dev`. */
 export interface RunningFormation extends AsyncDisposable {
@@ -46,18 +45,27 @@ export async function startFormation(): Promise<RunningFormation> {
 
   const running = starting.use(new AsyncDisposableStack())
   const databaseOf = databaseEnvironment(formation, postgres.url, env.SESSION_STORE_URL)
-  async function start(
-    type: ProcessType,
-    n: number,
-    more: Record<string, string> = {},
-  ): Promise<NodeProcess> {
+  // Known before the first process starts, because services may call each other.
+  const ports = new Map<ProcessType, number[]>([[door, [doorPort]]])
+  for (const type of formation.running.filter((type) => type !== door))
+    ports.set(type, [await freePort(), await freePort()])
+  const urlsOf = (type: ProcessType): string[] => ports.get(type)!.map((port) => `http://127.0.0.1:${port}`)
+
+  async function start(type: ProcessType, n: number): Promise<NodeProcess> {
     const name = `${type.name}.${n}`
+    const PORT = ports.get(type)?.[n - 1]
     return running.use(
       await startProcess({
         name,
         cwd: join(ROOT, type.app),
         entry: type.entry,
-        env: { ...env, ...databaseOf(type), ...more, PROCESS_NAME: name },
+        env: {
+          ...env,
+          ...databaseOf(type),
+          ...upstreamsOf(type, formation, urlsOf),
+          ...(PORT && { PORT: `${PORT}` }),
+          PROCESS_NAME: name,
+        },
       }),
     )
   }
@@ -68,27 +76,19 @@ export async function startFormation(): Promise<RunningFormation> {
     if (code !== 0) throw new Error(`${type.name} failed:\n${release.output()}`)
   }
 
-  const started = new Map<ProcessType, NodeProcess[]>()
-  for (const type of formation.running) {
-    if (type === door) continue
-    started.set(type, [])
-    for (let n = 1; n <= PROCESSES_OF_EACH; n++) started.get(type)!.push(await start(type, n))
-  }
-  const services = [...started.values()].flat()
-  const urlsOf = (type: ProcessType): string[] => started.get(type)!.map(({ url }) => url)
-  const edge = await start(door, 1, { PORT: `${doorPort}`, UPSTREAMS: upstreams(formation, urlsOf) })
-  await Promise.all([...services, edge].map(({ ready }) => ready))
+  const processes: NodeProcess[] = []
+  for (const [type, { length }] of ports)
+    for (let n = 1; n <= length; n++) processes.push(await start(type, n))
+  await Promise.all(processes.map(({ ready }) => ready))
 
-  const processes = [...services, edge]
   const resources = starting.move()
   return {
     url: env.PUBLIC_ORIGIN,
     processes,
     async restart(name) {
       const index = processes.findIndex((process) => process.name === name)
-      const { port } = processes[index]!
       const type = formation.running.find((type) => type.name === name.replace(/\.\d$/, ''))!
-      processes[index] = await start(type, Number(name.at(-1)), { PORT: `${port}` })
+      processes[index] = await start(type, Number(name.at(-1)))
       await processes[index].ready
     },
     mails: mail,

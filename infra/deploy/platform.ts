@@ -1,4 +1,4 @@
-import { upstreams, type Formation, type Need, type ProcessType } from '../formation.ts'
+import { upstreamsOf, type Formation, type Need, type ProcessType } from '../formation.ts'
 
 /** The prefix of image names. Put your registry in front, such as `ghcr.io/you/nonstick`, and run `pnpm infra`. */
 export const IMAGES = 'nonstick'
@@ -31,9 +31,7 @@ export function environmentOf(type: ProcessType, formation: Formation): Record<s
   return {
     PORT: `${PORT}`,
     TRUST_PROXY: 'uniquelocal',
-    ...(type.route === '/' && {
-      UPSTREAMS: upstreams(formation, ({ name }) => [`http://${name}:${PORT}`]),
-    }),
+    ...upstreamsOf(type, formation, ({ name }) => [`http://${name}:${PORT}`]),
   }
 }
 

@@ -39,7 +39,7 @@ export async function listPlatforms(): Promise<Platform[]> {
   )
 }
 
-const HEAD = ['process type', 'app', 'answers', 'attached to', 'calls out to', 'memory', 'disk']
+const HEAD = ['process type', 'app', 'answers', 'attached to', 'calls', 'calls out to', 'memory', 'disk']
 
 /** docs/process-types.md: the list of process types. */
 function renderProcessTypes({ release, running }: Formation): string {
@@ -71,12 +71,16 @@ function renderTable([head, ...rows]: string[][]): string {
   return [line(head!), line(Array(head!.length).fill(''), '-'), ...rows.map((row) => line(row))].join('\n')
 }
 
-function rowOf({ name, app, needs, reaches, memoryMiB, scratchMiB }: ProcessType, answers: string): string[] {
+function rowOf(
+  { name, app, needs, calls, reaches, memoryMiB, scratchMiB }: ProcessType,
+  answers: string,
+): string[] {
   return [
     `\`${name}\``,
     `[${app}](../${app})`,
     answers,
     needs.join(', '),
+    calls.map((callee) => `\`${callee}\``).join(', '),
     reaches.map((place) => `\`${place}\``).join(', '),
     `${memoryMiB} MiB`,
     scratchMiB ? `${scratchMiB} MiB` : '',

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { freePort } from '@repo/testing/ports'
-import { frontDoor, heapFlags, upstreams, type Formation, type ProcessType } from '../formation.ts'
+import { frontDoor, heapFlags, upstreamsOf, type Formation, type ProcessType } from '../formation.ts'
 import { openSupervisedProcess, type SupervisedProcess } from './supervised-process.ts'
 import type { Printer, Row } from './print.ts'
 import { createRollingRestart, type Crew as Places } from './rolling-restart.ts'
@@ -57,16 +57,17 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   let formation: Formation = { release: [], running: [] }
 
   async function follow(next: Formation, edit?: Edit): Promise<string[]> {
-    const upstreamsBefore = upstreamsNow()
+    const toldBefore = new Map([...crews].map(([name, { type }]) => [name, upstreamsNow(type).UPSTREAMS]))
     formation = next
-    const names = next.running.filter(isWanted).map(({ name }) => name)
+    const wanted = wantedTypes()
+    const names = wanted.map(({ name }) => name)
     told.clear()
     const gone = [...crews].filter(([name]) => !names.includes(name))
     for (const [name] of gone) crews.delete(name)
     const stale = everybody().filter((place) => edit && isTouched(place, edit))
     const added: SupervisedProcess[] = []
 
-    for (const type of next.running.filter(isWanted)) {
+    for (const type of wanted) {
       const crew = crews.get(type.name)
       if (!crew) added.push(...(await open(type)))
       else if (JSON.stringify(crew.type) !== JSON.stringify(type)) {
@@ -74,10 +75,10 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         stale.push(...crew.places)
       }
     }
-    // The edge restarts last: when it gets the URL of a new service, the service runs.
+    // Those that are told its URL restart after a new service has started.
     const problems = await Promise.all(added.map((place) => place.start()))
-    const door = crews.get(frontDoor(next)?.name ?? '')?.places ?? []
-    if (upstreamsBefore !== upstreamsNow()) stale.push(...door.filter((place) => !added.includes(place)))
+    for (const [name, { type, places }] of crews)
+      if (toldBefore.has(name) && toldBefore.get(name) !== upstreamsNow(type).UPSTREAMS) stale.push(...places)
     rolling.restart(stale, edit?.name ?? 'The formation')
     await Promise.all(gone.flatMap(([, { places }]) => places.map((place) => place.stop())))
     const failed = added.map((place, i) => ({ name: place.name, problem: problems[i] }))
@@ -121,19 +122,28 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   }
 
   function envOf(type: ProcessType): Record<string, string | undefined> {
-    return isFrontDoor(type) ? { ...environmentOf(type), UPSTREAMS: upstreamsNow() } : environmentOf(type)
+    return { ...environmentOf(type), ...upstreamsNow(type) }
   }
 
-  function upstreamsNow(): string {
-    return upstreams(formation, ({ name }) => crews.get(name)?.places.map(({ url }) => url) ?? [NOBODY])
+  function upstreamsNow(type: ProcessType): { UPSTREAMS?: string } {
+    return upstreamsOf(
+      type,
+      formation,
+      ({ name }) => crews.get(name)?.places.map(({ url }) => url) ?? [NOBODY],
+    )
   }
 
   function isFrontDoor({ name }: ProcessType): boolean {
     return name === frontDoor(formation)?.name
   }
 
-  function isWanted(type: ProcessType): boolean {
-    return only.length === 0 || only.includes(type.name) || isFrontDoor(type)
+  /** The types that were asked for, what they call, and the edge. */
+  function wantedTypes(): ProcessType[] {
+    const { running } = formation
+    const names = new Set(only.length > 0 ? only : running.map(({ name }) => name))
+    for (const name of names)
+      for (const callee of running.find((type) => type.name === name)?.calls ?? []) names.add(callee)
+    return running.filter((type) => names.has(type.name) || isFrontDoor(type))
   }
 
   /** Services, then workers, then the edge: it has one place, and no request is answered while that restarts. */

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { overridesOf } from '../deploy/find-drift.ts'
+import { readFormation } from '../formation.ts'
 import { Refusal, type Change, type Step } from './change.ts'
 import { deriveWithout } from './derived-files.ts'
 import { droppedPackages, removeImporter } from './lockfile.ts'
@@ -18,7 +19,7 @@ const README = 'README.md'
  */
 export async function planRetirement(root: string, folder: string): Promise<Change> {
   const name = folder.split('/')[1]!
-  const dependents = findDependents(root, folder)
+  const dependents = [...findCallers(root, folder), ...findDependents(root, folder)]
   if (dependents.length > 0) {
     throw new Refusal(`${name} is still needed:\n${dependents.map((place) => `  ${place}`).join('\n')}`)
   }
@@ -72,6 +73,19 @@ function leavingsOf(root: string, folder: string): { leavings?: string } {
     leavings: `DROP SCHEMA IF EXISTS "${schema}", "${schema}_queue" CASCADE;
 DO $$ BEGIN EXECUTE format('DROP ROLE IF EXISTS %I', current_database() || '_${schema}'); END $$;`,
   }
+}
+
+/** The process types of other apps that call one of this app. */
+function findCallers(root: string, folder: string): string[] {
+  const { running } = readFormation(root)
+  const own = running.filter(({ app }) => app === folder).map(({ name }) => name)
+  return running.flatMap(({ app, name, calls }) =>
+    app === folder
+      ? []
+      : calls
+          .filter((callee) => own.includes(callee))
+          .map((callee) => `${app}/package.json  ${name} calls ${callee}`),
+  )
 }
 
 /** Where others name it: its npm name, its route, its jobs, and in tests the folder of an app whose processes they start. */

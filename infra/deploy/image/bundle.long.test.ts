@@ -7,13 +7,14 @@ import { createEmptyDatabase, query } from '@repo/testing'
 import { openBrowser, type Browser } from '@repo/testing/browser'
 import { openTemporaryFolder } from '@repo/testing/open-temporary-folder'
 import { pollUntil } from '@repo/testing/poll-until'
+import { freePort } from '@repo/testing/ports'
 import { startMailCatcher } from '@repo/testing/start-mail-catcher'
 import { startProcess, type NodeProcess } from '@repo/testing/start-process'
 import { fetch } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { databaseApps, databaseEnvironment, sessionsIn } from '../../databases.ts'
 import { partsOfApps } from '../../parts-of-apps.ts'
-import { frontDoor, readFormation, upstreams, type ProcessType } from '../../formation.ts'
+import { frontDoor, readFormation, upstreamsOf, type ProcessType } from '../../formation.ts'
 
 const root = resolve(import.meta.dirname, '../../..')
 const formation = readFormation(root)
@@ -91,10 +92,15 @@ describe('a bundle', () => {
   ])('of each process type boots and does its work, with sessions in %s', async (_, store) => {
     const sessions = store()
     const secrets = { SESSION_STORE_URL: sessions, SESSION_SECRETS: randomBytes(32).toString('base64url') }
-    const door = frontDoor(formation)!
-    for (const type of formation.running.filter((type) => type !== door)) await start(type, secrets)
-    const UPSTREAMS = upstreams(formation, ({ name }) => [running.get(name)!.url])
-    const edge = await start(door, { UPSTREAMS, UPSTREAM_PROBE_MS: '50' })
+    const ports = new Map<string, number>()
+    for (const { name } of formation.running) ports.set(name, await freePort())
+    for (const type of formation.running) {
+      const urlsOf = ({ name }: ProcessType): string[] => [`http://127.0.0.1:${ports.get(name)}`]
+      const PORT = `${ports.get(type.name)}`
+      const upstreams = upstreamsOf(type, formation, urlsOf)
+      await start(type, { ...secrets, ...upstreams, PORT, UPSTREAM_PROBE_MS: '50' })
+    }
+    const edge = running.get(frontDoor(formation)!.name)!
     await Promise.all([...running.values()].filter(({ isRunning }) => isRunning).map(({ ready }) => ready))
 
     const person = openBrowser((path, init = {}) => {

@@ -22,6 +22,33 @@ test('a process type is a Deployment, in the kustomization, and reached by its r
   expect(fileOf('ingress')).toContain('path: /api/orders')
 })
 
+test('a caller may reach what it calls, which lets it in, and nobody else', async () => {
+  const [edge, catalog, shipping] = [
+    processTypeOf('apps/web', 'web', { entry: 'src/server.ts', route: '/' }),
+    processTypeOf('apps/catalog', 'catalog', { entry: 'src/server.ts', route: '/api/catalog' }),
+    processTypeOf('apps/shipping', 'shipping', { entry: 'src/worker.ts', calls: ['catalog'] }),
+  ]
+  const shop = { release: [], running: [catalog, orders, shipping, edge] }
+  const files = new Map(render(shop, await readVariables(root, { release: [], running: [] })))
+  const policyOf = (name: string) =>
+    parseAllDocuments(files.get(`infra/deploy/kubernetes/base/${name}.yaml`)!)
+      .map((document) => document.toJS())
+      .find(({ kind }) => kind === 'NetworkPolicy').spec
+  const pods = (names: string[]) =>
+    names.map((name) => ({ podSelector: { matchLabels: { 'app.kubernetes.io/name': name } } }))
+  const callersOf = (name: string) =>
+    policyOf(name).ingress[0].from.filter((one: object) => 'podSelector' in one)
+  expect(callersOf('catalog')).toEqual(pods(['shipping', 'web']))
+  expect(callersOf('orders')).toEqual(pods(['web']))
+  expect(callersOf('shipping')).toEqual([])
+  expect(policyOf('shipping').egress[0].to[0].podSelector.matchExpressions[0].values).toEqual(['catalog'])
+  expect(policyOf('orders').egress).toBeUndefined()
+  expect(files.get('infra/deploy/kubernetes/base/shipping.yaml')).toContain(
+    '/api/catalog=http://catalog:3000',
+  )
+  expect(files.get('infra/deploy/kubernetes/base/orders.yaml')).not.toContain('UPSTREAMS')
+})
+
 test('temporary files of a process type that declares scratchMiB are on a disk, and not in its memory', () => {
   for (const [name, sizeLimit] of [
     ['parser', '300Mi'],

@@ -1,4 +1,4 @@
-import type { Formation, Need, ProcessType } from '../../formation.ts'
+import { calleesOf, type Formation, type Need, type ProcessType } from '../../formation.ts'
 import { indent, labelOf, PORT, PRIVATE_NETWORKS } from '../platform.ts'
 import type { Platform } from '../render.ts'
 import { openVariables, reads, type VariablesOf } from '../variables.ts'
@@ -270,15 +270,15 @@ spec:
 /** The network policy of a process type: allowed ingress and egress, besides its stores. */
 function renderPolicy(type: ProcessType, formation?: Formation): string {
   const { name, route, reaches } = type
-  const isDoor = route === '/'
-  const services = formation?.running.filter((other) => other.route && other.route !== '/') ?? []
+  const callees = formation ? calleesOf(type, formation) : []
+  const callers = formation?.running.filter((other) => calleesOf(other, formation).includes(type)) ?? []
   const egress = [
-    ...(isDoor && services.length > 0
+    ...(callees.length > 0
       ? [
           `- to:
     - podSelector:
         matchExpressions:
-          - { key: app.kubernetes.io/name, operator: In, values: [${services.map(({ name }) => name).join(', ')}] }
+          - { key: app.kubernetes.io/name, operator: In, values: [${callees.map(({ name }) => name).join(', ')}] }
   ports: [{ port: ${PORT} }]
 `,
         ]
@@ -299,9 +299,7 @@ function renderPolicy(type: ProcessType, formation?: Formation): string {
     ...(route === undefined
       ? []
       : ['- namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: ingress-nginx } }']),
-    ...(route === undefined || isDoor
-      ? []
-      : ['- podSelector: { matchLabels: { app.kubernetes.io/name: web } }']),
+    ...callers.map((caller) => `- podSelector: { matchLabels: { app.kubernetes.io/name: ${caller.name} } }`),
     '- namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: monitoring } }',
   ]
   return `apiVersion: networking.k8s.io/v1

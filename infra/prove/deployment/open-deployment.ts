@@ -12,7 +12,7 @@ import {
   frontDoor,
   heapFlags,
   readFormation,
-  upstreams,
+  upstreamsOf,
   type Formation,
   type ProcessType,
 } from '../../formation.ts'
@@ -120,7 +120,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
     SESSION_SECRETS: sessionSecret,
   }
   const databaseOf = databaseEnvironment(formation, postgres.url, session.SESSION_STORE_URL)
-  const upstreamsOf = (type: ProcessType): string[] =>
+  const urlsOf = (type: ProcessType): string[] =>
     numbered.filter((place) => place.type === type).map((place) => `http://127.0.0.1:${place.port}`)
 
   function environmentOf(type: ProcessType): ReplicaEnvironment {
@@ -129,7 +129,7 @@ export async function openDeployment(options: DeploymentOptions = {}): Promise<D
       ...databaseOf(type),
       ...(type.needs.includes('session') && session),
       ...(type.needs.includes('mail') && mail.env),
-      ...(type === door && { UPSTREAMS: upstreams(formation, upstreamsOf) }),
+      ...upstreamsOf(type, formation, urlsOf),
       ...options.env,
     }
   }

@@ -6,7 +6,7 @@ import { pollUntil } from '@repo/testing/poll-until'
 import { spawnTethered } from '@repo/testing/spawn-tethered'
 import { request } from 'undici'
 import { readVariables } from '../../deploy/variables.ts'
-import { upstreams } from '../../formation.ts'
+import { upstreamsOf } from '../../formation.ts'
 import type { Ground } from './ground.ts'
 import { openStores } from './verify-run.ts'
 
@@ -41,7 +41,7 @@ export async function verifyProcfile({ root, formation }: Ground, file: string):
     HOST: '127.0.0.1',
     PUBLIC_ORIGIN: 'https://localhost:8443',
     TRUST_PROXY: 'loopback',
-    UPSTREAMS: upstreams(formation, ({ name }) => portsOf(name).map((port) => `http://127.0.0.1:${port}`)),
+    ...upstreamsOf(door!, formation, ({ name }) => portsOf(name).map((port) => `http://127.0.0.1:${port}`)),
     // These platforms give all processes the same variables. A variable of one app has the app's name in it.
     ...Object.assign({}, ...running.map((type) => stores.secretsFor(type)), { DATABASE_URL: undefined }),
     ...Object.assign({}, ...formation.release.map((type) => stores.secretsFor(type))),

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
+import { openUpstreams } from '@repo/calls'
 import { createService, type Service } from '@repo/service'
 import type { Env } from './env.ts'
 import { apiRoutes } from './routes/api.ts'
 import { CONTENT_SECURITY_POLICY, pageRoutes } from './routes/page.ts'
-import { openUpstreams } from './upstreams.ts'
 
 const PAGE = fileURLToPath(new URL('../dist/page', import.meta.url))
 

@@ -2,22 +2,13 @@ import createError from '@fastify/error'
 
 // Every error that the edge itself can answer with. The table in README.md is checked against this file.
 
+export { ServiceBroke, ServiceTimeout, ServiceUnavailable } from '@repo/calls'
+
 export const PathRejected = createError('PATH_REJECTED', 'This path can be read in more than one way.', 400)
 export const RequestRejected = createError('REQUEST_REJECTED', 'This request cannot be forwarded: %s.', 400)
 export const ServiceUnknown = createError('SERVICE_UNKNOWN', 'No service answers this path.', 404)
-export const ServiceUnavailable = createError(
-  'SERVICE_UNAVAILABLE',
-  'This service cannot be reached right now. Try again in a moment.',
-  503,
-)
 export const UpgradeUnsupported = createError(
   'UPGRADE_UNSUPPORTED',
   'WebSockets are not supported here. Use an event stream instead.',
   501,
 )
-export const ServiceBroke = createError(
-  'SERVICE_BROKE_OFF',
-  'The service stopped before it had answered. It is not known whether it did what was asked.',
-  502,
-)
-export const ServiceTimeout = createError('SERVICE_TIMEOUT', 'The service did not answer in time.', 504)

@@ -1,6 +1,6 @@
+import { isRead } from '@repo/calls'
 import type { FastifyRequest } from 'fastify'
 import type { IncomingHttpHeaders } from 'node:http'
-import { isRead } from './exchange.ts'
 
 /** Headers of one connection, not of the message. @see RFC 9110, 7.6.1 */
 const HOP_BY_HOP = new Set([

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openRotation } from '../src/rotation.ts'
+import { openRotation } from '@repo/calls'
 import { openHouse, type Fixture, type House } from './start-edge.ts'
 import { pollUntil } from '@repo/testing'
 

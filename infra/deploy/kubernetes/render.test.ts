@@ -22,6 +22,9 @@ test('a process type is a Deployment, in the kustomization, and reached by its r
   expect(fileOf('ingress')).toContain('path: /api/orders')
 })
 
+const pods = (names: string[]) =>
+  names.map((name) => ({ podSelector: { matchLabels: { 'app.kubernetes.io/name': name } } }))
+
 test('a caller may reach what it calls, which lets it in, and nobody else', async () => {
   const [edge, catalog, shipping] = [
     processTypeOf('apps/web', 'web', { entry: 'src/server.ts', route: '/' }),
@@ -34,8 +37,6 @@ test('a caller may reach what it calls, which lets it in, and nobody else', asyn
     parseAllDocuments(files.get(`infra/deploy/kubernetes/base/${name}.yaml`)!)
       .map((document) => document.toJS())
       .find(({ kind }) => kind === 'NetworkPolicy').spec
-  const pods = (names: string[]) =>
-    names.map((name) => ({ podSelector: { matchLabels: { 'app.kubernetes.io/name': name } } }))
   const callersOf = (name: string) =>
     policyOf(name).ingress[0].from.filter((one: object) => 'podSelector' in one)
   expect(callersOf('catalog')).toEqual(pods(['shipping', 'web']))

@@ -1,4 +1,13 @@
 import { Readable } from 'node:stream'
+import {
+  exchange,
+  ExchangeFailed,
+  isRead,
+  type Answer,
+  type UpstreamProcess,
+  type UpstreamRequest,
+  type Upstreams,
+} from '@repo/calls'
 import { endWith, type Service } from '@repo/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
@@ -8,10 +17,7 @@ import {
   ServiceUnknown,
   UpgradeUnsupported,
 } from '../errors.ts'
-import { exchange, ExchangeFailed, isRead, type Answer, type UpstreamRequest } from '../exchange.ts'
 import { endToEnd, hasBody, headersForService } from '../headers.ts'
-import type { UpstreamProcess } from '../upstream-process.ts'
-import type { Upstreams } from '../upstreams.ts'
 
 /**
  * What another router could read as another path than ours does: empty segments, `.` and `..` (also encoded), a backslash,
@@ -47,6 +53,10 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
     const upstream = upstreams.find(path)
     if (!upstream) throw new ServiceUnknown()
 
+    const gone = new AbortController()
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) gone.abort(new Error('The client went away'))
+    })
     const { rotation } = upstream
     const tried = new Set<UpstreamProcess>()
     for (;;) {
@@ -59,11 +69,8 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
       tried.add(process)
 
       try {
-        const { statusCode, headers, body } = await exchange(
-          process,
-          toService(request, process.host),
-          reply.raw,
-        )
+        const sent = toService(request, process.host)
+        const { statusCode, headers, body } = await exchange(process, sent, gone.signal)
         // The head of a stream is sent at once, not with the first piece, which may come much later in an event stream.
         if (body instanceof Readable) reply.raw.once('pipe', () => reply.raw.flushHeaders())
         return reply

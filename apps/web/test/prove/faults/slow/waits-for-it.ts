@@ -1,4 +1,4 @@
 import { plant } from '../../../../../../infra/prove/faults/plant.ts'
 
 // An edge that keeps reads waiting for a process that has stopped answering.
-plant('apps/web/src/rotation.ts', 'for (const moveOn of process.waiting) moveOn()', ';')
+plant('packages/calls/src/rotation.ts', 'for (const moveOn of process.waiting) moveOn()', ';')

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ServiceBroke, ServiceTimeout } from './errors.ts'
@@ -11,7 +10,7 @@ export interface UpstreamRequest {
   method: string
   path: string
   headers: Record<string, string | string[]>
-  body: AsyncIterator<Buffer> | null
+  body: AsyncIterator<Buffer> | Buffer | null
 }
 
 export interface Answer {
@@ -50,8 +49,8 @@ export function isRead(method: string): boolean {
 }
 
 /**
- * Sends one request to one process and resolves to its answer. The request is aborted when the client disconnects, and a
- * read also when the process stalls before it begins its answer.
+ * Sends one request to one process and resolves to its answer. The request is aborted with the signal, and a read also when
+ * the process stalls before it begins its answer.
  *
  * This is undici's `dispatch` and not its `request`, because only `dispatch` tells whether the request was written (which
  * decides whether a POST may be tried elsewhere); it also costs less.
@@ -61,7 +60,7 @@ export function isRead(method: string): boolean {
 export function exchange(
   { pool, waiting }: UpstreamProcess,
   request: UpstreamRequest,
-  client: ServerResponse,
+  signal: AbortSignal,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined
@@ -69,26 +68,22 @@ export function exchange(
     let stream: Readable | undefined
     const chunks: Buffer[] = []
 
-    const onGone = (): void => breakOff('The client went away')
-    const onStall = (): void => breakOff('The process does not answer')
-
-    function breakOff(reason: string): void {
-      if (!client.writableFinished) controller?.abort(new Error(reason))
-    }
+    const onAbort = (): void => controller?.abort(signal.reason as Error)
+    const onStall = (): void => controller?.abort(new Error('The process does not answer'))
 
     function settle(): void {
-      client.off('close', onGone)
+      signal.removeEventListener('abort', onAbort)
       waiting.delete(onStall)
     }
 
-    client.once('close', onGone)
+    signal.addEventListener('abort', onAbort)
     if (isRead(request.method)) waiting.add(onStall)
 
     // undici accepts any iterable of bytes; its types do not say so.
     pool.dispatch(request as Dispatcher.DispatchOptions, {
       onRequestStart(started) {
         controller = started
-        if (client.destroyed) onGone()
+        if (signal.aborted) onAbort()
       },
       onResponseStart(started, statusCode, headers) {
         // "100 Continue" and "103 Early Hints" come before the answer.

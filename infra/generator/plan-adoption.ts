@@ -24,7 +24,7 @@ const SHARED = [
  * team's apps and manifests stay: what migrations say, whether a bundle runs, mistakes in manifests.
  */
 const TESTS = [
-  'packages/{build,config,database,limits,mail,page,queue,service,session,testing}/test',
+  'packages/{build,calls,config,database,limits,mail,page,queue,service,session,testing}/test',
   'infra/{deploy,dev,generator}/test',
   'infra/test/{forgotten-await,stores}',
   'infra/{check,check/lint,install,jobs,prove,test}/*.test.ts',
@@ -75,6 +75,11 @@ export const parts = {
     ],
     scripts: ['jobs'],
     topic: '(?:`(?:(?:http\\+)?worker|queue)`|background job)',
+  },
+  calls: {
+    about: 'calls from one service to another, which go on when processes die',
+    paths: ['packages/calls/src/{call,retry-budget}.ts', 'packages/calls/test/call.test.ts'],
+    scripts: [],
   },
   mail: {
     about: 'mails: a confirmed email, a forgotten password, notices to the owner of an account',

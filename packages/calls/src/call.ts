@@ -12,6 +12,8 @@ const MARGIN_MS = 100
 /** How many calls to one service may be under way in one process. More would wait there, and keep memory here. */
 const MAX_IN_FLIGHT = 100
 const LONGEST_PAUSE_MS = 50
+/** Tells a service in how many milliseconds its answer comes too late, by the name that Envoy and service meshes use. */
+const TIME_LEFT = 'x-envoy-expected-rq-timeout-ms'
 
 export interface Call {
   method: string
@@ -21,9 +23,17 @@ export interface Call {
   body?: Buffer
   /** Sent again only if the service keeps what it has done under the key: draft-ietf-httpapi-idempotency-key-header. */
   idempotencyKey?: string
-  /** When the caller itself must have answered: a time of `performance.now()`. */
-  deadline?: number
-  signal?: AbortSignal
+}
+
+/** The request or the job that a call is made for. A request of @repo/service is one, and so is the context of a job. */
+export interface Work {
+  /** By it the log lines of all services are found. */
+  readonly id?: string
+  readonly trace?: { readonly traceparent: string }
+  /** When it must be done: a time of `performance.now()`. */
+  readonly deadline?: number
+  /** Aborts when nobody waits for it any longer. */
+  readonly signal?: AbortSignal
 }
 
 /** A service that is called, with what one process remembers of it: which process had the last turn, and how it went. */
@@ -32,27 +42,30 @@ export interface Callee {
    * Sends a call to the process whose turn it is. A read, and a call with an idempotency key, goes to another process when no
    * byte of an answer has come, as far as the retry budget allows; any other call only if it was not sent at all.
    *
+   * The service is told how much time it has, the trace and the request id. No header of the client goes along by itself: a
+   * person's cookie belongs to the service that it was sent to.
+   *
    * @returns whatever the service answers, with any status
    * @throws SERVICE_UNAVAILABLE, SERVICE_BUSY (503), SERVICE_BROKE_OFF (502), SERVICE_TIMEOUT (504)
    */
-  send(call: Call): Promise<Answer>
+  send(call: Call, work?: Work): Promise<Answer>
 }
 
 export function createCallee(rotation: Rotation): Callee {
   const retries = createRetryBudget()
   let inFlight = 0
 
-  async function send(call: Call): Promise<Answer> {
+  async function send(call: Call, work: Work = {}): Promise<Answer> {
     if (inFlight >= MAX_IN_FLIGHT) throw withRetryAfter(new ServiceBusy())
-    const ownMs = (call.deadline ?? Infinity) - performance.now()
-    const leftMs = Math.floor(Math.min(TIMEOUT_MS, ownMs - MARGIN_MS))
-    if (leftMs <= 0) throw new ServiceTimeout()
-    const timeout = AbortSignal.timeout(leftMs)
-    const signal = call.signal ? AbortSignal.any([timeout, call.signal]) : timeout
+    const now = performance.now()
+    const deadline = Math.min(now + TIMEOUT_MS, (work.deadline ?? Infinity) - MARGIN_MS)
+    if (deadline <= now) throw new ServiceTimeout()
+    const timeout = AbortSignal.timeout(Math.floor(deadline - now))
+    const signal = work.signal ? AbortSignal.any([timeout, work.signal]) : timeout
     inFlight++
     retries.earn()
     try {
-      return await sendToAny(call, signal)
+      return await sendToAny(call, { ...work, deadline, signal })
     } catch (error) {
       throw timeout.aborted ? new ServiceTimeout() : error
     } finally {
@@ -60,7 +73,11 @@ export function createCallee(rotation: Rotation): Callee {
     }
   }
 
-  async function sendToAny(call: Call, signal: AbortSignal): Promise<Answer> {
+  async function sendToAny(
+    call: Call,
+    work: Required<Pick<Work, 'deadline' | 'signal'>> & Work,
+  ): Promise<Answer> {
+    const { signal } = work
     const tried = new Set<UpstreamProcess>()
     const mayRepeat = isRead(call.method) || call.idempotencyKey !== undefined
     for (;;) {
@@ -72,7 +89,7 @@ export function createCallee(rotation: Rotation): Callee {
       if (!process) throw withRetryAfter(new ServiceUnavailable())
       tried.add(process)
       try {
-        return await exchange(process, toRequest(call, process.host), signal)
+        return await exchange(process, toRequest(call, work, process.host), signal)
       } catch (error) {
         if (!(error instanceof ExchangeFailed) || signal.aborted) throw error
         // The next probe says whether the process is there again.
@@ -86,12 +103,21 @@ export function createCallee(rotation: Rotation): Callee {
   return { send }
 }
 
-function toRequest({ method, path, headers, body, idempotencyKey }: Call, host: string): UpstreamRequest {
+function toRequest(call: Call, { id, trace, deadline }: Work, host: string): UpstreamRequest {
+  const leftMs = Math.max(1, Math.floor(deadline! - performance.now()))
   return {
-    method,
-    path,
-    headers: { ...headers, ...(idempotencyKey && { 'idempotency-key': idempotencyKey }), host },
-    body: body ?? null,
+    method: call.method,
+    path: call.path,
+    headers: {
+      ...call.headers,
+      // A string of RFC 9651, as the draft demands.
+      ...(call.idempotencyKey && { 'idempotency-key': JSON.stringify(call.idempotencyKey) }),
+      ...(trace && { traceparent: trace.traceparent }),
+      ...(id && { 'x-request-id': id }),
+      [TIME_LEFT]: `${leftMs}`,
+      host,
+    },
+    body: call.body ?? null,
   }
 }
 

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { pollUntil } from '@repo/testing/poll-until'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createCallee, openRotation, type Call, type Callee } from '../src/index.ts'
+import { createCallee, openRotation, type Call, type Callee, type Work } from '../src/index.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -63,9 +63,9 @@ function breakBoth(handler: Handler): void {
 }
 
 /** The code of the error, or the answer. */
-async function outcomeOf(call: Partial<Call>): Promise<string> {
+async function outcomeOf(call: Partial<Call>, work?: Work): Promise<string> {
   try {
-    const { body } = await callee.send({ method: 'GET', path: '/items', ...call })
+    const { body } = await callee.send({ method: 'GET', path: '/items', ...call }, work)
     return String(body)
   } catch (error) {
     return (error as { code: string }).code
@@ -92,7 +92,7 @@ test('a read that breaks off goes to another process, and so does a write with a
     return outcomes
   }
   expect(new Set(await untilAsked('GET /items', {}))).toEqual(new Set(['fine']))
-  const keyed = await untilAsked('POST /items a', { method: 'POST', idempotencyKey: 'a' })
+  const keyed = await untilAsked('POST /items "a"', { method: 'POST', idempotencyKey: 'a' })
   expect(new Set(keyed)).toEqual(new Set(['fine']))
   expect((await untilAsked('POST /items', { method: 'POST' })).at(-1)).toBe('SERVICE_BROKE_OFF')
 })
@@ -115,11 +115,36 @@ test('a call ends before its caller has no time left, and the callee learns that
   breakBoth(stall)
   const closed = new Promise<void>((resolve) => breakBoth(({ socket }) => void socket.once('close', resolve)))
   const startedAt = performance.now()
-  expect(await outcomeOf({ method: 'POST', deadline: startedAt + 400 })).toBe('SERVICE_TIMEOUT')
+  expect(await outcomeOf({ method: 'POST' }, { deadline: startedAt + 400 })).toBe('SERVICE_TIMEOUT')
   expect(performance.now() - startedAt).toBeLessThan(400)
   await closed
-  expect(await outcomeOf({ deadline: performance.now() })).toBe('SERVICE_TIMEOUT')
+  expect(await outcomeOf({}, { deadline: performance.now() })).toBe('SERVICE_TIMEOUT')
   expect(timesAsked()).toBe(1)
+})
+
+test('the callee is told the trace, the request id and how much time there is, and nothing of the client', async () => {
+  const heard: IncomingMessage['headers'][] = []
+  breakBoth((request, response) => {
+    heard.push(request.headers)
+    response.end()
+  })
+  const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` }
+  const client = { headers: { cookie: 'session=1', authorization: 'Basic 1' } }
+  await callee.send({ method: 'GET', path: '/' }, { id: 'request-1', trace, ...client })
+  await callee.send({ method: 'GET', path: '/' }, { deadline: performance.now() + 600 })
+  const [first, second] = heard.map(({ 'x-envoy-expected-rq-timeout-ms': left, ...others }) => ({
+    leftMs: Number(left),
+    others,
+  }))
+  expect(first!.others).toEqual({
+    'x-request-id': 'request-1',
+    ...trace,
+    host: expect.any(String) as string,
+    connection: 'keep-alive',
+  })
+  expect(first!.leftMs).toBeGreaterThan(1500)
+  expect(first!.leftMs).toBeLessThanOrEqual(2000)
+  expect(second!.leftMs).toBeLessThanOrEqual(500)
 })
 
 test('without a deadline a call takes two seconds at most', async () => {
@@ -132,7 +157,7 @@ test('without a deadline a call takes two seconds at most', async () => {
 test('no more than a hundred calls are under way', async () => {
   breakBoth(stall)
   const stop = new AbortController()
-  const under = Array.from({ length: 100 }, () => outcomeOf({ method: 'POST', signal: stop.signal }))
+  const under = Array.from({ length: 100 }, () => outcomeOf({ method: 'POST' }, { signal: stop.signal }))
   expect(await outcomeOf({})).toBe('SERVICE_BUSY')
   stop.abort()
   await Promise.all(under)

@@ -51,6 +51,23 @@ export interface EnqueueOptions {
   delayMs?: number
   /** A key, as the id of a user: of the jobs with the same name and key, one runs at a time, in all workers together. */
   oneAtATime?: string
+  /** The trace of the request that the job follows from, which the job then continues. */
+  trace?: Trace
+}
+
+/** By its trace id, the log lines of all processes that had to do with one request are found. */
+export interface Trace {
+  /** @see https://www.w3.org/TR/trace-context/ */
+  readonly traceparent: string
+}
+
+/** The trace is kept as a flag of the job, beside the payload, whose schema is the app's. */
+const TRACE = 'traceparent='
+
+/** The trace that a job was enqueued with. */
+export function traceOf(flags: Readonly<Record<string, unknown>> | null): Trace | undefined {
+  const flag = Object.keys(flags ?? {}).find((name) => name.startsWith(TRACE))
+  return flag === undefined ? undefined : { traceparent: flag.slice(TRACE.length) }
 }
 
 /**
@@ -63,19 +80,20 @@ export async function enqueue<S extends TObject>(
   tx: RawQueries,
   job: Job<S>,
   payload: Static<S>,
-  { delayMs = 0, oneAtATime }: EnqueueOptions = {},
+  { delayMs = 0, oneAtATime, trace }: EnqueueOptions = {},
 ): Promise<{ id: string }> {
   const [row] = await tx.$queryRawUnsafe<[{ id: string }]>(
     `SELECT id::text FROM (
        SELECT CASE WHEN $5::text IS NOT NULL THEN $5 || pg_advisory_xact_lock_shared(hashtext('queue.queues'))::text END AS name
      ) AS queue, LATERAL add_job(
        $1, $2::json, max_attempts => $3::int, run_at => now() + $4::float8 * interval '1 millisecond',
-       queue_name => queue.name)`,
+       queue_name => queue.name, flags => $6::text[])`,
     job.name,
     JSON.stringify(checkPayload(job, payload)),
     job.attempts,
     delayMs,
     oneAtATime === undefined ? null : `${job.name} ${oneAtATime}`,
+    trace ? [TRACE + trace.traceparent] : null,
   )
   return row
 }

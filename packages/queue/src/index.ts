@@ -5,6 +5,7 @@ export {
   type Job,
   type JobOptions,
   type RawQueries,
+  type Trace,
 } from './define-job.ts'
 export { listFailed, measureQueue, retryFailed, type FailedJob, type QueueDepth } from './failed-jobs.ts'
 export { migrateQueue, moveJobs } from './queue-tables.ts'

@@ -2,7 +2,7 @@ import createError from '@fastify/error'
 import type { JobHelpers } from 'graphile-worker'
 import type { Static, TObject } from 'typebox'
 import { Value } from 'typebox/value'
-import { checkPayload, PayloadInvalid, type Job, type RawQueries } from './define-job.ts'
+import { checkPayload, PayloadInvalid, traceOf, type Job, type RawQueries, type Trace } from './define-job.ts'
 import { DIED } from './queue-tables.ts'
 
 /** A pino log, or any log of the same shape. */
@@ -23,6 +23,8 @@ export interface JobContext<Tx = RawQueries> {
   id: string
   /** 1 on the first try. */
   attempt: number
+  /** The trace of the request that the job follows from. Undefined if it was enqueued without one, or by a schedule. */
+  trace?: Trace
   /** Aborted when the process must stop, or another worker may get the job: then write nothing more, and throw. */
   signal: AbortSignal
   log: QueueLog
@@ -90,7 +92,9 @@ export async function runJob<Tx extends RawQueries>(
   { job: { id, locked_by: workerId, attempts: attempt, max_attempts, flags }, withPgClient }: JobHelpers,
   { database, signal, log: workerLog, onUnreported }: RunJobOptions<Tx>,
 ): Promise<'done' | 'interrupted'> {
-  const log = workerLog.child({ job: job.name, jobId: id, attempt })
+  const trace = traceOf(flags)
+  const traced = trace && { trace_id: trace.traceparent.split('-')[1] }
+  const log = workerLog.child({ job: job.name, jobId: id, attempt, ...traced })
   // No two claims have the same: each life of a worker has an id of its own, and what it gives back it never claims again.
   const claim = [id, workerId, attempt] as const
   const begunAt = performance.now()
@@ -100,7 +104,7 @@ export async function runJob<Tx extends RawQueries>(
   try {
     if (flags?.[DIED]) throw new Error('its worker died')
     signal.throwIfAborted()
-    await run(payload, { id, attempt, signal, log, transaction })
+    await run(payload, { id, attempt, ...(trace && { trace }), signal, log, transaction })
   } catch (error) {
     if (signal.aborted) return interrupted(error)
     return isTakenOver ? takenOver() : fail(error)

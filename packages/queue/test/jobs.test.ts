@@ -52,6 +52,27 @@ test('a worker without jobs waits, and leaves those of others', async () => {
   expect(lines.filter((line) => line.startsWith('error'))).toEqual([])
 })
 
+test('a job continues the trace of its request, also on its second try', async () => {
+  const traces: unknown[] = []
+  const work = handle(count, async (_payload, { attempt, trace }) => {
+    traces.push(trace)
+    if (attempt === 1 && trace) throw new Error('again')
+  })
+  await using worker = await run([work])
+  const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` }
+  await enqueue(queries, count, { n: 1 }, { trace })
+  await pollUntil('it was tried twice', () => traces.length === 2)
+  await enqueue(queries, count, { n: 2 })
+  await pollUntil('the other one ran, too', () => traces.length === 3)
+  expect(traces).toEqual([trace, trace, undefined])
+  const traced = lines.filter((line) => line.includes(`"trace_id":"${'a'.repeat(32)}"`))
+  expect(traced).toEqual([
+    expect.stringMatching(/^error job failed, and will be tried again/),
+    expect.stringMatching(/^info job done/),
+  ])
+  await worker.check()
+})
+
 test('jobs of one user run one at a time, those of others meanwhile, and what kept them apart is forgotten', async () => {
   const job = defineJob({ name: 'test.serial', payload: Type.Object({ user: Type.String() }) })
   const running: string[] = []

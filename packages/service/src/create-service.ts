@@ -19,6 +19,9 @@ import { limitArrival, lingerOnUnreadBody, parseJson, refuseEncodings } from './
 import { breakOffWithError, logOptions, logRequest, traceOf, type TraceContext } from './request-log.ts'
 import type { ServiceEnv } from './service-env.ts'
 
+/** From a service that calls this one. Envoy and service meshes use the same name. */
+const TIME_LEFT = 'x-envoy-expected-rq-timeout-ms'
+
 declare module 'fastify' {
   interface FastifyRequest {
     readonly trace: TraceContext
@@ -27,6 +30,8 @@ declare module 'fastify' {
      * `ips` are canonical too.
      */
     readonly network: string
+    /** When the service that calls this one stops waiting: a time of `performance.now()`. Infinity when it does not say. */
+    deadline: number
   }
   interface FastifyInstance {
     readonly lifecycle: Lifecycle
@@ -107,6 +112,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
       return networkOf(this.ip)
     },
   })
+  app.decorateRequest('deadline', Infinity)
   app.setValidatorCompiler(compileValidator)
   // A form on any page can send text/plain without a CORS preflight.
   app.removeContentTypeParser('text/plain')
@@ -115,6 +121,8 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
 
   app.addHook('onRequest', (request, reply, done) => {
     stamp(request, reply)
+    const leftMs = Number(request.headers[TIME_LEFT])
+    if (leftMs > 0) request.deadline = performance.now() + leftMs
     done(findHostProblem(request.raw))
   })
 

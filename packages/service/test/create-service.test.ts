@@ -37,6 +37,20 @@ describe('what comes in', () => {
     expect((await post('/some')).json()).toMatchObject({ status: 400, code: 'REQUEST_INVALID' })
   })
 
+  test('a service that calls may say how long it waits; what is no time counts for nothing', async () => {
+    const app = build()
+    app.get('/', { config }, async ({ deadline }) => ({ leftMs: deadline - performance.now() }))
+    const leftMs = async (told?: string): Promise<unknown> => {
+      const headers = told === undefined ? {} : { 'x-envoy-expected-rq-timeout-ms': told }
+      return (await app.inject({ url: '/', headers })).json().leftMs
+    }
+    const told = Number(await leftMs('500'))
+    expect(told).toBeGreaterThan(0)
+    expect(told).toBeLessThanOrEqual(500)
+    // JSON has no Infinity.
+    for (const other of [undefined, 'soon', '-1', '0']) expect(await leftMs(other)).toBe(null)
+  })
+
   test('a compressed body is refused, and the answer says which encoding is accepted', async () => {
     const app = build()
     app.post('/', { config }, async (request) => request.body)

@@ -52,10 +52,6 @@ const ImportBody = Type.Object({
   }),
 })
 
-// One at a time for each user, so a user with many imports occupies one place in all workers.
-const enqueueImport: Enqueue = (transaction, { importId, userId }) =>
-  enqueue(transaction, importBookmarks, { importId }, { oneAtATime: userId })
-
 interface Options {
   database: Database
   maxBytes: number
@@ -95,6 +91,10 @@ export async function importRoutes(app: Service, { database, ...limits }: Option
     },
     async (request, reply) => {
       const { id: userId } = currentUser(request)
+      const { trace } = request
+      // One at a time for each user, so a user with many imports occupies one place in all workers.
+      const enqueueImport: Enqueue = (transaction, { importId, userId }) =>
+        enqueue(transaction, importBookmarks, { importId }, { oneAtATime: userId, trace })
       const { id } = request.isMultipart()
         ? await receiveFile(request, reply, (upload) =>
             importFromUpload(database, limits, userId, upload, enqueueImport),

@@ -3,7 +3,7 @@ import { problemResponses, type Service } from '@repo/service'
 import { currentUser, SignedOut } from '@repo/session'
 import { Type } from 'typebox'
 import type { Database } from '../database.ts'
-import { addItem, AnyNameItemNotFound, listItems, readItem, type EnqueueFinish } from '../domain/items.ts'
+import { addItem, AnyNameItemNotFound, listItems, readItem } from '../domain/items.ts'
 import { finishJob } from '../jobs/finish-item.ts'
 
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
@@ -25,8 +25,6 @@ const ItemBody = Type.Object({
 const AddedItem = Type.Omit(ItemBody, ['doneAt'])
 
 const ItemId = Type.Object({ id: Type.String({ format: 'uuid' }) })
-
-const enqueueFinish: EnqueueFinish = (transaction, itemId) => enqueue(transaction, finishJob, { itemId })
 
 /** The items of the user who is signed in. */
 export async function itemRoutes(app: Service, { database }: { database: Database }): Promise<void> {
@@ -53,7 +51,10 @@ export async function itemRoutes(app: Service, { database }: { database: Databas
       },
     },
     async (request, reply) => {
-      const item = await addItem(database, currentUser(request).id, request.body.title, enqueueFinish)
+      const { trace } = request
+      const item = await addItem(database, currentUser(request).id, request.body.title, (tx, itemId) =>
+        enqueue(tx, finishJob, { itemId }, { trace }),
+      )
       return reply.code(201).header('location', `/api/any-name/${item.id}`).send(item)
     },
   )

@@ -2,7 +2,7 @@ import { enqueue } from '@repo/queue'
 import { problemResponses, type Service } from '@repo/service'
 import { Type } from 'typebox'
 import type { Database } from '../database.ts'
-import { addItem, AnyNameItemNotFound, listItems, readItem, type EnqueueFinish } from '../domain/items.ts'
+import { addItem, AnyNameItemNotFound, listItems, readItem } from '../domain/items.ts'
 import { finishJob } from '../jobs/finish-item.ts'
 
 const Time = Type.Unsafe<Date>(Type.String({ format: 'date-time' }))
@@ -25,8 +25,6 @@ const AddedItem = Type.Omit(ItemBody, ['doneAt'])
 
 const ItemId = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
-const enqueueFinish: EnqueueFinish = (transaction, itemId) => enqueue(transaction, finishJob, { itemId })
-
 /** Items that everyone may read and add. The access `user` needs sessions: without them the service does not start. */
 export async function itemRoutes(app: Service, { database }: { database: Database }): Promise<void> {
   app.get(
@@ -48,7 +46,10 @@ export async function itemRoutes(app: Service, { database }: { database: Databas
       schema: { summary: 'Add an item', body: NewItem, response: { 201: AddedItem } },
     },
     async (request, reply) => {
-      const item = await addItem(database, request.body.title, enqueueFinish)
+      const { trace } = request
+      const item = await addItem(database, request.body.title, (tx, itemId) =>
+        enqueue(tx, finishJob, { itemId }, { trace }),
+      )
       return reply.code(201).header('location', `/api/any-name/${item.id}`).send(item)
     },
   )

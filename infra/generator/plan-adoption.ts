@@ -24,9 +24,9 @@ const SHARED = [
  * team's apps and manifests stay: what migrations say, whether a bundle runs, mistakes in manifests.
  */
 const TESTS = [
-  'packages/{build,calls,config,database,limits,mail,page,queue,service,session,testing}/test',
+  'packages/{build,calls,config,database,idempotency,limits,mail,page,queue,service,session,testing}/test',
   'infra/{deploy,dev,generator}/test',
-  'infra/test/{forgotten-await,stores}',
+  'infra/test/{forgotten-await,idempotency,stores}',
   'infra/{check,check/lint,install,jobs,prove,test}/*.test.ts',
   'infra/test/run-command.ts',
   'infra/migrate/{ask,backup.long,find-unsafe-migrations,main.long}.test.ts',
@@ -64,6 +64,12 @@ export const parts = {
     paths: ['packages/{session,testing}/{src,test}/**/*memcached*.ts'],
     scripts: [],
     topic: 'memcached',
+  },
+  idempotency: {
+    about: 'idempotency keys: a POST that a client may repeat. No service of the starter has one',
+    paths: ['packages/idempotency', 'infra/test/idempotency'],
+    scripts: [],
+    topic: 'safe to repeat',
   },
   queue: {
     about: 'jobs: workers that run them, and pnpm jobs. Mails and the example need it',

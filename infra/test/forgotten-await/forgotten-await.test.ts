@@ -13,6 +13,9 @@ const DOORS = [
   'session',
   'database',
   'database/migrate',
+  // keep: idempotency
+  'idempotency',
+  // /keep
   // keep: queue
   'queue',
   // /keep
@@ -49,6 +52,10 @@ const NOT_CALLED: Record<string, string[]> = {
   ],
   'is what the process is, and ends it when it cannot be': ['runService', 'runWorker'],
   'is registered': ['session'],
+  // keep: idempotency
+  'is registered, too': ['idempotency'],
+  'is answered 500 by itself: packages/idempotency/test': ['answerOnce'],
+  // /keep
 }
 
 const resources = new AsyncDisposableStack()

@@ -117,10 +117,23 @@ export const RouteLimitUncounted = createError(
   500,
 )
 
-/** Stops the boot if a route has a `config.limit` that no plugin counts. @throws ROUTE_LIMIT_UNCOUNTED */
-export function requireLimiter(app: FastifyInstance): void {
-  app.addHook('onRoute', function refuseUncounted({ config, method, url }) {
-    const { limit } = (config ?? {}) as { limit?: unknown }
-    if (limit && !this.hasPlugin('limits')) throw new RouteLimitUncounted([method].flat().join('|'), url)
+/** At boot: a route asks for idempotency keys that nothing serves. */
+export const RouteIdempotencyUnserved = createError(
+  'ROUTE_IDEMPOTENCY_UNSERVED',
+  '%s %s has a config.idempotency that nothing serves: register `idempotency` of @repo/idempotency before it, in its scope or around it.',
+  500,
+)
+
+/**
+ * Stops the boot if a route declares what no plugin does.
+ *
+ * @throws ROUTE_LIMIT_UNCOUNTED, ROUTE_IDEMPOTENCY_UNSERVED
+ */
+export function requirePlugins(app: FastifyInstance): void {
+  app.addHook('onRoute', function refuseUnserved({ config, method, url }) {
+    const { limit, idempotency } = (config ?? {}) as { limit?: unknown; idempotency?: unknown }
+    const name = [method].flat().join('|')
+    if (limit && !this.hasPlugin('limits')) throw new RouteLimitUncounted(name, url)
+    if (idempotency && !this.hasPlugin('idempotency')) throw new RouteIdempotencyUnserved(name, url)
   })
 }

@@ -7,7 +7,7 @@ import fastify, {
   type FastifyTypeProvider,
 } from 'fastify'
 import type { Static, TSchema } from 'typebox'
-import { requireAccess, requireLimiter } from './access.ts'
+import { requireAccess, requirePlugins } from './access.ts'
 import { answerConnectionError, answerErrorPastHooks, answerErrors, refuseTunnel } from './answer-errors.ts'
 import { addressesOf, canonicalAddress, networkOf, trust, watchForOneClient } from './client-address.ts'
 import { compileValidator } from './compile-validator.ts'
@@ -147,7 +147,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
 
   limitArrival(app)
   requireAccess(app)
-  requireLimiter(app)
+  requirePlugins(app)
   answerErrors(app)
   breakOffWithError(app)
   const runChecks = readiness(checks, app.log)

@@ -182,20 +182,23 @@ test('the codes that stop the boot are in the README, and no others', () => {
   const documented = [...readme.matchAll(/^\| `([A-Z_]+)` +\| boot /gm)].map(([, code]) => code)
 
   expect(documented).toEqual(
-    [access.RouteAccessMissing, access.RouteAccessUnchecked, access.RouteLimitUncounted].map(
-      (Thrown) => new Thrown().code,
-    ),
+    [
+      access.RouteAccessMissing,
+      access.RouteAccessUnchecked,
+      access.RouteIdempotencyUnserved,
+      access.RouteLimitUncounted,
+    ].map((Thrown) => new Thrown().code),
   )
 })
 
-test('a route with a limit that nothing counts stops the boot, by name', () => {
+test.each([
+  ['a limit', 'ROUTE_LIMIT_UNCOUNTED', { limit: { max: 1, per: 'network', windowMs: 1000 } }],
+  ['idempotency keys', 'ROUTE_IDEMPOTENCY_UNSERVED', { idempotency: true }],
+] as const)('a route with %s and without the plugin stops the boot, by name', (_, code, wanted) => {
   const app = createService({ name: 'service', env: testEnv })
-  const config = { access: 'public', limit: { max: 1, per: 'network', windowMs: 1000 } } as const
+  const config = { access: 'public', ...wanted } as const
 
   expect(() => app.post('/items', { config }, async () => 'written')).toThrow(
-    expect.objectContaining({
-      code: 'ROUTE_LIMIT_UNCOUNTED',
-      message: expect.stringContaining('POST /items'),
-    }),
+    expect.objectContaining({ code, message: expect.stringContaining('POST /items') }),
   )
 })

@@ -37,7 +37,7 @@ app.post(
         request.body.title,
       )
       // Most processes are killed in here: after the effect, before the answer.
-      await tx.$queryRawUnsafe('SELECT pg_sleep(0.05)::text')
+      await tx.$queryRawUnsafe('SELECT pg_sleep(0.2)::text')
       void reply.code(201).header('location', `/orders/${order.id}`)
       return order
     }),

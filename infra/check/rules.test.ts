@@ -135,6 +135,19 @@ test.each(STARTS)('an app whose test says %s is found, until turbo knows of it',
   expect(findViolations(buildHouse({ ...files, 'turbo.json': uncached }))).toEqual([])
 })
 
+test('an app that calls a service is found, until turbo knows of it', () => {
+  const files = {
+    'apps/one/package.json': '{"name":"@repo/one","processes":{"one":{"calls":["second"]}}}',
+    'apps/one/test/a.test.ts': '',
+    'apps/two/package.json': '{"name":"@repo/two","processes":{"second":{"route":"/api/two"}}}',
+    'turbo.json': '{"tasks":{"test":{}}}',
+  }
+  const [violation, ...others] = findViolations(buildHouse(files))
+  expect(others).toEqual([])
+  const told = /its tests start apps\/two.*Write (.*)$/.exec(violation!.problem)![1]!
+  expect(findViolations(buildHouse({ ...files, 'apps/one/turbo.json': told }))).toEqual([])
+})
+
 test('what infra runs of an app imports what infra gives it, and nothing else of an app does', () => {
   const files = {
     'apps/one/test/journeys.ts': "import '../../../infra/browser/visit.ts'",

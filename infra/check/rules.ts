@@ -7,7 +7,11 @@ import { findUnhashedApps } from './find-unhashed-apps.ts'
 /** One broken rule: the file, and what to do instead. */
 export type Violation = { file: string; problem: string }
 
-type Manifest = { dependencies?: Record<string, string>; devDependencies?: Record<string, string> }
+type Manifest = {
+  dependencies?: Record<string, string>
+  devDependencies?: Record<string, string>
+  processes?: Record<string, { calls?: string[] }>
+}
 type Member = { folder: string; name: string; kind: 'app' | 'package' | 'infra'; manifest: Manifest }
 type Source = { file: string; member: Member; text: string; imports: string[]; isTest: boolean }
 
@@ -50,7 +54,7 @@ export function findViolations(root: string): Violation[] {
           ...domainProblems(source),
         ]),
       ...manifestProblems(root, member, sources),
-      ...cacheProblems(root, member, sources),
+      ...cacheProblems(root, member, sources, members),
     ]
   })
   return [...ofMembers, ...compareFloorPlan(root)]
@@ -142,12 +146,21 @@ function* manifestProblems(root: string, member: Member, sources: Source[]): Gen
 }
 
 /** Turbo must hash the apps that a test starts. Otherwise the test passes from the cache while such an app is broken. */
-function* cacheProblems(root: string, member: Member, sources: Source[]): Generator<Violation> {
+function* cacheProblems(
+  root: string,
+  member: Member,
+  sources: Source[],
+  members: readonly Member[],
+): Generator<Violation> {
   const tests = sources.filter(({ isTest }) => isTest).map(({ text }) => withoutComments(text))
-  for (const app of findUnhashedApps(root, member, tests, listFolders(join(root, 'apps')))) {
+  // A test that starts an app also starts the services that it calls.
+  const calls = Object.values(member.manifest.processes ?? {}).flatMap((declared) => declared.calls ?? [])
+  const callees = members.filter(({ manifest }) => calls.some((name) => manifest.processes?.[name]))
+  const named = tests.length > 0 ? callees.map(({ folder }) => folder.replaceAll(sep, '/')) : []
+  for (const app of findUnhashedApps(root, member, [...tests, ...named], listFolders(join(root, 'apps')))) {
     const dependsOn = `"dependsOn": ["$TURBO_EXTENDS$", "@repo/${app}#sources"]`
     const problem =
-      `its tests name apps/${app}, and pass from turbo's cache while that is broken. ` +
+      `its tests start apps/${app}, and pass from turbo's cache while that is broken. ` +
       `Write { "extends": ["//"], "tasks": { "test": { ${dependsOn} } } }`
     yield { file: join(member.folder, 'turbo.json'), problem }
   }

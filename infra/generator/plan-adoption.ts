@@ -84,7 +84,11 @@ export const parts = {
   },
   calls: {
     about: 'calls from one service to another, which go on when processes die',
-    paths: ['packages/calls/src/{call,retry-budget}.ts', 'packages/calls/test/call.test.ts'],
+    paths: [
+      'packages/calls/src/{accept-calls,call,retry-budget,service-token}.ts',
+      'packages/calls/test',
+      'packages/testing/src/start-callees.ts',
+    ],
     scripts: [],
   },
   mail: {

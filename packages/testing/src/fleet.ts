@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { glob, mkdir, readFile, rm } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Agent, fetch } from 'undici'
 import { openBrowser, type Browser, type FleetRequest, type FleetResponse } from './browser.ts'
 import { createDatabase, sessionStoreUrl } from './create-database.ts'
 import { openTemporaryFolder } from './open-temporary-folder.ts'
+import { startCallees } from './start-callees.ts'
 import { startProcess, type NodeProcess } from './start-process.ts'
 
 type Environment = Record<string, string | undefined>
@@ -33,6 +34,10 @@ export interface Fleet extends AsyncDisposable {
   stop(n: number): Promise<Awaited<NodeProcess['exited']>>
   /** Stops the process if it runs, and starts it again. Resolves when it is ready. */
   restart(n: number): Promise<void>
+  // keep: calls
+  /** The processes of a service that this one calls. */
+  callee(name: string): Fleet
+  // /keep
 }
 
 interface Member {
@@ -44,18 +49,41 @@ interface Member {
 /**
  * Starts real operating-system processes of an app, each on its own port, and waits until they are ready. They get what the
  * process type `needs`: a database, cloned from the migrated template, a session store, and a mail catcher. A test that reads mails
- * passes the `env` of its own catcher.
+ * passes the `env` of its own catcher. The services that it `calls` are started first, two processes of each, with the same
+ * session store; a test that starts them itself passes UPSTREAMS.
  *
  * They run under Node's permission model. Each may write only in its own temporary folder (TMPDIR), which is emptied between
  * requests, so that no file survives until the next request.
  *
  * Disposal stops them all, and throws when one had stopped by itself or did not exit with code 0.
  */
-export async function fleet(appFolder: string | URL, options: FleetOptions = {}): Promise<Fleet> {
+export function fleet(appFolder: string | URL, options?: FleetOptions): Promise<Fleet> {
+  return startFleet(appFolder, options, [])
+}
+
+/** @param callers the process types that wait for this start */
+async function startFleet(
+  appFolder: string | URL,
+  options: FleetOptions = {},
+  callers: readonly string[],
+): Promise<Fleet> {
   const folder = resolve(appFolder instanceof URL ? fileURLToPath(appFolder) : appFolder)
   const type = await readProcessType(folder, options.process)
   await using starting = new AsyncDisposableStack()
   const env = await environmentFor(type, options.env ?? {}, starting)
+  // keep: calls
+  let callees: ReadonlyMap<string, Fleet> = new Map()
+  if (type.calls.length > 0 && !env.UPSTREAMS) {
+    const waiting = [...callers, type.name]
+    const { SESSION_STORE_URL, SESSION_SECRETS } = env
+    const shared = SESSION_STORE_URL ? { SESSION_STORE_URL, SESSION_SECRETS } : {}
+    const start = async (their: string, name: string): Promise<Fleet> =>
+      starting.use(await startFleet(their, { process: name, env: shared }, waiting))
+    const { started, upstreams } = await startCallees(type.calls, dirname(folder), waiting, start)
+    callees = started
+    env.UPSTREAMS = upstreams
+  }
+  // /keep
   const { path: temporary } = starting.use(await openTemporaryFolder('fleet'))
   const members: Member[] = []
   let turn = 0
@@ -158,6 +186,13 @@ export async function fleet(appFolder: string | URL, options: FleetOptions = {})
       await end(member(n), 'SIGTERM')
       await start(n)
     },
+    // keep: calls
+    callee(name) {
+      const found = callees.get(name)
+      if (!found) throw new RangeError(`${type.name} has started no ${name}`)
+      return found
+    },
+    // /keep
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
@@ -176,19 +211,24 @@ interface ProcessType {
   /** Its TypeScript entry, relative to the app's folder. */
   entry: string
   needs: string[]
+  calls: string[]
+}
+
+/** What is read of an app's package.json. */
+interface Manifest {
+  processes?: Record<string, { entry: string; route?: string; needs?: string[]; calls?: string[] }>
 }
 
 /** Reads a process type from `processes` of an app's package.json, by default the first one. */
 async function readProcessType(folder: string, wanted?: string): Promise<ProcessType> {
-  const { processes = {} } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
-    processes?: Record<string, { entry: string; needs?: string[] }>
-  }
+  const { processes = {} } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest
   const names = Object.keys(processes)
   const name = wanted ?? names[0] ?? ''
   const found = processes[name]
   if (!found)
     throw new Error(`${folder} declares no process "${name}", but ${names.join(', ') || 'none at all'}`)
-  return { name, app: basename(folder), entry: found.entry, needs: found.needs ?? [] }
+  const { entry, needs = [], calls = [] } = found
+  return { name, app: basename(folder), entry, needs, calls }
 }
 
 /** The whole environment of a process under test: defaults, what the process type needs, and `given`. */

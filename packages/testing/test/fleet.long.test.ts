@@ -48,6 +48,22 @@ test('a stopped process tells how it ended', async () => {
   expect(await services.stop(1)).toEqual({ code: 0, signal: null })
 })
 
+// keep: calls
+test('the services that it calls are started with it, and it is told where they are', async () => {
+  await using callers = await fleet(join(import.meta.dirname, 'fixture-caller'))
+  const { UPSTREAMS } = (await ask(callers.request('/'))).env
+  const [fixture, back] = ['fixture', 'caller-back'].map((name) => {
+    const callee = callers.callee(name)
+    return `/api/${name}=${callee.process(1).url}|${callee.process(2).url}`
+  })
+  expect(UPSTREAMS).toBe(`${fixture},${back}`)
+  // It calls back one that is not there yet.
+  const { env } = await ask(callers.callee('caller-back').request('/'))
+  expect(env.UPSTREAMS).toBe('/api/caller=http://127.0.0.1:1')
+  expect(() => callers.callee('nobody')).toThrow('caller has started no nobody')
+})
+// /keep
+
 test('the environment of a process is complete: it inherits nothing from the test', async () => {
   vi.stubEnv('OURS', "and nobody else's")
   onTestFinished(() => void vi.unstubAllEnvs())

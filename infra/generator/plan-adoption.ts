@@ -69,7 +69,7 @@ export const parts = {
     about: 'idempotency keys: a POST that a client may repeat. No service of the starter has one',
     paths: ['packages/idempotency', 'infra/test/idempotency'],
     scripts: [],
-    topic: 'safe to repeat',
+    topic: '(?:safe to repeat|ROUTE_IDEMPOTENCY)',
   },
   queue: {
     about: 'jobs: workers that run them, and pnpm jobs. Mails and the example need it',

@@ -117,23 +117,23 @@ export const RouteLimitUncounted = createError(
   500,
 )
 
+// keep: idempotency
 /** At boot: a route asks for idempotency keys that nothing serves. */
 export const RouteIdempotencyUnserved = createError(
   'ROUTE_IDEMPOTENCY_UNSERVED',
   '%s %s has a config.idempotency that nothing serves: register `idempotency` of @repo/idempotency before it, in its scope or around it.',
   500,
 )
+// /keep
 
-/**
- * Stops the boot if a route declares what no plugin does.
- *
- * @throws ROUTE_LIMIT_UNCOUNTED, ROUTE_IDEMPOTENCY_UNSERVED
- */
+/** Stops the boot if a route declares what no plugin does, with the name of the route. */
 export function requirePlugins(app: FastifyInstance): void {
-  app.addHook('onRoute', function refuseUnserved({ config, method, url }) {
-    const { limit, idempotency } = (config ?? {}) as { limit?: unknown; idempotency?: unknown }
+  app.addHook('onRoute', function refuseUnserved({ config = {}, method, url }) {
+    const wanted = config as Record<string, unknown>
     const name = [method].flat().join('|')
-    if (limit && !this.hasPlugin('limits')) throw new RouteLimitUncounted(name, url)
-    if (idempotency && !this.hasPlugin('idempotency')) throw new RouteIdempotencyUnserved(name, url)
+    if (wanted.limit && !this.hasPlugin('limits')) throw new RouteLimitUncounted(name, url)
+    // keep: idempotency
+    if (wanted.idempotency && !this.hasPlugin('idempotency')) throw new RouteIdempotencyUnserved(name, url)
+    // /keep
   })
 }

@@ -185,7 +185,9 @@ test('the codes that stop the boot are in the README, and no others', () => {
     [
       access.RouteAccessMissing,
       access.RouteAccessUnchecked,
+      // keep: idempotency
       access.RouteIdempotencyUnserved,
+      // /keep
       access.RouteLimitUncounted,
     ].map((Thrown) => new Thrown().code),
   )
@@ -193,7 +195,9 @@ test('the codes that stop the boot are in the README, and no others', () => {
 
 test.each([
   ['a limit', 'ROUTE_LIMIT_UNCOUNTED', { limit: { max: 1, per: 'network', windowMs: 1000 } }],
+  // keep: idempotency
   ['idempotency keys', 'ROUTE_IDEMPOTENCY_UNSERVED', { idempotency: true }],
+  // /keep
 ] as const)('a route with %s and without the plugin stops the boot, by name', (_, code, wanted) => {
   const app = createService({ name: 'service', env: testEnv })
   const config = { access: 'public', ...wanted } as const

@@ -18,6 +18,10 @@ export interface FleetOptions {
   processes?: number
   /** Overrides the defaults for tests. */
   env?: Environment
+  // keep: calls
+  /** The process types that start this one because they call it. Where services call each other in a circle, it ends there. */
+  callers?: readonly string[]
+  // /keep
 }
 
 /** Several processes of one process type, numbered from 1. */
@@ -57,16 +61,7 @@ interface Member {
  *
  * Disposal stops them all, and throws when one had stopped by itself or did not exit with code 0.
  */
-export function fleet(appFolder: string | URL, options?: FleetOptions): Promise<Fleet> {
-  return startFleet(appFolder, options, [])
-}
-
-/** @param callers the process types that wait for this start */
-async function startFleet(
-  appFolder: string | URL,
-  options: FleetOptions = {},
-  callers: readonly string[],
-): Promise<Fleet> {
+export async function fleet(appFolder: string | URL, options: FleetOptions = {}): Promise<Fleet> {
   const folder = resolve(appFolder instanceof URL ? fileURLToPath(appFolder) : appFolder)
   const type = await readProcessType(folder, options.process)
   await using starting = new AsyncDisposableStack()
@@ -74,12 +69,12 @@ async function startFleet(
   // keep: calls
   let callees: ReadonlyMap<string, Fleet> = new Map()
   if (type.calls.length > 0 && !env.UPSTREAMS) {
-    const waiting = [...callers, type.name]
+    const callers = [...(options.callers ?? []), type.name]
     const { SESSION_STORE_URL, SESSION_SECRETS } = env
     const shared = SESSION_STORE_URL ? { SESSION_STORE_URL, SESSION_SECRETS } : {}
-    const start = async (their: string, name: string): Promise<Fleet> =>
-      starting.use(await startFleet(their, { process: name, env: shared }, waiting))
-    const { started, upstreams } = await startCallees(type.calls, dirname(folder), waiting, start)
+    const startCallee = async (their: string, name: string): Promise<Fleet> =>
+      starting.use(await fleet(their, { process: name, env: shared, callers }))
+    const { started, upstreams } = await startCallees(type.calls, dirname(folder), callers, startCallee)
     callees = started
     env.UPSTREAMS = upstreams
   }

@@ -85,7 +85,8 @@ async function limitsPlugin(
       return app.hasRequestDecorator('network') ? undefined : 'nothing here knows request.network'
     }
     if (per !== 'user') return "per is 'network' or 'user'"
-    if (access === 'public') return "per: 'user' is for routes of a signed-in user, as with access: 'user'"
+    if ([access].flat().every((one) => one === 'public' || one === 'service'))
+      return "per: 'user' is for routes of a signed-in user, as with access: 'user'"
     return userOf ? undefined : "per: 'user' needs the option userOf of limits"
   }
 }

@@ -29,7 +29,9 @@ beforeEach(() => pool.query('TRUNCATE limit_counter'))
 /** Longer than a busy machine needs. */
 const patient = { deadlineMs: 20_000 }
 const perNetwork: Limit = { max: 3, per: 'network', windowMs: 60_000 }
-const route = (limit: Limit, access: 'public' | 'user' = 'public') => ({ config: { access, limit } })
+const route = (limit: Limit, access: 'public' | 'user' | 'service' = 'public') => ({
+  config: { access, limit },
+})
 
 /** A service like those of @repo/service: it knows the network of each request. Two of them share nothing. */
 async function openApp(more: Partial<LimitsOptions> = {}): Promise<FastifyInstance> {
@@ -177,6 +179,7 @@ describe('the boot stops, and says which route and why, when', () => {
     ],
     ['it is per something else', { ...perNetwork, per: 'ip' }, 'public', "per is 'network' or 'user'"],
     ['it is per user where nobody is', { ...perNetwork, per: 'user' }, 'public', "access: 'user'"],
+    ['it is per user where services are', { ...perNetwork, per: 'user' }, 'service', "access: 'user'"],
   ] as const)('%s', async (_, limit, access, words) => {
     const app = await openApp()
     expect(() => app.get('/items', route(limit as Limit, access), async () => 'read')).toThrow(

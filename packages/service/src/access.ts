@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 
 /** What a route may declare besides `public`, by the name under which its check is added. */
 interface CheckedAccess {
@@ -9,10 +9,14 @@ interface CheckedAccess {
   'fresh-user': 'fresh-user'
   /** A signed-in user who has this role. */
   role: { role: string }
+  /** Another service. For everybody else there is nothing at the path. */
+  service: 'service'
 }
 
-/** Who may use a route. `public` is everybody. */
-export type Access = 'public' | CheckedAccess[keyof CheckedAccess]
+type OneAccess = CheckedAccess[keyof CheckedAccess]
+
+/** Who may use a route. `public` is everybody. Of a list, one is enough. */
+export type Access = 'public' | OneAccess | readonly [OneAccess, ...OneAccess[]]
 
 /**
  * Returns or resolves if the request may use the route, which declares `access`. Otherwise throws the error to answer, such
@@ -23,9 +27,15 @@ export type AccessCheck<Kind extends keyof CheckedAccess = keyof CheckedAccess> 
   access: CheckedAccess[Kind],
 ) => void | Promise<void>
 
+const REFUSALS = Symbol('refusals')
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
+  }
+  interface FastifyRequest {
+    /** The members of the route's list that the request does not fulfil, each with the error of its check. */
+    [REFUSALS]: Map<unknown, Error> | null
   }
   interface FastifyInstance {
     /**
@@ -60,10 +70,18 @@ export function requireAccess(app: FastifyInstance): void {
   const routes: { scope: FastifyInstance; route: RouteOptions }[] = []
   const checkedIn = new Map<FastifyInstance, Set<unknown>>()
 
+  app.decorateRequest(REFUSALS, null)
   app.decorate('addAccessCheck', function addAccessCheck(this: FastifyInstance, kind, check) {
     checkedIn.set(this, new Set(checkedIn.get(this)).add(kind))
-    this.addHook('onRequest', function checkAccess(request, _reply, done) {
+    this.addHook('onRequest', function checkAccess(request, reply, done) {
       const { access } = request.routeOptions.config
+      if (Array.isArray(access) || access === 'service') {
+        checkMembers(kind, check as AccessCheck, request, reply).then(
+          (isAnswered) => isAnswered || done(),
+          done,
+        )
+        return
+      }
       if (kindOf(access) !== kind) return done()
       const pending = check(request, access as never)
       if (pending) pending.then(() => done(), done)
@@ -84,12 +102,54 @@ export function requireAccess(app: FastifyInstance): void {
   })
 
   function isChecked(scope: FastifyInstance | null, access: unknown): boolean {
-    const kind = kindOf(access)
-    if (kind === 'public') return true
+    if (access === 'public') return true
+    const members = membersOf(access)
+    return members.length > 0 && members.every((one) => hasCheck(scope, kindOf(one)))
+  }
+
+  function hasCheck(scope: FastifyInstance | null, kind: string | undefined): boolean {
     // The prototype of a scope's instance is the instance of the scope around it.
     for (; scope; scope = Object.getPrototypeOf(scope)) if (checkedIn.get(scope)?.has(kind)) return true
     return false
   }
+}
+
+/**
+ * Checks those members of a route's list that are of this kind. The checks of other kinds are other hooks, so the request is
+ * refused only when no member is left: with the error of the first, but never with that of `service`, which says nothing to a
+ * client. A route for services alone is answered as if it did not exist.
+ *
+ * @returns whether the request has been answered
+ */
+async function checkMembers(
+  kind: string,
+  check: AccessCheck,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<boolean> {
+  const members = membersOf(request.routeOptions.config.access)
+  const refusals = (request[REFUSALS] ??= new Map())
+  for (const one of members.filter((one) => kindOf(one) === kind)) {
+    try {
+      await check(request, one as never)
+    } catch (error) {
+      refusals.set(one, error as Error)
+    }
+  }
+  if (!members.every((one) => refusals.has(one))) return false
+  const shown = members.find((one) => one !== 'service')
+  if (shown !== undefined) throw refusals.get(shown)!
+  reply.callNotFound()
+  return true
+}
+
+/** Whether a route is for other services alone. */
+export function isForServices(access: unknown): boolean {
+  return access !== undefined && membersOf(access).every((one) => one === 'service')
+}
+
+function membersOf(access: unknown): unknown[] {
+  return [access].flat()
 }
 
 /**

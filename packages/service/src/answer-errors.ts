@@ -1,7 +1,8 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { ConnectionError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ConnectionError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { isForServices } from './access.ts'
 import * as errors from './errors.ts'
 import { PROBLEM_TYPE, toProblem, type Answerable, type Problem } from './problem.ts'
 
@@ -40,14 +41,24 @@ export function answerErrors(app: FastifyInstance): void {
   })
   app.setErrorHandler(answerErrorPastHooks)
 
-  app.setNotFoundHandler((request, reply) => {
+  // Before a body is read: a refusal of the body would show that a path for services alone is not an unknown one. A scope with a
+  // handler of its own has another config.
+  app.addHook('preParsing', (request, reply, _payload, done) => {
+    if (request.routeOptions.config !== unknownPath) return done()
+    void answerNotFound(request, reply)
+  })
+  const unknownPath = {}
+  // Fastify's types do not know the config of this handler.
+  app.setNotFoundHandler({ config: unknownPath } as object, answerNotFound)
+
+  function answerNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply | void {
     // `OPTIONS *` is about the whole server, which has no options to list: RFC 9110, 9.3.7.
     if (request.method === 'OPTIONS' && request.raw.url === '*') return reply.code(204).send()
     const allowed = allowedMethods(request.raw.url ?? '')
     if (allowed.length === 0) return answerError(new errors.RouteNotFound(), request, reply)
     reply.header('allow', allowed.join(', '))
     return answerError(new errors.MethodNotAllowed(), request, reply)
-  })
+  }
 }
 
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
@@ -136,22 +147,21 @@ const connectionErrors: Record<string, new () => Error> = {
 }
 
 /**
- * Returns a function that lists the methods of a path, for the answer 405. Fastify's router only finds a route by path and
- * method together. So paths are compared here, segment by segment, and only when there is no route.
+ * Returns a function that lists the methods of a path, for the answer 405, without those for services alone. Fastify's router
+ * only finds a route by path and method together. So paths are compared here, segment by segment, and only when there is no
+ * route.
  */
 function listAllowedMethods(app: FastifyInstance): (url: string) => string[] {
-  const routes = new Map<string, Set<string>>()
+  const routes: RouteOptions[] = []
 
-  app.addHook('onRoute', ({ url, method }) => {
-    const methods = routes.get(url) ?? new Set()
-    for (const name of [method].flat()) methods.add(name)
-    routes.set(url, methods)
-  })
+  app.addHook('onRoute', (route) => void routes.push(route))
 
   return (url) => {
     const path = url.split(/[?#]/)[0]!.split('/')
-    const matching = [...routes].filter(([pattern]) => isMatch(pattern.split('/'), path))
-    return [...new Set(matching.flatMap(([, methods]) => [...methods]))].sort()
+    const matching = routes.filter(
+      ({ url, config }) => isMatch(url.split('/'), path) && !isForServices(config?.access),
+    )
+    return [...new Set(matching.flatMap(({ method }) => method))].sort()
   }
 }
 

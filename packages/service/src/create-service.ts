@@ -117,7 +117,6 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   // A form on any page can send text/plain without a CORS preflight.
   app.removeContentTypeParser('text/plain')
   parseJson(app)
-  refuseEncodings(app)
 
   app.addHook('onRequest', (request, reply, done) => {
     stamp(request, reply)
@@ -149,6 +148,7 @@ export function createService({ name, env, checks = {}, measured, ...options }: 
   requireAccess(app)
   requirePlugins(app)
   answerErrors(app)
+  refuseEncodings(app)
   breakOffWithError(app)
   const runChecks = readiness(checks, app.log)
   metrics.watchChecks(runChecks)

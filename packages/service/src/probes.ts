@@ -1,5 +1,13 @@
 import swagger from '@fastify/swagger'
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+  RouteOptions,
+} from 'fastify'
+import { isForServices } from './access.ts'
 import { answerErrorPastHooks, writeAnswer } from './answer-errors.ts'
 import { NotReady, RouteNotFound } from './errors.ts'
 import type { Metrics } from './metrics.ts'
@@ -60,11 +68,15 @@ export function answerProbes(
 
   probe('/metrics', async (request, reply) => {
     // Requests that come through a load balancer are external. Metrics are internal, so they get 404.
-    if (request.headers.forwarded ?? request.headers['x-forwarded-for']) throw new RouteNotFound()
+    if (isForwarded(request)) throw new RouteNotFound()
     writeAnswer(reply, 200, metrics.contentType, await metrics.render())
   })
 
-  probe('/openapi.json', async (_request, reply) => sendJson(reply, app.swagger()))
+  probe('/openapi.json', async (request, reply) => {
+    const { paths, ...rest } = app.swagger() as Document
+    // Routes for other services are internal, too.
+    sendJson(reply, { ...rest, paths: isForwarded(request) ? withoutServiceRoutes(paths) : paths })
+  })
 
   function probe(
     url: string,
@@ -74,19 +86,41 @@ export function answerProbes(
   }
 }
 
+function isForwarded({ headers }: FastifyRequest): boolean {
+  return headers.forwarded !== undefined || headers['x-forwarded-for'] !== undefined
+}
+
 function sendJson(reply: FastifyReply, value: unknown): void {
   writeAnswer(reply, 200, 'application/json', JSON.stringify(value))
 }
 
-/** TypeBox makes a property with a default required. It is for a handler, but clients may leave it out. */
-function transform({ schema, url }: { schema: FastifySchema; url: string }): {
+/** The tag of an operation that only other services may use. */
+const SERVICE_TAG = 'service'
+
+interface Document {
+  paths: Record<string, Record<string, { tags?: string[] }>>
+}
+
+function withoutServiceRoutes(paths: Document['paths']): Document['paths'] {
+  const shown = Object.entries(paths).map(([path, operations]) => {
+    const kept = Object.entries(operations).filter(([, { tags }]) => !tags?.includes(SERVICE_TAG))
+    return [path, Object.fromEntries(kept)] as const
+  })
+  return Object.fromEntries(shown.filter(([, operations]) => Object.keys(operations).length > 0))
+}
+
+interface Documented {
   schema: FastifySchema
   url: string
-} {
+  route: RouteOptions
+}
+
+function transform({ schema, url, route }: Documented): Pick<Documented, 'schema' | 'url'> {
+  const tags = isForServices(route.config?.access) && { tags: [...(schema?.tags ?? []), SERVICE_TAG] }
   const query = schema?.querystring as Query | undefined
-  if (!query?.required) return { schema, url }
-  const required = query.required.filter((name) => query.properties[name]?.default === undefined)
-  return { schema: { ...schema, querystring: { ...query, required } }, url }
+  // TypeBox makes a property with a default required. It is for a handler, but clients may leave it out.
+  const required = query?.required?.filter((name) => query.properties[name]?.default === undefined)
+  return { schema: { ...schema, ...tags, ...(required && { querystring: { ...query, required } }) }, url }
 }
 
 interface Query {

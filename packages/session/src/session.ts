@@ -194,7 +194,8 @@ async function sessionPlugin(app: FastifyInstance, options: SessionOptions): Pro
   /** For a Fastify app that is not a service of @repo/service, so nothing else reads `config.access`. */
   function checkAccess(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
     const access = accessOf(request)
-    if (access !== 'public') requireAccess(request, access)
+    // Only @repo/service knows lists. Here everything in one is required, so that none is more public than it says.
+    if (access !== 'public') for (const one of [access].flat()) requireAccess(request, one)
     done()
   }
 

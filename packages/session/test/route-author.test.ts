@@ -93,6 +93,19 @@ test('a user route is 401 for who is not signed in, its HEAD as well, and an unk
   expect((await ask('HEAD', '/me')).statusCode).toBe(200)
 })
 
+test('without @repo/service, which knows lists, a list of accesses requires all that is in it', async () => {
+  const ask = browse(
+    await openApp((app) => {
+      const config = { access: ['user', { role: 'admin' }] }
+      app.get('/admin', { config } as object, async (request) => currentUser(request))
+    }),
+  )
+  await ask('POST', '/sign-in', { payload: { id: 'ada' } })
+  expect((await ask('GET', '/admin')).json()).toMatchObject({ statusCode: 403, code: 'ROLE_MISSING' })
+  await ask('POST', '/sign-in', { payload: { id: 'ada', roles: ['admin'] } })
+  expect((await ask('GET', '/admin')).statusCode).toBe(200)
+})
+
 test('a role route is 403 for a user without the role, and the roles are those of the sign-in', async () => {
   const ask = browse(
     await openApp((app) => {

@@ -90,6 +90,7 @@ export const parts = {
       'packages/testing/src/start-callees.ts',
     ],
     scripts: [],
+    topic: 'CALL_SECRETS',
   },
   mail: {
     about: 'mails: a confirmed email, a forgotten password, notices to the owner of an account',

@@ -15,8 +15,11 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 
-/** Headers that only the edge may set: a service that trusts the edge must not get them from a client. */
-const OURS_TO_SAY = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/
+/**
+ * Headers that a service must not get from a client: only the edge says where a request is from, and only services have tokens
+ * of services.
+ */
+const OURS_TO_SAY = /^(?:forwarded|x-forwarded-.*|x-real-ip|x-service-token)$/
 
 type Headers = Record<string, string | string[]>
 

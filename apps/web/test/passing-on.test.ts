@@ -1,6 +1,11 @@
 import { once } from 'node:events'
 import { request as rawRequest, type IncomingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { callSecretsEnv, createTokenIssuer } from '@repo/calls'
+import { parseEnv } from '@repo/config'
+import type { NodeProcess } from '@repo/testing'
+import { pollUntil } from '@repo/testing/poll-until'
+import { Type } from 'typebox'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openHouse, type Fixture, type House } from './start-edge.ts'
 
@@ -11,7 +16,10 @@ let edge: string
 
 beforeAll(async () => {
   house = await openHouse()
-  ;[outer, inner] = await Promise.all([house.service('/api/outer', 1), house.service('/api/outer/inner', 1)])
+  ;[outer, inner] = await Promise.all([
+    house.service('/api/outer', 1, { LOG_LEVEL: 'info' }),
+    house.service('/api/outer/inner', 1),
+  ])
   edge = await house.edge([outer.upstream(), inner.upstream()])
 })
 afterAll(() => house[Symbol.asyncDispose]())
@@ -142,6 +150,43 @@ test('headers of the connection are not forwarded, in either direction', async (
   expect(headers).toMatchObject({ 'x-kept': 'of this message', 'set-cookie': ['a=1', 'b=2'] })
   expect(headers).not.toHaveProperty('x-secret')
 })
+
+// keep: calls
+test('a route for services alone is no path to whoever asks through a proxy, with a token or without one', async () => {
+  const { FIXTURE_CALL_SECRETS: secrets } = parseEnv(Type.Object(callSecretsEnv('fixture')), {
+    NODE_ENV: 'test',
+  })
+  const token = await createTokenIssuer({ issuer: 'orders', audience: 'fixture', secrets })('ada')
+  const [process] = outer.processes as [NodeProcess]
+  const ask = async (path: string, to: string, headers: IncomingHttpHeaders) => {
+    const { status, headers: sent, body } = await send(path, { to, headers })
+    const { date: _, 'x-request-id': id, ...rest } = sent
+    return { status, rest, body: body.replaceAll(String(id), '') }
+  }
+  const held = { 'x-service-token': token }
+  expect(await ask('/api/outer/internal', process.url, held)).toMatchObject({
+    status: 200,
+    body: JSON.stringify({ service: 'orders', userId: 'ada' }),
+  })
+
+  // The edge removes the token; an ingress does not.
+  const asAnIngress = { ...held, 'x-forwarded-for': '192.0.2.1' }
+  for (const [to, headers] of [
+    [edge, held],
+    [edge, {}],
+    [process.url, asAnIngress],
+    [process.url, {}],
+  ] as const) {
+    const unknown = await ask('/api/outer/nowhere', to, headers)
+    expect(unknown.status).toBe(404)
+    expect(await ask('/api/outer/internal', to, headers)).toEqual(unknown)
+  }
+  const seen = JSON.parse((await send('/api/outer/headers', { headers: held })).body)
+  expect(seen).not.toHaveProperty('x-service-token')
+  await pollUntil('it is logged', () => process.output().includes('/api/outer/internal'))
+  for (const part of token.split('.')) expect(process.output()).not.toContain(part)
+})
+// /keep
 
 test('a service gets the address of the client, and forwarded headers of the client itself are not trusted', async () => {
   const forged = {

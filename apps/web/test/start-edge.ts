@@ -41,7 +41,7 @@ export interface Fixture {
 export interface House extends AsyncDisposable {
   /** Builds the page once and starts an edge in front of these services. */
   edge(routes: readonly string[], env?: Partial<Env>): Promise<string>
-  service(prefix: string, count: number): Promise<Fixture>
+  service(prefix: string, count: number, env?: Record<string, string>): Promise<Fixture>
 }
 
 /** Starts everything that a test of the edge needs, and stops it at disposal. */
@@ -59,7 +59,7 @@ export async function openHouse(): Promise<House> {
     return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   }
 
-  async function service(prefix: string, count: number): Promise<Fixture> {
+  async function service(prefix: string, count: number, env: Record<string, string> = {}): Promise<Fixture> {
     const doneFile = join(folder, `done-${prefix.replaceAll('/', '-')}`)
     const processes: NodeProcess[] = []
 
@@ -75,6 +75,7 @@ export async function openHouse(): Promise<House> {
           PREFIX: prefix,
           DONE_FILE: doneFile,
           PROCESS_NAME: name,
+          ...env,
           // Longer than the edge needs to notice.
           DRAIN_MS: '400',
         },

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { databaseEnvironment } from '../../databases.ts'
+import { databaseEnvironment, nameOfApp } from '../../databases.ts'
 import type { Formation, ProcessType } from '../../formation.ts'
 import type { MadeSecrets } from '../render.ts'
 import { isRelease, secretsOf, type VariablesOf } from '../variables.ts'
@@ -36,15 +36,23 @@ export function makeSecrets(root: string, formation: Formation, variables: Varia
   const store = `redis://:${redis.trim().split(' ')[1]}@redis:6379/0`
   const databaseOf = databaseEnvironment(formation, admin, store)
   const files = new Map<string, Map<string, string | undefined>>()
+  // By the file and the key. A secret that an app keeps for its callers has one value, under several names.
+  const values = new Map<string, string | undefined>()
+  const valueOf = (file: string, key: string, known?: string): string | undefined => {
+    const name = `${file} ${key}`
+    const value = values.get(name) ?? known ?? (parseEnv(read(file) ?? '')[key] || firstValueOf(key))
+    values.set(name, value)
+    return value
+  }
   for (const type of [...formation.release, ...formation.running]) {
     const known = { ...databaseOf(type), SESSION_STORE_URL: store } as Record<string, string>
     for (const { name, kept, isRequired } of secretsOf(type, variables)) {
       const [release] = isRelease(type, formation) ? secretFilesOf(type, formation, variables) : []
-      const file = release ?? `${kept.store}.env`
-      const before = parseEnv(read(file) ?? '')
-      const value = known[name] ?? (before[name] || firstValueOf(name))
+      const file = release ?? fileOf(type, name, kept)
+      const [from, key] = file === release ? [file, name] : [`${kept.store}.env`, kept.key]
+      const value = valueOf(from, key, known[name])
       if (value === undefined && !isRequired) continue
-      files.set(file, (files.get(file) ?? new Map()).set(name, files.get(file)?.get(name) ?? value))
+      files.set(file, (files.get(file) ?? new Map()).set(name, value))
     }
   }
   for (const [file, values] of files) {
@@ -59,12 +67,20 @@ export function makeSecrets(root: string, formation: Formation, variables: Varia
 export function secretFilesOf(type: ProcessType, formation: Formation, variables: VariablesOf): string[] {
   const secrets = secretsOf(type, variables)
   if (secrets.length > 0 && isRelease(type, formation)) return [`${type.name}.env`]
-  return [...new Set(secrets.map(({ kept }) => `${kept.store}.env`))]
+  return [...new Set(secrets.map(({ name, kept }) => fileOf(type, name, kept)))]
+}
+
+/**
+ * The file of the store. A secret that another app keeps under another key is copied to the app's own file, because a process
+ * gets whole files, and would get the other secrets of that app, too.
+ */
+function fileOf(type: ProcessType, name: string, { store, key }: { store: string; key: string }): string {
+  return `${name === key ? store : nameOfApp(type)}.env`
 }
 
 /** The value of a secret that a developer may replace. The mail server is the one in compose.yaml, which has no TLS. */
 function firstValueOf(name: string): string | undefined {
-  if (name === 'SESSION_SECRETS') return newSecret()
+  if (name === 'SESSION_SECRETS' || name === 'CALL_SECRETS') return newSecret()
   return name === 'MAIL_URL' ? 'smtp://mailpit:1025?tls=off' : undefined
 }
 

@@ -1,10 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { processTypeOf, readFormation, type Formation } from '../../formation.ts'
 import { openHouse } from '../test/open-house.ts'
-import { readVariables } from '../variables.ts'
+import { readVariables, type Variable } from '../variables.ts'
 import { makeSecrets } from './make-secrets.ts'
 import { renderCompose } from './render.ts'
 
@@ -129,6 +130,42 @@ test('a person is told what to fill in, and what they have filled in stays', asy
   await writeFile(file, 'PAYMENTS_KEY=sk_1\nPAYMENTS_WEBHOOK_KEY=wh_1\n')
   expect(makeSecrets(root, formation, variables)).toEqual({ made: [], open: [] })
   expect(await readFile(file, 'utf8')).toBe('PAYMENTS_KEY=sk_1\nPAYMENTS_WEBHOOK_KEY=wh_1\n')
+})
+
+function secret(name: string, store: string, key = name): Variable {
+  return { name, kept: { store, key }, description: '', expected: 'text', isRequired: true }
+}
+
+test('a caller gets the secrets of the calls to another app, and none of its others', async () => {
+  await using house = await openHouse()
+  const catalog = processTypeOf('apps/catalog', 'catalog', { entry: 'src/server.ts', route: '/api/catalog' })
+  const { root } = house
+  const [orders] = house.formation.running
+  const variables = new Map([
+    ['orders', [secret('CATALOG_CALL_SECRETS', 'catalog', 'CALL_SECRETS')]],
+    ['catalog', [secret('CALL_SECRETS', 'catalog'), secret('PAYMENTS_KEY', 'catalog')]],
+  ])
+  // The caller comes first in one order, and the callee in the other.
+  for (const running of [
+    [orders!, catalog],
+    [catalog, orders!],
+  ]) {
+    const formation = { release: [], running }
+    const { services } = parse(renderCompose(formation, variables), { merge: true }) as Compose
+    expect(services['orders']!.secrets).toEqual(['orders.env'])
+    expect(services['catalog']!.secrets).toEqual(['catalog.env'])
+    makeSecrets(root, formation, variables)
+    const read = async (app: string) => parseEnv(await readFile(join(root, `.secrets/${app}.env`), 'utf8'))
+    const { CALL_SECRETS, ...others } = await read('catalog')
+    expect(CALL_SECRETS).toMatch(/^.{32,}$/)
+    expect(others).toEqual({ PAYMENTS_KEY: '' })
+    expect(await read('orders')).toEqual({ CATALOG_CALL_SECRETS: CALL_SECRETS })
+    // A new secret is written once, at the callee.
+    await writeFile(join(root, '.secrets/catalog.env'), `CALL_SECRETS=${'n'.repeat(32)},${CALL_SECRETS}\n`)
+    makeSecrets(root, formation, variables)
+    expect(await read('orders')).toEqual({ CATALOG_CALL_SECRETS: `${'n'.repeat(32)},${CALL_SECRETS}` })
+    await rm(join(root, '.secrets'), { recursive: true })
+  }
 })
 
 /**

@@ -3,6 +3,7 @@ import { ServiceBusy, ServiceTimeout, ServiceUnavailable } from './errors.ts'
 import { exchange, ExchangeFailed, isRead, type Answer, type UpstreamRequest } from './exchange.ts'
 import { createRetryBudget } from './retry-budget.ts'
 import type { Rotation } from './rotation.ts'
+import { identify, type TokenIssuer } from './service-token.ts'
 import type { UpstreamProcess } from './upstream-process.ts'
 
 /** A call waits no longer than this, unless its caller has less time left. */
@@ -19,8 +20,11 @@ export interface Call {
   method: string
   /** With its query. */
   path: string
+  /** Without the credentials and the address of a client: such headers are not sent. */
   headers?: Record<string, string>
   body?: Buffer
+  /** For whom, in the token. Default: for the caller itself. */
+  userId?: string
   /** Sent again only if the service keeps what it has done under the key: draft-ietf-httpapi-idempotency-key-header. */
   idempotencyKey?: string
 }
@@ -51,7 +55,8 @@ export interface Callee {
   send(call: Call, work?: Work): Promise<Answer>
 }
 
-export function createCallee(rotation: Rotation): Callee {
+/** @param issueToken adds a token to each call, which says who calls and for whom */
+export function createCallee(rotation: Rotation, issueToken?: TokenIssuer): Callee {
   const retries = createRetryBudget()
   let inFlight = 0
 
@@ -65,7 +70,8 @@ export function createCallee(rotation: Rotation): Callee {
     inFlight++
     retries.earn()
     try {
-      return await sendToAny(call, { ...work, deadline, signal })
+      const identified = { ...call, headers: await identify(call, issueToken) }
+      return await sendToAny(identified, { ...work, deadline, signal })
     } catch (error) {
       throw timeout.aborted ? new ServiceTimeout() : error
     } finally {

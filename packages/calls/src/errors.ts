@@ -19,3 +19,12 @@ export const ServiceBroke = createError(
   502,
 )
 export const ServiceTimeout = createError('SERVICE_TIMEOUT', 'The service did not answer in time.', 504)
+
+// keep: calls
+/** At boot. */
+export const CallSecretsWeak = createError(
+  'CALL_SECRETS_WEAK',
+  'There must be a secret, and each must have at least 32 characters.',
+  500,
+)
+// /keep

@@ -1,5 +1,9 @@
 // keep: calls
+export { acceptCalls, type AcceptCallsOptions } from './accept-calls.ts'
 export { createCallee, type Call, type Callee, type Work } from './call.ts'
+export { acceptCallsEnv, callSecretsEnv } from './calls-env.ts'
+export { CallSecretsWeak } from './errors.ts'
+export { createTokenIssuer, TOKEN_HEADER, type Caller, type TokenIssuer } from './service-token.ts'
 // /keep
 export { callsEnv } from './calls-env.ts'
 export { ServiceBroke, ServiceBusy, ServiceTimeout, ServiceUnavailable } from './errors.ts'

@@ -106,6 +106,15 @@ test('a token without a signature, or that is none, is no token', async () => {
   }
 })
 
+test('a token that was valid before is no token after its end', async () => {
+  vi.useFakeTimers({ toFake: ['Date', 'performance'] })
+  const { callerOf } = await openCatalog()
+  const token = await forge({ issued: -25 })
+  for (let n = 0; n < 2; n++) expect(await callerOf({ [TOKEN_HEADER]: token })).toEqual({ service: 'orders' })
+  vi.advanceTimersByTime(11_000)
+  expect(await callerOf({ [TOKEN_HEADER]: token })).toBe('refused')
+})
+
 test('clocks may differ by five seconds', async () => {
   const { callerOf } = await openCatalog()
   for (const issued of [4, -33])

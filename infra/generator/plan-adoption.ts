@@ -75,6 +75,7 @@ export const parts = {
     about: 'jobs: workers that run them, and pnpm jobs. Mails and the example need it',
     paths: [
       'packages/queue',
+      'docs/decisions/0002-queue.md',
       'infra/jobs',
       'infra/generator/templates/{queue,queue-session,worker}',
       'apps/migrate/test/moves.long.test.ts',

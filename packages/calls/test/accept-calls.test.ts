@@ -198,7 +198,12 @@ test('a call has the token of its user, and nothing of the client whose request 
   }
   const { body } = await callee.send({ method: 'GET', path: '/seen', headers, userId: 'ada' })
   expect(JSON.parse(String(body))).toEqual({
-    headers: { host: `127.0.0.1:${address.port}`, accept: 'application/json', connection: 'keep-alive' },
+    headers: {
+      host: `127.0.0.1:${address.port}`,
+      accept: 'application/json',
+      connection: 'keep-alive',
+      'x-envoy-expected-rq-timeout-ms': expect.stringMatching(/^\d+$/) as string,
+    },
     caller: { service: 'orders', userId: 'ada' },
   })
 })

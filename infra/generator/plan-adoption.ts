@@ -29,6 +29,7 @@ const TESTS = [
   'infra/test/{forgotten-await,idempotency,stores}',
   'infra/{check,check/lint,install,jobs,prove,test}/*.test.ts',
   'infra/test/run-command.ts',
+  'packages/testing/src/to-database.ts',
   'infra/migrate/{ask,backup.long,find-unsafe-migrations,main.long}.test.ts',
   'infra/deploy/{find-drift,render,*/render,image/workflows}.test.ts',
   'infra/formation.test.ts',

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ServiceBusy, ServiceTimeout, ServiceUnavailable } from './errors.ts'
+import { ServiceBusy, ServiceTimeout } from './errors.ts'
 import { exchange, ExchangeFailed, isRead, type Answer, type UpstreamRequest } from './exchange.ts'
 import { createRetryBudget } from './retry-budget.ts'
 import type { Rotation } from './rotation.ts'
@@ -61,7 +61,7 @@ export function createCallee(rotation: Rotation, issueToken?: TokenIssuer): Call
   let inFlight = 0
 
   async function send(call: Call, work: Work = {}): Promise<Answer> {
-    if (inFlight >= MAX_IN_FLIGHT) throw withRetryAfter(new ServiceBusy())
+    if (inFlight >= MAX_IN_FLIGHT) throw Object.assign(new ServiceBusy(), { headers: { 'retry-after': '1' } })
     const now = performance.now()
     const deadline = Math.min(now + TIMEOUT_MS, (work.deadline ?? Infinity) - MARGIN_MS)
     if (deadline <= now) throw new ServiceTimeout()
@@ -87,13 +87,7 @@ export function createCallee(rotation: Rotation, issueToken?: TokenIssuer): Call
     const tried = new Set<UpstreamProcess>()
     const mayRepeat = isRead(call.method) || call.idempotencyKey !== undefined
     for (;;) {
-      let process = rotation.next(tried)
-      if (!process) {
-        await rotation.lookAgain()
-        process = rotation.next(tried)
-      }
-      if (!process) throw withRetryAfter(new ServiceUnavailable())
-      tried.add(process)
+      const process = await rotation.take(tried)
       try {
         return await exchange(process, toRequest(call, work, process.host), signal)
       } catch (error) {
@@ -125,8 +119,4 @@ function toRequest(call: Call, { id, trace, deadline }: Work, host: string): Ups
     },
     body: call.body ?? null,
   }
-}
-
-function withRetryAfter(error: Error): Error {
-  return Object.assign(error, { headers: { 'retry-after': '1' } })
 }

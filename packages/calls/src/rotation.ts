@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ServiceUnavailable } from './errors.ts'
 import { hasName, lookupAll, resolveOrigins, type Lookup } from './resolve-origins.ts'
 import { openProcess, readHealth, type Health, type UpstreamProcess } from './upstream-process.ts'
 
@@ -13,8 +14,12 @@ export interface Rotation extends AsyncDisposable {
    * that is not gone: a service without its database gives a better answer than the edge can.
    */
   next(tried: ReadonlySet<UpstreamProcess>): UpstreamProcess | undefined
-  /** Probes all processes at once, because one may have just become ready. Concurrent callers share one look. */
-  lookAgain(): Promise<void>
+  /**
+   * The next process, which is then in `tried`. When there is none, all are probed at once, because one may have just become ready.
+   *
+   * @throws SERVICE_UNAVAILABLE with `retry-after`
+   */
+  take(tried: Set<UpstreamProcess>): Promise<UpstreamProcess>
 }
 
 export interface RotationOptions {
@@ -82,18 +87,32 @@ export async function openRotation(options: RotationOptions): Promise<Rotation> 
   await resolveAll()
   if (urls.some(hasName)) void keepResolving()
 
+  function next(tried: ReadonlySet<UpstreamProcess>): UpstreamProcess | undefined {
+    const untried = queue.filter((process) => !tried.has(process))
+    const process = untried.find(isReady) ?? untried.find(({ health }) => health !== 'gone')
+    if (process) queue.push(...queue.splice(queue.indexOf(process), 1))
+    return process
+  }
+
+  /** Concurrent callers share one look. */
+  function lookAgain(): Promise<void> {
+    secondLook ??= Promise.race([Promise.all(queue.map(look)), sleep(SECOND_LOOK_MS)]).then(() => {
+      secondLook = undefined
+    })
+    return secondLook
+  }
+
   return {
-    next(tried) {
-      const untried = queue.filter((process) => !tried.has(process))
-      const process = untried.find(isReady) ?? untried.find(({ health }) => health !== 'gone')
-      if (process) queue.push(...queue.splice(queue.indexOf(process), 1))
+    next,
+    async take(tried) {
+      let process = next(tried)
+      if (!process) {
+        await lookAgain()
+        process = next(tried)
+      }
+      if (!process) throw Object.assign(new ServiceUnavailable(), { headers: { 'retry-after': '1' } })
+      tried.add(process)
       return process
-    },
-    lookAgain() {
-      secondLook ??= Promise.race([Promise.all(queue.map(look)), sleep(SECOND_LOOK_MS)]).then(() => {
-        secondLook = undefined
-      })
-      return secondLook
     },
     async [Symbol.asyncDispose]() {
       closing.abort()

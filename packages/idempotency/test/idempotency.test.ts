@@ -5,7 +5,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type InjectOptions } 
 import { Pool } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { answerOnce, idempotency, type IdempotencyOptions, type RawQueries } from '../src/index.ts'
-import { toDatabase } from './to-database.ts'
+import { toDatabase } from '@repo/testing/to-database'
 
 // Two apps with a pool each share nothing but Postgres, as two processes do. infra/test/idempotency kills real ones.
 

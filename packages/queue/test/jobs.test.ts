@@ -12,7 +12,7 @@ import {
   type JobContext,
 } from '../src/index.ts'
 import { count, depth, lines, pool, queries, run, untilAborted } from './one-queue.ts'
-import { toQueries } from './to-database.ts'
+import { toQueries } from '@repo/testing/to-database'
 
 test('a job enqueued in a transaction begins when it commits, within 100 ms, and never when it does not', async () => {
   const begun: { n: number; at: number }[] = []

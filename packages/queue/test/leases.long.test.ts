@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { enqueue, handle, measureQueue, migrateQueue, runJobs } from '../src/index.ts'
 import { jobLog } from './job-log.ts'
 import { count, database, depth, lines, pool, queries, run, untilAborted } from './one-queue.ts'
-import { toDatabase } from './to-database.ts'
+import { toDatabase } from '@repo/testing/to-database'
 
 test('a worker that cannot report that jobs are done begins again, and gives them back', async () => {
   const attempts: number[] = []

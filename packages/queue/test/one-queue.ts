@@ -14,7 +14,7 @@ import {
 } from '../src/index.ts'
 import { jobLog } from './job-log.ts'
 import { createQueueDatabase } from './queue-database.ts'
-import { toDatabase, toQueries } from './to-database.ts'
+import { toDatabase, toQueries } from '@repo/testing/to-database'
 
 export const count = defineJob({
   name: 'test.count',

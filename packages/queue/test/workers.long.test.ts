@@ -11,7 +11,7 @@ import {
 } from '../src/index.ts'
 import { note, once, store, wait } from './processes/jobs.ts'
 import { createQueueDatabase } from './queue-database.ts'
-import { toQueries } from './to-database.ts'
+import { toQueries } from '@repo/testing/to-database'
 
 const LEASE_MS = 1_500
 

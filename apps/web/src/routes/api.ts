@@ -10,13 +10,7 @@ import {
 } from '@repo/calls'
 import { endWith, type Service } from '@repo/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import {
-  PathRejected,
-  RequestRejected,
-  ServiceUnavailable,
-  ServiceUnknown,
-  UpgradeUnsupported,
-} from '../errors.ts'
+import { PathRejected, RequestRejected, ServiceUnknown, UpgradeUnsupported } from '../errors.ts'
 import { endToEnd, hasBody, headersForService } from '../headers.ts'
 
 /**
@@ -60,13 +54,7 @@ export async function apiRoutes(app: Service, { upstreams }: { upstreams: Upstre
     const { rotation } = upstream
     const tried = new Set<UpstreamProcess>()
     for (;;) {
-      let process = rotation.next(tried)
-      if (!process) {
-        await rotation.lookAgain()
-        process = rotation.next(tried)
-      }
-      if (!process) throw withRetryAfter(new ServiceUnavailable())
-      tried.add(process)
+      const process = await rotation.take(tried)
 
       try {
         const sent = toService(request, process.host)
@@ -131,8 +119,4 @@ function isEventStream({ 'content-type': type }: Answer['headers']): boolean {
 /** A server may ignore other upgrades, such as h2c: RFC 9110, 7.8. A WebSocket does not work without its upgrade. */
 function isWebSocket({ raw: { headers } }: FastifyRequest): boolean {
   return headers.upgrade?.toLowerCase().includes('websocket') ?? false
-}
-
-function withRetryAfter(error: Error): Error {
-  return Object.assign(error, { headers: { 'retry-after': '1' } })
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'pg'
 import type { RawQueries, TransactionSource } from '../../../../packages/queue/src/index.ts'
-import { toDatabase } from '../../../../packages/queue/test/to-database.ts'
+import { toDatabase } from '../../../../packages/testing/src/to-database.ts'
 import { startPostgres } from '../../../../packages/testing/src/start-postgres.ts'
 import type { Engine, Enqueuer, Payload } from './engine.ts'
 import { kill, now, openWorkerProcesses, type Told, type WorkerProcesses } from './worker-processes.ts'

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'pg'
 import { handle, runJobs, schedule, type JobContext } from '../../src/index.ts'
 import { jobLog } from '../job-log.ts'
-import { toDatabase } from '../to-database.ts'
+import { toDatabase } from '@repo/testing/to-database'
 import { note, once, store, wait } from './jobs.ts'
 
 /** A worker process of its own, for the tests that kill, freeze and stop one. */

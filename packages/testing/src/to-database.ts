@@ -1,6 +1,11 @@
 import type { Pool, PoolClient } from 'pg'
-import type { RawQueries, TransactionSource } from '../src/index.ts'
 
+/** What a package needs of a transaction of a Prisma client. */
+interface RawQueries {
+  $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T>
+}
+
+/** Raw queries as those of a Prisma client. */
 export function toQueries(source: Pick<Pool, 'query'>): RawQueries {
   return {
     async $queryRawUnsafe<T>(sql: string, ...values: unknown[]) {
@@ -10,7 +15,9 @@ export function toQueries(source: Pick<Pool, 'query'>): RawQueries {
 }
 
 /** Transactions as those of a Prisma client. */
-export function toDatabase(pool: Pool): TransactionSource<RawQueries> {
+export function toDatabase(pool: Pool): {
+  $transaction<T>(work: (tx: RawQueries) => Promise<T>): Promise<T>
+} {
   // A connection that breaks makes the next query fail; without a listener it would end the process.
   pool.on('connect', (client) => client.on('error', () => {}))
   return {

@@ -42,8 +42,7 @@ export function createTokenIssuer(options: {
 }): TokenIssuer {
   const { issuer, audience, secrets } = options
   const keys = importKeys(secrets)
-  // The oldest comes first. Not `Date.now()`: a clock that is set back would keep a token beyond its end.
-  const kept = new Map<string | undefined, { token: Promise<string>; until: number }>()
+  const kept = createBriefCache<string | undefined, Promise<string>>()
 
   async function sign(userId: string | undefined): Promise<string> {
     const [key] = await keys
@@ -59,13 +58,10 @@ export function createTokenIssuer(options: {
   }
 
   return function issueToken(userId) {
-    const now = performance.now()
     const known = kept.get(userId)
-    if (known && now < known.until) return known.token
+    if (known) return known
     const token = sign(userId)
-    kept.delete(userId)
-    kept.set(userId, { token, until: now + REUSED_MS })
-    if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value)
+    kept.set(userId, token, REUSED_MS)
     return token
   }
 }
@@ -104,16 +100,14 @@ export function createTokenVerifier(options: {
     requiredClaims: ['iss', 'sub', 'exp', 'jti'],
   }
 
-  // A caller sends a token many times, and to verify one costs more than the rest of a small request. The oldest comes first.
-  const kept = new Map<string, { caller: Caller; until: number }>()
+  // A caller sends a token many times, and to verify one costs more than the rest of a small request.
+  const kept = createBriefCache<string, Caller>()
 
   return async function verifyToken(token) {
     const known = kept.get(token)
-    if (known && performance.now() < known.until) return known.caller
-    kept.delete(token)
+    if (known) return known
     const { caller, leftMs } = await verifyAnew(token)
-    kept.set(token, { caller, until: performance.now() + Math.min(leftMs, REUSED_MS) })
-    if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value!)
+    kept.set(token, caller, Math.min(leftMs, REUSED_MS))
     return caller
   }
 
@@ -137,6 +131,26 @@ function readCaller(service: string, subject: string, actor: { sub?: unknown } |
   if (actor ? actor.sub !== service : subject !== service) throw new Error('The token has another actor')
   // Requests with the same token share it.
   return Object.freeze(actor ? { service, userId: subject } : { service })
+}
+
+/**
+ * Values for a short time, 1,000 at most: the oldest goes. The time is not that of `Date.now()`, because a clock that is set back
+ * would keep a value beyond its end.
+ */
+function createBriefCache<Key, Value>() {
+  const kept = new Map<Key, { value: Value; until: number }>()
+  return {
+    get(key: Key): Value | undefined {
+      const known = kept.get(key)
+      return known && performance.now() < known.until ? known.value : undefined
+    },
+    set(key: Key, value: Value, forMs: number): void {
+      // An old key would keep its place.
+      kept.delete(key)
+      kept.set(key, { value, until: performance.now() + forMs })
+      if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value as Key)
+    },
+  }
 }
 
 async function importKey(secret: string): Promise<webcrypto.CryptoKey> {
